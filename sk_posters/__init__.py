@@ -1,0 +1,24 @@
+"""Movie genres from posters, and any multi-label image task, as scikit-learn."""
+
+import importlib
+
+__version__ = "0.1.0.dev0"
+
+# Where each public name lives. Names are loaded on first use, so that importing
+# the package imports no TensorFlow.
+_HOMES = {
+    "PosterClassifier": "sk_posters._classifier",
+    "PosterImageLoader": "sk_posters._images",
+}
+
+__all__ = ["PosterClassifier", "PosterImageLoader", "__version__"]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)
