@@ -1,0 +1,491 @@
+"""PosterClassifier: a convolutional network for multi-label images."""
+
+from numbers import Integral, Real
+
+import keras
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sk_posters._compat import (
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    _fit_context,
+)
+from sk_posters._feeding import ImageBatches, check_images, image_kind
+from sk_posters._keras import KerasEstimator
+from sk_posters._networks import poster_cnn
+from sk_posters._targets import TargetEncoder
+
+__all__ = ["PosterClassifier"]
+
+# Arguments of Keras's Model.fit that can be given as fit__name.
+FIT_ARGUMENTS = (
+    "batch_size",
+    "epochs",
+    "steps_per_epoch",
+    "validation_freq",
+    "validation_steps",
+    "verbose",
+)
+
+
+class PosterClassifier(KerasEstimator):
+    """Multi-label convolutional network for images.
+
+    The network of the movie poster tutorial [1]_: blocks of convolution, batch
+    normalisation, pooling and dropout, then dense layers, then one sigmoid per label.
+
+    Parameters
+    ----------
+    dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
+        Dropout rate of each block and then of each dense layer, or one rate for all.
+    filters : tuple of int, default=(16, 32, 64, 128)
+        Filters of each block's 3×3 convolution.
+    dense_units : tuple of int, default=(128, 128)
+        Units of each dense layer.
+    batch_norm : bool, default=True
+        Whether to normalise by the statistics of the batch. They count rows, whatever
+        their `sample_weight`.
+    epochs : int, default=5
+        Passes over the training rows in each `fit`.
+    batch_size : int, default=32
+        Rows in a training step and in a step of prediction.
+    optimizer : str, class or keras.optimizers.Optimizer, default="adam"
+        Keras optimizer. Its own parameters are given as ``optimizer__name``.
+    learning_rate : float, default=None
+        Learning rate; None leaves the optimizer's own (0.001 for Adam).
+    loss : str, callable, class or keras.losses.Loss, default="binary_crossentropy"
+        Loss of each label.
+    metrics : str, list or dict, default=None
+        Keras metrics that `history_` shall hold beside the loss.
+    callbacks : keras.callbacks.Callback, class, list or dict, default=None
+        Keras callbacks. Classes are built in each fit, with ``callbacks__name``.
+    patience : int, default=None
+        Stop when the loss of the rows held out has not improved for so many epochs,
+        and go back to the best weights. None trains for all `epochs`.
+    validation_fraction : float, default=0.0
+        Share of the training rows that is held out, drawn at random, to watch the
+        loss. Repeated posters may fall on both sides: hold them out by yourself and
+        give `fit` ``validation_data`` if that matters.
+    shuffle : bool, default=True
+        Whether each epoch goes through the rows in a new order.
+    warm_start : bool, default=False
+        Whether a further `fit` goes on from the weights of the last one.
+    random_state : int, RandomState instance or None, default=None
+        Draws weights, dropout, held-out rows and the order of rows. With an int, two
+        fits agree exactly on a CPU, and no global random state is touched.
+    verbose : {0, 1, 2, "auto"}, default=0
+        Progress, as Keras shows it: none, a bar, or a line per epoch.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The trained network, compiled; it takes floats and returns a probability for
+        each label.
+    history_ : dict of list of float
+        Loss and metrics by epoch; those of held-out rows start with ``val_``.
+    label_names_ : ndarray of shape (n_labels,), dtype object
+        Names of the labels: the columns of a frame, else 0, 1, …; the classes of a
+        1-D target.
+    classes_ : list of ndarray, or ndarray of shape (n_classes,)
+        ``[0, 1]`` for each label, as scikit-learn's scorers need it; the classes of a
+        1-D target.
+    image_shape_ : tuple of (height, width, channels)
+        Shape of one image, in pixels.
+    n_features_in_ : int
+        Number of values in one image.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names; only where X was a frame of rows.
+    initialized_ : bool
+        Whether there is a network (scikeras's name).
+
+    See Also
+    --------
+    PosterImageLoader : Turns paths into what this classifier takes.
+    sklearn.neural_network.MLPClassifier : Multi-label network for plain features.
+
+    Notes
+    -----
+    As in scikeras, there are parameters of the form ``optimizer__name``,
+    ``loss__name``, ``metrics__name``, ``callbacks__name``, ``compile__name``,
+    ``fit__name`` and ``predict__batch_size``. They are set and searched like all
+    others: ``PosterClassifier(optimizer="sgd", optimizer__momentum=0.9)``.
+
+    A 1-D target of classes is learned as one label per class; its probabilities are
+    divided by their sum.
+
+    References
+    ----------
+    .. [1] kgptalkie, "Multi-Label Image Classification on Movies Poster using CNN",
+       2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_posters import PosterClassifier
+    >>> images = np.random.default_rng(0).random((8, 16, 16, 3), dtype=np.float32)
+    >>> labels = np.array([[1, 0], [0, 1]] * 4)
+    >>> classifier = PosterClassifier(
+    ...     filters=(4,), dense_units=(8,), dropout=0.1, epochs=1, random_state=0
+    ... )
+    >>> classifier.fit(images, labels).predict_proba(images).shape
+    (8, 2)
+    """
+
+    _parameter_constraints = {
+        "dropout": [Interval(Real, 0, 1, closed="left"), tuple, list],
+        "filters": [tuple, list],
+        "dense_units": [tuple, list],
+        "batch_norm": ["boolean"],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "shuffle": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": [Interval(Integral, 0, 2, closed="both"), StrOptions({"auto"})],
+    }
+
+    def __init__(
+        self,
+        *,
+        dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
+        filters=(16, 32, 64, 128),
+        dense_units=(128, 128),
+        batch_norm=True,
+        epochs=5,
+        batch_size=32,
+        optimizer="adam",
+        learning_rate=None,
+        loss="binary_crossentropy",
+        metrics=None,
+        callbacks=None,
+        patience=None,
+        validation_fraction=0.0,
+        shuffle=True,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+        **routed,
+    ):
+        self.dropout = dropout
+        self.filters = filters
+        self.dense_units = dense_units
+        self.batch_norm = batch_norm
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.loss = loss
+        self.metrics = metrics
+        self.callbacks = callbacks
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self._store_routed(routed)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X, y, sample_weight=None, *, validation_data=None, validation_split=None
+    ):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images: what PosterImageLoader returns, uint8, or floats in [0, 1]. An
+            array or sparse matrix of shape (n_samples, n_features) is read as images
+            one pixel high, and no longer sparse.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            Label indicator matrix of 0 and 1; or classes, of shape (n_samples,).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row. Only their ratios matter; rows of weight 0 are left
+            out.
+        validation_data : tuple of (X, y) or (X, y, sample_weight), default=None
+            Rows held out to watch the loss, in place of `validation_fraction`.
+        validation_split : float, default=None
+            Keras's name for `validation_fraction`, which it replaces in this call.
+
+        Returns
+        -------
+        PosterClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If images, labels, weights or parameters are not as described.
+        """
+        goes_on = self.warm_start and hasattr(self, "model_")
+        return self._fit(
+            X, y, sample_weight, validation_data, validation_split, goes_on=goes_on
+        )
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one more epoch.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images, as in `fit`.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            Labels, as in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes of a 1-D target, in the first call; by default those in `y`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        PosterClassifier
+            The classifier.
+        """
+        goes_on = hasattr(self, "model_")
+        return self._fit(
+            X, y, sample_weight, classes=classes, epochs=1, goes_on=goes_on
+        )
+
+    def initialize(self, X, y):
+        """Build the network without training it.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images, as in `fit`.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            Labels, as in `fit`.
+
+        Returns
+        -------
+        PosterClassifier
+            The classifier: it can predict, with random weights.
+        """
+        self._validate_params()
+        self._check_input(X, reset=True)
+        self._start(TargetEncoder().fit(y))
+        return self
+
+    def predict_proba(self, X):
+        """Return the probability of each label.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images like those in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_labels)
+            Probabilities, in Keras's float type (float32). For a 1-D target, those of
+            a row sum to one.
+
+        Raises
+        ------
+        ValueError
+            If shape, dtype or range are not those of the images in `fit`.
+        """
+        check_is_fitted(self)
+        images = self._check_input(X, reset=False)
+        batch_size = self._routed_to("predict", ["batch_size"]).get(
+            "batch_size", self.batch_size
+        )
+        scores = self._predict_scores(images, batch_size)
+        return self._target_encoder.probabilities(scores)
+
+    def predict(self, X):
+        """Return the labels whose probability is above one half.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images like those in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_labels), dtype int
+            Label indicator matrix; or the most probable classes, of shape
+            (n_samples,), for a 1-D target.
+        """
+        probabilities = self.predict_proba(X)
+        return self._target_encoder.decisions(probabilities)
+
+    def predict_top_k(self, X, k=3):
+        """Return the names of the most probable labels, best first.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images like those in `fit`.
+        k : int, default=3
+            How many names for each image.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, k), dtype object
+            Names out of `label_names_`.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than `k` labels.
+        """
+        check_is_fitted(self)
+        n_labels = len(self.label_names_)
+        if not 1 <= k <= n_labels:
+            raise ValueError(f"k must be from 1 to the {n_labels} labels: got {k!r}.")
+        order = np.argsort(-self.predict_proba(X), axis=1, kind="stable")
+        return self.label_names_[order[:, :k]]
+
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight,
+        validation_data=None,
+        validation_split=None,
+        *,
+        classes=None,
+        epochs=None,
+        goes_on=False,
+    ):
+        """Check everything, train, and only then store what was learned."""
+        arguments = self._routed_to("fit", FIT_ARGUMENTS)
+        routed_epochs = arguments.pop("epochs", self.epochs)
+        batch_size = arguments.pop("batch_size", self.batch_size)
+        images = self._check_input(X, reset=not goes_on)
+        encoder = self._target_encoder if goes_on else TargetEncoder().fit(y, classes)
+        targets = encoder.transform(y)
+        check_consistent_length(X, targets)
+        weights, rows = self._check_weights(sample_weight, targets)
+        if not goes_on:
+            self._start(encoder)
+        held_out = None
+        if validation_data is not None:
+            held_out = self._held_out(validation_data, batch_size)
+        else:
+            fraction = self.validation_fraction
+            fraction = fraction if validation_split is None else validation_split
+            rows, held_out_rows = self._split(rows, fraction)
+            if len(held_out_rows):
+                held_out = ImageBatches(
+                    images, targets, weights, rows=held_out_rows, batch_size=batch_size
+                )
+        batches = ImageBatches(
+            images,
+            targets,
+            weights,
+            rows=rows,
+            batch_size=batch_size,
+            seed=self._seed if self.shuffle else None,
+            epoch=len(self.history_.get("loss", ())),
+        )
+        self._train(
+            batches,
+            held_out,
+            epochs=routed_epochs if epochs is None else epochs,
+            **arguments,
+        )
+        return self
+
+    def _start(self, encoder):
+        """Begin with a new network, compiled and untrained."""
+        self._seed = check_random_state(self.random_state).randint(2**31 - 1)
+        self._target_encoder = encoder
+        self.label_names_ = encoder.label_names
+        self.classes_ = encoder.classes
+        self.history_ = {}
+        model = poster_cnn(
+            self.image_shape_,
+            len(encoder.label_names),
+            filters=self.filters,
+            dense_units=self.dense_units,
+            batch_norm=self.batch_norm,
+            dropout=self.dropout,
+            seed=self._seed,
+        )
+        self._compile(model)
+        self.model_ = model
+
+    def _check_input(self, X, *, reset):
+        """Return images that can be read by batches; learn or compare their form."""
+        kind = image_kind(X)
+        if kind == "rows":
+            rows = validate_data(
+                self, X, reset=reset, dtype="numeric", accept_sparse="csr"
+            )
+            rows = rows.toarray() if issparse(rows) else rows
+            images = rows[:, np.newaxis, :, np.newaxis]
+        else:
+            images = check_images(X)
+        if reset:
+            self._kind = kind
+            self.image_shape_ = tuple(images.shape[1:])
+            self.n_features_in_ = int(np.prod(self.image_shape_))
+        elif images.shape[1:] != self.image_shape_:
+            raise ValueError(
+                f"X has images of shape {images.shape[1:]}, but "
+                f"{type(self).__name__} was fitted on {self.image_shape_} (height, "
+                "width, channels). Load them with the same image_size."
+            )
+        elif kind != self._kind:
+            raise ValueError(
+                f"X has {kind} pixels, but {type(self).__name__} was fitted on "
+                f"{self._kind} pixels. uint8 images become floats in [0, 1] by "
+                "X / np.float32(255)."
+            )
+        return images
+
+    def _check_weights(self, sample_weight, targets):
+        """Return weights with a mean of one, or None, and the rows to train on."""
+        rows = np.arange(len(targets))
+        if sample_weight is None:
+            return None, rows
+        weights = _check_sample_weight(
+            sample_weight,
+            targets,
+            dtype=np.dtype(keras.config.floatx()),
+            ensure_non_negative=True,
+        )
+        # A row of weight 0 must count like no row, in batch statistics as well; and
+        # the step must not grow with weights that are all the same.
+        rows = rows[weights > 0]
+        return weights / weights[rows].mean(), rows
+
+    def _split(self, rows, fraction):
+        """Return the rows to train on and those held out, drawn from the seed."""
+        if not 0 <= fraction < 1:
+            raise ValueError(f"validation_split must be in [0, 1): got {fraction!r}.")
+        if fraction == 0:
+            return rows, rows[:0]
+        n_held_out = max(1, round(fraction * len(rows)))
+        if n_held_out == len(rows):
+            raise ValueError(
+                f"Holding out {fraction!r} of {len(rows)} rows leaves none to train on."
+            )
+        order = np.random.default_rng(self._seed).permutation(rows)
+        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+    def _held_out(self, validation_data, batch_size):
+        """Check rows that the caller holds out, as batches."""
+        if not isinstance(validation_data, (tuple, list)) or len(
+            validation_data
+        ) not in (2, 3):
+            raise ValueError(
+                "validation_data must be (X, y) or (X, y, sample_weight): got "
+                f"{type(validation_data).__name__}."
+            )
+        X, y, *weights = validation_data
+        images = self._check_input(X, reset=False)
+        targets = self._target_encoder.transform(y, name="y of validation_data")
+        check_consistent_length(X, targets)
+        weights, rows = self._check_weights(weights[0] if weights else None, targets)
+        return ImageBatches(images, targets, weights, rows=rows, batch_size=batch_size)

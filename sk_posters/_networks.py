@@ -1,0 +1,153 @@
+"""Functions that build Keras models; no estimators."""
+
+import keras
+import numpy as np
+
+__all__ = ["poster_cnn"]
+
+
+def poster_cnn(
+    image_shape,
+    n_labels,
+    *,
+    filters=(16, 32, 64, 128),
+    dense_units=(128, 128),
+    batch_norm=True,
+    dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
+    seed=None,
+):
+    """Build the convolutional network of the movie poster tutorial.
+
+    Each block of ``filters`` is a 3×3 convolution, batch normalisation, 2×2 maximum
+    pooling and dropout; each of ``dense_units`` a dense layer, batch normalisation
+    and dropout; one sigmoid per label ends it. With 350×350×3 images and 25 labels
+    it has 6,672,889 parameters, 6,671,897 of them trainable.
+
+    Parameters
+    ----------
+    image_shape : tuple of (height, width, channels)
+        Shape of one image, in pixels. A height of 1 says that the image is a row of
+        features: then nothing is convolved or pooled across its height, and what has
+        become too short to be convolved or pooled passes as it is.
+    n_labels : int
+        Number of outputs.
+    filters : tuple of int, default=(16, 32, 64, 128)
+        Filters of each convolution.
+    dense_units : tuple of int, default=(128, 128)
+        Units of each dense layer.
+    batch_norm : bool, default=True
+        Whether to normalise each convolution and dense layer by batch statistics.
+    dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
+        Rate of each block and dense layer, or one rate for all.
+    seed : int, default=None
+        Every layer that draws numbers gets a seed of its own from this one, so that
+        neither building nor training touches a global random state.
+
+    Returns
+    -------
+    keras.Sequential
+        The model, not compiled. Input: floats; output: float probabilities of shape
+        (n, n_labels).
+
+    Raises
+    ------
+    ValueError
+        If the image is too small, or the dropout rates are not one per layer.
+
+    References
+    ----------
+    .. [1] kgptalkie, "Multi-Label Image Classification on Movies Poster using CNN",
+       2020.
+    """
+    rates = _one_rate_per_layer(dropout, len(filters), len(dense_units))
+    _check_image_size(image_shape, len(filters))
+    # RandomState, because its streams never change between versions of NumPy.
+    draw = np.random.RandomState(seed).randint
+    layers = keras.layers
+
+    def initializer():
+        return keras.initializers.GlorotUniform(seed=draw(2**31 - 1))
+
+    def dropped(rate, number):
+        return layers.Dropout(rate, seed=draw(2**31 - 1), name=f"dropout_{number}")
+
+    model = keras.Sequential([keras.Input(image_shape)], name="poster_cnn")
+    size = image_shape[:2]
+    for number, (width, rate) in enumerate(zip(filters, rates, strict=False), start=1):
+        kernel, _ = _windows(size)
+        model.add(
+            layers.Conv2D(
+                width,
+                kernel,
+                activation="relu",
+                kernel_initializer=initializer(),
+                name=f"conv_{number}",
+            )
+        )
+        if batch_norm:
+            model.add(layers.BatchNormalization(name=f"norm_{number}"))
+        _, pool = _windows(model.output_shape[1:3])
+        model.add(layers.MaxPooling2D(pool, name=f"pool_{number}"))
+        model.add(dropped(rate, number))
+        size = model.output_shape[1:3]
+    model.add(layers.Flatten(name="flatten"))
+    dense_rates = rates[len(filters) :]
+    for number, (units, rate) in enumerate(
+        zip(dense_units, dense_rates, strict=True), start=len(filters) + 1
+    ):
+        model.add(
+            layers.Dense(
+                units,
+                activation="relu",
+                kernel_initializer=initializer(),
+                name=f"dense_{number}",
+            )
+        )
+        if batch_norm:
+            model.add(layers.BatchNormalization(name=f"norm_{number}"))
+        model.add(dropped(rate, number))
+    model.add(
+        layers.Dense(
+            n_labels,
+            activation="sigmoid",
+            kernel_initializer=initializer(),
+            name="labels",
+        )
+    )
+    return model
+
+
+def _one_rate_per_layer(dropout, n_blocks, n_dense):
+    n_layers = n_blocks + n_dense
+    if np.ndim(dropout) == 0:
+        return (float(dropout),) * n_layers
+    if len(dropout) != n_layers:
+        raise ValueError(
+            f"dropout must be one float, or one rate for each of the {n_blocks} "
+            f"blocks of filters and {n_dense} dense layers, so {n_layers} rates: got "
+            f"{dropout!r} with {len(dropout)}."
+        )
+    return tuple(float(rate) for rate in dropout)
+
+
+def _check_image_size(image_shape, n_blocks):
+    height, width = image_shape[:2]
+    smallest = 1
+    for _ in range(n_blocks):
+        smallest = 2 * smallest + 2
+    is_row = height == 1
+    if not is_row and min(height, width) < smallest:
+        raise ValueError(
+            f"Images of {height}×{width} pixels are too small for {n_blocks} blocks "
+            f"of filters, which need at least {smallest}×{smallest}. Load larger "
+            f"images, such as PosterImageLoader(image_size=({smallest}, {smallest})), "
+            "or give fewer filters."
+        )
+
+
+def _windows(size):
+    """Return the sides of the convolution's and the pooling's window."""
+    height, width = size
+    if height > 1:
+        return (3, 3), (2, 2)
+    return (1, min(3, width)), (1, min(2, width))

@@ -1,0 +1,90 @@
+"""scikit-learn's own checks, for every estimator, with what is expected to fail."""
+
+import keras
+import pytest
+from sklearn.base import clone
+from sklearn.neural_network import MLPClassifier
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import (
+    estimator_checks_generator,
+    parametrize_with_checks,
+)
+
+from sk_posters import PosterClassifier, PosterImageLoader
+
+# A network that learns the blobs of the checks in little time.
+CLASSIFIER = PosterClassifier(
+    filters=(4,),
+    dense_units=(16,),
+    dropout=0.0,
+    epochs=15,
+    learning_rate=0.05,
+    random_state=0,
+)
+
+# As in scikit-learn's own table: parameters without which a check asks too much.
+# Batch statistics count rows, not weights; a repeated row must not open a new batch.
+UNWEIGHTED = {"batch_norm": False, "batch_size": 64}
+CHECK_PARAMETERS = {
+    "check_sample_weight_equivalence_on_dense_data": UNWEIGHTED,
+    "check_sample_weight_equivalence_on_sparse_data": UNWEIGHTED,
+}
+
+EXPECTED_FAILURES = {
+    "check_estimator_tags_renamed": "the scikeras base defines _more_tags, too",
+    "check_mixin_order": "the scikeras base has its mixin on the wrong side",
+}
+
+# The checks that ask nothing of X: the loader's tags say that its X is 1-D text, so
+# that scikit-learn's generator yields nothing for it.
+CHECKS_WITHOUT_DATA = [
+    "check_estimator_cloneable",
+    "check_estimator_tags_renamed",
+    "check_valid_tag_types",
+    "check_estimator_repr",
+    "check_no_attributes_set_in_init",
+    "check_do_not_raise_errors_in_init_or_set_params",
+    "check_mixin_order",
+    "check_parameters_default_constructible",
+    "check_get_params_invariance",
+    "check_set_params",
+]
+
+
+@pytest.fixture
+def double_precision():
+    """Keras in float64: in float32, the order of rows alone may move a 7th digit."""
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx(before)
+
+
+def name_of(check):
+    return check.func.__name__ if hasattr(check, "func") else check.__name__
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(
+    [CLASSIFIER], expected_failed_checks=lambda estimator: EXPECTED_FAILURES
+)
+def test_scikit_learn_checks(estimator, check, double_precision):
+    parameters = CHECK_PARAMETERS.get(name_of(check), {})
+    check(clone(estimator).set_params(**parameters))
+
+
+def test_as_many_checks_run_as_for_the_network_of_scikit_learn():
+    ours = [name_of(check) for _, check in estimator_checks_generator(CLASSIFIER)]
+    model = [name_of(check) for _, check in estimator_checks_generator(MLPClassifier())]
+    assert len(ours) >= len(model) > 60
+    assert set(model) <= set(ours)
+
+
+def test_the_tables_name_checks_that_run():
+    ours = {name_of(check) for _, check in estimator_checks_generator(CLASSIFIER)}
+    assert ours >= set(EXPECTED_FAILURES) | set(CHECK_PARAMETERS)
+
+
+@pytest.mark.parametrize("name", CHECKS_WITHOUT_DATA)
+def test_checks_of_the_loader_that_need_no_data(name):
+    getattr(estimator_checks, name)("PosterImageLoader", PosterImageLoader())
