@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from sk_posters._layers import FusedBatchNormalization
+
 __all__ = ["poster_cnn"]
 
 
@@ -85,7 +87,7 @@ def poster_cnn(
             )
         )
         if batch_norm:
-            model.add(layers.BatchNormalization(name=f"norm_{number}"))
+            model.add(FusedBatchNormalization(name=f"norm_{number}"))
         _, pool = _windows(model.output_shape[1:3])
         model.add(layers.MaxPooling2D(pool, name=f"pool_{number}"))
         model.add(dropped(rate, number))
@@ -104,7 +106,7 @@ def poster_cnn(
             )
         )
         if batch_norm:
-            model.add(layers.BatchNormalization(name=f"norm_{number}"))
+            model.add(FusedBatchNormalization(name=f"norm_{number}"))
         model.add(dropped(rate, number))
     model.add(
         layers.Dense(

@@ -26,8 +26,8 @@ def test_parameters_are_those_of_the_tutorial(tutorial_network):
 
 
 def test_layers_are_those_of_the_tutorial(tutorial_network):
-    block = ["Conv2D", "BatchNormalization", "MaxPooling2D", "Dropout"]
-    dense = ["Dense", "BatchNormalization", "Dropout"]
+    block = ["Conv2D", "FusedBatchNormalization", "MaxPooling2D", "Dropout"]
+    dense = ["Dense", "FusedBatchNormalization", "Dropout"]
     assert kinds(tutorial_network) == [*block * 4, "Flatten", *dense * 2, "Dense"]
 
 
@@ -54,13 +54,13 @@ def test_image_size_and_labels_follow_from_the_arguments():
 
 def test_filters_and_units_can_be_chosen():
     model = poster_cnn((16, 16, 3), 2, filters=(4,), dense_units=(), dropout=0.1)
-    expected = ["Conv2D", "BatchNormalization", "MaxPooling2D", "Dropout"]
+    expected = ["Conv2D", "FusedBatchNormalization", "MaxPooling2D", "Dropout"]
     assert kinds(model) == [*expected, "Flatten", "Dense"]
 
 
 def test_batch_normalisation_can_be_left_out():
     model = poster_cnn((46, 46, 3), 2, batch_norm=False)
-    assert "BatchNormalization" not in kinds(model)
+    assert "FusedBatchNormalization" not in kinds(model)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 7, 20])

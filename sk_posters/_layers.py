@@ -1,0 +1,66 @@
+"""Keras layers that give what Keras's own give, in less time and memory."""
+
+import keras
+
+__all__ = ["FusedBatchNormalization"]
+
+
+@keras.saving.register_keras_serializable(package="sk_posters")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation through TensorFlow's fused operation while training.
+
+    Keras 3 computes mean, variance and scale one after the other, and each of them
+    walks through the whole activation and keeps a copy of it. One operation of
+    TensorFlow does it all. Outputs, gradients and moving averages are Keras's own.
+
+    See Also
+    --------
+    keras.layers.BatchNormalization : Parameters and definition.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        """Normalise images by the statistics of their batch.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (n, height, width, channels)
+            The activations. Other shapes, and float types other than float32, go
+            through the plain layer.
+        training : bool, default=None
+            Whether to use, and to learn, the statistics of the batch.
+        mask : tensor, default=None
+            Handed to the plain layer.
+
+        Returns
+        -------
+        tensor of the shape of inputs
+            The normalised activations.
+        """
+        if not (training and self.trainable and mask is None and self._fits(inputs)):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+        )
+        # The operation returns the unbiased variance; Keras's moving average is of
+        # the biased one.
+        count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], variance.dtype)
+        self._move(self.moving_mean, mean)
+        self._move(self.moving_variance, variance * (count - 1) / count)
+        return outputs
+
+    def _fits(self, inputs):
+        return (
+            keras.backend.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and self.scale
+            and self.center
+            and not self.synchronized
+            and keras.backend.standardize_dtype(inputs.dtype) == "float32"
+            and self.compute_dtype == "float32"
+        )
+
+    def _move(self, average, value):
+        average.assign(average * self.momentum + value * (1 - self.momentum))
