@@ -114,6 +114,10 @@ class PosterClassifier(KerasEstimator):
     ``fit__name`` and ``predict__batch_size``. They are set and searched like all
     others: ``PosterClassifier(optimizer="sgd", optimizer__momentum=0.9)``.
 
+    The moving averages of batch normalisation need some hundred training steps. With
+    fewer, ranks may be good while answers at 0.5 are worse than trivial ones: more
+    epochs or a smaller `batch_size` help.
+
     A 1-D target of classes is learned as one label per class; its probabilities are
     divided by their sum.
 

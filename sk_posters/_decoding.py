@@ -1,11 +1,11 @@
-"""One image file in, one upright RGB image of a fixed size out."""
+"""One image file in, one upright RGB image of the size asked for out."""
 
 import os
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-__all__ = ["PosterFileError", "decode_image", "describe_failures"]
+__all__ = ["PosterFileError", "decode_image", "decode_within", "describe_failures"]
 
 N_LISTED = 5
 
@@ -119,11 +119,54 @@ default="nearest"
     """
     height, width = image_size
     resample = Image.Resampling[interpolation.upper()]
+    return _decode(path, lambda size: (width, height), resample)
+
+
+def decode_within(path, largest_side):
+    """Decode one file to an upright RGB image in its own proportions.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The image file, in any format that Pillow reads.
+    largest_side : int
+        Pixels of the longer side of the result: a larger image is made smaller, a
+        smaller one keeps its size.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), dtype uint8
+        As `decode_image` returns it.
+
+    Raises
+    ------
+    PosterFileError
+        As `decode_image` raises it.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> from sk_posters._decoding import decode_within
+    >>> Image.new("L", (300, 444), 200).save("poster.png")
+    >>> decode_within("poster.png", 222).shape
+    (222, 150, 3)
+    """
+
+    def shrunk(size):
+        shrink = min(1, largest_side / max(size))
+        return tuple(max(1, round(side * shrink)) for side in size)
+
+    return _decode(path, shrunk, Image.Resampling.LANCZOS)
+
+
+def _decode(path, new_size, resample):
+    """Decode a file and bring it to the size that `new_size` makes of its own."""
     try:
         with open(path, "rb") as file:
             image = _upright_rgb(_open(file))
-        if image.size != (width, height):
-            image = image.resize((width, height), resample)
+        size = new_size(image.size)
+        if image.size != size:
+            image = image.resize(size, resample)
         return np.array(image)
     # Damaged files make Pillow's plugins raise nearly anything.
     except Exception as error:

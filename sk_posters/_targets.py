@@ -9,6 +9,8 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from sk_posters._answers import check_zeros_and_ones, shortened
+
 __all__ = ["TargetEncoder"]
 
 
@@ -84,7 +86,8 @@ class TargetEncoder:
             )
         if self.multilabel:
             self._check_columns(y, values, name)
-            return _zeros_and_ones(values, self.label_names, name)
+            check_zeros_and_ones(values, self.label_names, name)
+            return values.astype(np.uint8)
         unknown = np.setdiff1d(values, self.classes)
         if len(unknown):
             raise ValueError(
@@ -108,9 +111,9 @@ class TargetEncoder:
             unknown = [column for column in columns if column not in known]
             raise ValueError(
                 f"The columns of {name} must be the labels seen in fit, in the same "
-                f"order: {_shortened(known)}. "
+                f"order: {shortened(known)}. "
                 + (
-                    f"Unknown: {_shortened(unknown)}."
+                    f"Unknown: {shortened(unknown)}."
                     if unknown
                     else "They are in another order: use y[list(label_names_)]."
                 )
@@ -195,23 +198,7 @@ def _column_names(y, n_columns):
     repeated = y.columns[y.columns.duplicated()]
     if len(repeated):
         raise ValueError(
-            f"Each label needs a column name of its own: {_shortened(repeated)} stands "
+            f"Each label needs a column name of its own: {shortened(repeated)} stands "
             "there more than once. Rename or drop the repeated columns."
         )
     return np.array(y.columns, dtype=object)
-
-
-def _zeros_and_ones(values, label_names, name):
-    wrong = ~np.isin(values, (0, 1))
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{name} must hold 0 and 1 only: got {values[row, column]!r} in row {row}, "
-            f"column {label_names[column]!r} ({int(wrong.sum())} such values in all)."
-        )
-    return values.astype(np.uint8)
-
-
-def _shortened(names, most=5):
-    shown = ", ".join(repr(name) for name in list(names)[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -8,7 +8,12 @@ import pytest
 from PIL import Image
 
 from sk_posters import _decoding
-from sk_posters._decoding import PosterFileError, decode_image, describe_failures
+from sk_posters._decoding import (
+    PosterFileError,
+    decode_image,
+    decode_within,
+    describe_failures,
+)
 
 INTERPOLATIONS = ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 ORIENTATION = 0x0112
@@ -177,6 +182,38 @@ def test_first_frame_of_an_animation_is_taken(tmp_path):
     frames = [Image.new("RGB", (4, 4), colour) for colour in ("white", "black")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert decode_image(tmp_path / "a.gif", (4, 4)).min() == 255
+
+
+@pytest.mark.parametrize(
+    ("shape", "kept"),
+    [((6, 8), (6, 8)), ((7, 6), (7, 6)), ((32, 16), (8, 4)), ((3, 80), (1, 8))],
+    ids=["largest", "smaller", "larger", "thin"],
+)
+def test_an_image_within_a_largest_side_keeps_its_proportions(shape, kept, tmp_path):
+    pixels = noise(*shape, 3)
+    path = tmp_path / "a.png"
+    Image.fromarray(pixels).save(path)
+    image = decode_within(path, 8)
+    np.testing.assert_array_equal(image, decode_image(path, kept, "lanczos"))
+
+
+def test_an_image_within_a_largest_side_is_upright(tmp_path):
+    pixels = noise(2, 3, 3)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    image = decode_within(tmp_path / "a.png", 8)
+    np.testing.assert_array_equal(image, np.rot90(pixels, -1))
+
+
+def test_an_image_with_broken_exif_keeps_its_size(tmp_path):
+    coloured().save(tmp_path / "a.png", exif=b"Exif\0\0no metadata at all")
+    assert decode_within(tmp_path / "a.png", 99).shape == (53, 37, 3)
+
+
+def test_a_file_that_has_no_size_is_refused(tmp_path):
+    with pytest.raises(PosterFileError, match=r"missing\.jpg': no such file"):
+        decode_within(tmp_path / "missing.jpg", 8)
 
 
 def refuse(path, message):

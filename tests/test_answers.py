@@ -1,0 +1,138 @@
+"""Labels and scores are taken in any form, or refused with what is wrong and where."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import coo_matrix, csr_matrix
+
+from sk_posters.metrics import mean_average_precision_score
+
+NAMES = ["Drama", "Comedy", "News"]
+
+
+@pytest.fixture
+def problem():
+    """Labels, each with a positive, and scores that know something."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random((40, 3)) < [0.5, 0.3, 0.2]).astype(int)
+    return labels, (labels + 2 * rng.random((40, 3))) / 3
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        np.ndarray.tolist,
+        pd.DataFrame,
+        csr_matrix,
+        coo_matrix,
+        lambda y: y.astype(bool),
+        lambda y: y.astype(float),
+        lambda y: pd.DataFrame(y, columns=NAMES, dtype="Int64"),
+    ],
+    ids=["list", "frame", "csr", "coo", "bool", "float", "nullable"],
+)
+def test_labels_may_come_in_any_form(form, problem):
+    y_true, y_score = problem
+    value = mean_average_precision_score(form(y_true), y_score)
+    assert value == mean_average_precision_score(y_true, y_score)
+
+
+def test_scores_may_come_as_the_list_that_multi_output_classifiers_return(problem):
+    y_true, y_score = problem
+    listed = [np.column_stack([1 - column, column]) for column in y_score.T]
+    value = mean_average_precision_score(y_true, listed)
+    assert value == mean_average_precision_score(y_true, y_score)
+
+
+def test_one_dimension_is_read_as_one_label():
+    value = mean_average_precision_score(
+        pd.Series([1, 0, 1], index=[7, 8, 9]), pd.Series([0.9, 0.6, 0.5])
+    )
+    assert value == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_shapes_that_differ_are_both_said():
+    message = r"the same shape.*: got \(2, 3\) and \(2, 2\)"
+    with pytest.raises(ValueError, match=message):
+        mean_average_precision_score(np.ones((2, 3)), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [(2, "2"), (np.nan, "nan"), (-1, "-1")], ids=["2", "nan", "-1"]
+)
+def test_labels_other_than_0_and_1_are_said_with_their_place(wrong, said):
+    y_true = pd.DataFrame({"Drama": [1, 0, 1], "Comedy": [0, 1, wrong]})
+    message = (
+        rf"y_true must hold 0 and 1 only: got {said}(\.0)? in row 2, column 'Comedy' "
+        r"\(1 such values in all\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        mean_average_precision_score(y_true, np.ones((3, 2)))
+
+
+def test_labels_written_as_text_are_refused():
+    message = "y_true must hold 0 and 1 only: got 'Drama' in row 0, column 0"
+    with pytest.raises(ValueError, match=message):
+        mean_average_precision_score(["Drama", "Comedy"], [0.1, 0.2])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_said_with_their_place(wrong, problem):
+    y_true, y_score = problem
+    y_score[4:6, 1] = wrong
+    message = (
+        f"y_score must not hold nan or infinity: got {wrong} in row 4, column "
+        r"'Comedy' \(2 such values in all\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        mean_average_precision_score(pd.DataFrame(y_true, columns=NAMES), y_score)
+
+
+def test_columns_in_another_order_are_refused(problem):
+    y_true, y_score = problem
+    y_true = pd.DataFrame(y_true, columns=NAMES)
+    y_score = pd.DataFrame(y_score, columns=NAMES[::-1])
+    message = (
+        "columns of y_true and y_score must be the same labels in the same order: got "
+        "'Drama', 'Comedy', 'News' and 'News', 'Comedy', 'Drama'. Select the columns"
+    )
+    with pytest.raises(ValueError, match=message):
+        mean_average_precision_score(y_true, y_score)
+
+
+def test_columns_of_other_names_are_refused(problem):
+    y_true, y_score = problem
+    y_true = pd.DataFrame(y_true, columns=NAMES)
+    y_score = pd.DataFrame(y_score, columns=["Drama", "Comedy", "Western"])
+    with pytest.raises(ValueError, match="y_true lacks 'Western'"):
+        mean_average_precision_score(y_true, y_score)
+
+
+def test_a_frame_made_of_an_array_has_no_names_to_contradict(problem):
+    y_true, y_score = problem
+    value = mean_average_precision_score(
+        pd.DataFrame(y_true, columns=NAMES), pd.DataFrame(y_score)
+    )
+    assert value == mean_average_precision_score(y_true, y_score)
+
+
+def test_scores_of_more_than_two_classes_are_refused():
+    message = r"array of shape \(n_samples, 2\) per label.*: got shape \(2, 3\) .* 0"
+    with pytest.raises(ValueError, match=message):
+        mean_average_precision_score([[1], [0]], [np.ones((2, 3))])
+
+
+def test_an_empty_list_of_scores_is_refused():
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        mean_average_precision_score([[1], [0]], [])
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [([1, 2], r"shape \(2,\), smallest 1"), ([1, -0.5, 1], r"smallest -0\.5")],
+    ids=["length", "negative"],
+)
+def test_sample_weight_must_hold_a_number_per_row(weight, said):
+    message = f"number >= 0 for each of the 3 rows: got .*{said}"
+    with pytest.raises(ValueError, match=message):
+        mean_average_precision_score([1, 0, 1], [1, 2, 3], sample_weight=weight)
