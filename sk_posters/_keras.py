@@ -244,7 +244,9 @@ class KerasEstimator(KerasClassifier):
         """Return the outputs of the network, always of shape (n, n_outputs)."""
         # Batch by batch, because model.predict copies the whole input first.
         batches = prefetched(images, batch_size)
-        return np.concatenate([self.model_.predict_on_batch(x) for x in batches])
+        scores = np.concatenate([self.model_.predict_on_batch(x) for x in batches])
+        # Under mixed precision the network ends in half floats.
+        return scores.astype(keras.config.floatx(), copy=False)
 
 
 def _seed_states(model):

@@ -54,10 +54,12 @@ CHECKS_WITHOUT_DATA = [
 @pytest.fixture
 def double_precision():
     """Keras in float64: in float32, the order of rows alone may move a 7th digit."""
-    before = keras.config.floatx()
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")  # Keras draws it from floatx only once.
     yield
-    keras.config.set_floatx(before)
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
 
 
 def name_of(check):

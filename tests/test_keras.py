@@ -236,3 +236,13 @@ def test_there_is_an_html_representation(tiny, images, labels):
     classifier = PosterClassifier(**tiny, optimizer__epsilon=1e-6)
     assert "PosterClassifier" in classifier._repr_html_()
     assert "PosterClassifier" in classifier.fit(images, labels)._repr_html_()
+
+
+def test_mixed_precision_gives_probabilities_in_single_precision(tiny, images, labels):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        classifier = PosterClassifier(**tiny).fit(images, labels)
+        assert classifier.predict_proba(images).dtype == np.float32
+    finally:
+        keras.config.set_dtype_policy(policy)
