@@ -11,12 +11,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sk_posters._compat import (
     Interval,
     StrOptions,
-    _check_sample_weight,
     _fit_context,
 )
 from sk_posters._feeding import ImageBatches, check_images, image_kind
 from sk_posters._keras import KerasEstimator
 from sk_posters._networks import poster_cnn
+from sk_posters._rows import split_rows, usable_weights
 from sk_posters._targets import TargetEncoder
 
 __all__ = ["PosterClassifier"]
@@ -228,9 +228,14 @@ class PosterClassifier(KerasEstimator):
         ValueError
             If images, labels, weights or parameters are not as described.
         """
+        held_out = validation_data
+        if held_out is None:
+            held_out = validation_split
+        if held_out is None:
+            held_out = self.validation_fraction
         goes_on = self.warm_start and hasattr(self, "model_")
         return self._fit(
-            X, y, sample_weight, validation_data, validation_split, goes_on=goes_on
+            X, y, sample_weight, goes_on=goes_on, epochs=None, held_out=held_out
         )
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -255,7 +260,7 @@ class PosterClassifier(KerasEstimator):
         """
         goes_on = hasattr(self, "model_")
         return self._fit(
-            X, y, sample_weight, classes=classes, epochs=1, goes_on=goes_on
+            X, y, sample_weight, goes_on=goes_on, epochs=1, classes=classes
         )
 
     def initialize(self, X, y):
@@ -275,7 +280,7 @@ class PosterClassifier(KerasEstimator):
         """
         self._validate_params()
         self._check_input(X, reset=True)
-        self._start(TargetEncoder().fit(y))
+        self.model_ = self._start(TargetEncoder().fit(y))
         return self
 
     def predict_proba(self, X):
@@ -350,58 +355,40 @@ class PosterClassifier(KerasEstimator):
         return self.label_names_[order[:, :k]]
 
     def _fit(
-        self,
-        X,
-        y,
-        sample_weight,
-        validation_data=None,
-        validation_split=None,
-        *,
-        classes=None,
-        epochs=None,
-        goes_on=False,
+        self, X, y, sample_weight, *, goes_on, epochs, classes=None, held_out=None
     ):
-        """Check everything, train, and only then store what was learned."""
+        """Train a new network, or the one that is there for some more epochs."""
+        if not goes_on:
+            vars(self).pop("model_", None)  # Whatever fails now, nothing is fitted.
         arguments = self._routed_to("fit", FIT_ARGUMENTS)
-        routed_epochs = arguments.pop("epochs", self.epochs)
         batch_size = arguments.pop("batch_size", self.batch_size)
+        epochs = epochs or arguments.pop("epochs", self.epochs)
         images = self._check_input(X, reset=not goes_on)
         encoder = self._target_encoder if goes_on else TargetEncoder().fit(y, classes)
         targets = encoder.transform(y)
         check_consistent_length(X, targets)
-        weights, rows = self._check_weights(sample_weight, targets)
-        if not goes_on:
-            self._start(encoder)
-        held_out = None
-        if validation_data is not None:
-            held_out = self._held_out(validation_data, batch_size)
-        else:
-            fraction = self.validation_fraction
-            fraction = fraction if validation_split is None else validation_split
-            rows, held_out_rows = self._split(rows, fraction)
-            if len(held_out_rows):
-                held_out = ImageBatches(
-                    images, targets, weights, rows=held_out_rows, batch_size=batch_size
-                )
-        batches = ImageBatches(
-            images,
-            targets,
-            weights,
-            rows=rows,
-            batch_size=batch_size,
-            seed=self._seed if self.shuffle else None,
-            epoch=len(self.history_.get("loss", ())),
-        )
-        self._train(
-            batches,
-            held_out,
-            epochs=routed_epochs if epochs is None else epochs,
-            **arguments,
-        )
+        weights, rows = usable_weights(sample_weight, X, keras.config.floatx())
+        model = self.model_ if goes_on else self._start(encoder)
+
+        def batches(rows, **options):
+            return ImageBatches(
+                images, targets, weights, rows=rows, batch_size=batch_size, **options
+            )
+
+        if isinstance(held_out, Real):
+            rows, held_out_rows = split_rows(rows, held_out, self._seed)
+            held_out = batches(held_out_rows) if len(held_out_rows) else None
+        elif held_out is not None:
+            held_out = self._held_out(held_out, batch_size)
+        seed = self._seed if self.shuffle else None
+        done = len(self.history_.get("loss", ()))
+        training = batches(rows, seed=seed, epoch=done)
+        self._train(model, training, held_out, epochs=epochs, **arguments)
+        self.model_ = model
         return self
 
     def _start(self, encoder):
-        """Begin with a new network, compiled and untrained."""
+        """Return a new network, compiled and untrained, and forget the last one."""
         self._seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._target_encoder = encoder
         self.label_names_ = encoder.label_names
@@ -417,7 +404,7 @@ class PosterClassifier(KerasEstimator):
             seed=self._seed,
         )
         self._compile(model)
-        self.model_ = model
+        return model
 
     def _check_input(self, X, *, reset):
         """Return images that can be read by batches; learn or compare their form."""
@@ -448,36 +435,6 @@ class PosterClassifier(KerasEstimator):
             )
         return images
 
-    def _check_weights(self, sample_weight, targets):
-        """Return weights with a mean of one, or None, and the rows to train on."""
-        rows = np.arange(len(targets))
-        if sample_weight is None:
-            return None, rows
-        weights = _check_sample_weight(
-            sample_weight,
-            targets,
-            dtype=np.dtype(keras.config.floatx()),
-            ensure_non_negative=True,
-        )
-        # A row of weight 0 must count like no row, in batch statistics as well; and
-        # the step must not grow with weights that are all the same.
-        rows = rows[weights > 0]
-        return weights / weights[rows].mean(), rows
-
-    def _split(self, rows, fraction):
-        """Return the rows to train on and those held out, drawn from the seed."""
-        if not 0 <= fraction < 1:
-            raise ValueError(f"validation_split must be in [0, 1): got {fraction!r}.")
-        if fraction == 0:
-            return rows, rows[:0]
-        n_held_out = max(1, round(fraction * len(rows)))
-        if n_held_out == len(rows):
-            raise ValueError(
-                f"Holding out {fraction!r} of {len(rows)} rows leaves none to train on."
-            )
-        order = np.random.default_rng(self._seed).permutation(rows)
-        return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-
     def _held_out(self, validation_data, batch_size):
         """Check rows that the caller holds out, as batches."""
         if not isinstance(validation_data, (tuple, list)) or len(
@@ -491,5 +448,7 @@ class PosterClassifier(KerasEstimator):
         images = self._check_input(X, reset=False)
         targets = self._target_encoder.transform(y, name="y of validation_data")
         check_consistent_length(X, targets)
-        weights, rows = self._check_weights(weights[0] if weights else None, targets)
+        weights, rows = usable_weights(
+            weights[0] if weights else None, X, keras.config.floatx()
+        )
         return ImageBatches(images, targets, weights, rows=rows, batch_size=batch_size)

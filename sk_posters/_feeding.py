@@ -34,6 +34,11 @@ class ImageBatches(keras.utils.PyDataset):
         Seed of the order; None keeps the rows as they are.
     epoch : int, default=0
         Number of the first epoch: each has an order of its own.
+
+    Attributes
+    ----------
+    error : Exception or None
+        What went wrong when a batch was read.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class ImageBatches(keras.utils.PyDataset):
         self._batch_size = batch_size
         self._seed = seed
         self._epoch = epoch
+        self.error = None
         self._draw_order()
 
     def __len__(self):
@@ -63,7 +69,11 @@ class ImageBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         start = index * self._batch_size
         rows = self._order[start : start + self._batch_size]
-        batch = read_batch(self._images, rows), self._targets[rows]
+        try:
+            batch = read_batch(self._images, rows), self._targets[rows]
+        except Exception as error:
+            self.error = error
+            raise
         if self._sample_weight is None:
             return batch
         return (*batch, self._sample_weight[rows])

@@ -225,18 +225,27 @@ class KerasEstimator(KerasClassifier):
                 )
         return routed
 
-    def _train(self, batches, held_out, *, epochs, **arguments):
-        """Train the network for some more epochs and lengthen the history."""
+    def _train(self, model, batches, held_out, *, epochs, **arguments):
+        """Train a network for some more epochs and lengthen the history."""
         done = len(self.history_.get("loss", ()))
-        result = self.model_.fit(
-            batches,
-            initial_epoch=done,
-            epochs=done + epochs,
-            validation_data=held_out,
-            callbacks=self._callbacks(has_validation=held_out is not None),
-            shuffle=False,  # The batches have an order of their own.
-            **{"verbose": self.verbose, **arguments},
-        )
+        arguments = {
+            "initial_epoch": done,
+            "epochs": done + epochs,
+            "validation_data": held_out,
+            "callbacks": self._callbacks(has_validation=held_out is not None),
+            "shuffle": False,  # The batches have an order of their own.
+            "verbose": self.verbose,
+            **arguments,
+        }
+        try:
+            result = model.fit(batches, **arguments)
+        except Exception as error:
+            # TensorFlow wraps what goes wrong in reading a batch into an error of its
+            # own, deep in a long text.
+            for source in (batches, held_out):
+                if source is not None and source.error is not None:
+                    raise source.error from error
+            raise
         for name, values in result.history.items():
             self.history_.setdefault(name, []).extend(float(value) for value in values)
 

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+from pathlib import Path
 
 import cloudpickle
 import joblib
@@ -20,6 +21,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 
 from sk_posters import PosterClassifier, PosterImageLoader
+from sk_posters._decoding import PosterFileError
+from sk_posters._rows import split_rows
 
 
 @pytest.fixture
@@ -219,7 +222,8 @@ def test_a_share_of_the_rows_is_held_out(how, tiny, images, labels):
 
 def test_held_out_rows_are_not_trained_on(tiny, images, labels):
     classifier = PosterClassifier(**tiny, validation_fraction=0.25)
-    kept, held_out = classifier.initialize(images, labels)._split(np.arange(24), 0.25)
+    seed = classifier.initialize(images, labels)._seed
+    kept, held_out = split_rows(np.arange(24), 0.25, seed)
     assert len(held_out) == 6
     assert sorted([*kept, *held_out]) == list(range(24))
     spoiled = images.copy()
@@ -448,6 +452,24 @@ def test_paths_without_a_loader_are_refused(fitted):
 def test_an_image_too_small_is_refused_before_training(images, labels):
     with pytest.raises(ValueError, match=r"8×8 pixels are too small .* 46×46"):
         PosterClassifier().fit(images, labels)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_a_file_that_vanishes_is_named(held_out, tiny, poster_files, labels):
+    loader = PosterImageLoader(image_size=(8, 8))
+    lazy = loader.transform(poster_files)
+    Path(poster_files[3]).unlink()
+    extra = {"validation_data": (lazy, labels)} if held_out else {}
+    start = 4 if held_out else 0
+    with pytest.raises(PosterFileError, match=r"03\.png': no such file"):
+        PosterClassifier(**tiny).fit(lazy[start:], labels[start:], **extra)
+
+
+def test_a_fit_that_fails_leaves_nothing_fitted(fitted, images, labels):
+    with pytest.raises(ValueError, match="watches the loss"):
+        fitted.set_params(patience=1).fit(images, labels)
+    with pytest.raises(NotFittedError):
+        fitted.predict(images)
 
 
 def test_a_wrong_number_of_rows_is_an_error(tiny, images, labels):

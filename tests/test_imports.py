@@ -17,7 +17,7 @@ PACKAGE = ROOT / "sk_posters"
 # floors, never one beside it or above. docs/contributing.md shows the same picture.
 FLOORS = [
     ["_answers", "_compat", "_decoding", "_layers", "_optional"],
-    ["_images", "_labels", "_targets", "metrics"],
+    ["_images", "_labels", "_rows", "_targets", "metrics"],
     ["datasets"],
     ["_feeding", "_networks"],
     ["_keras"],
