@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from sklearn.utils import gen_batches
 
-from sk_posters._images import PosterImages
+from sk_posters._lazy_images import PosterImages
 
 __all__ = ["ImageBatches", "check_images", "image_kind", "prefetched", "read_batch"]
 
@@ -168,7 +168,7 @@ def image_kind(X):
 
 
 def read_batch(images, rows):
-    """Return some images as floats.
+    """Return some images in the form that the network takes.
 
     Parameters
     ----------
@@ -180,12 +180,13 @@ def read_batch(images, rows):
     Returns
     -------
     ndarray of shape (len(rows), height, width, channels)
-        In the float type that Keras is set to; uint8 is divided by 255.
+        uint8 where they are kept so, else in the float type that Keras is set to.
     """
     is_lazy = isinstance(images, PosterImages)
     pixels = images.read(rows) if is_lazy else np.asarray(images[rows])
-    floats = pixels.astype(keras.config.floatx(), copy=False)
-    return floats / floats.dtype.type(255) if pixels.dtype == np.uint8 else floats
+    if pixels.dtype == np.uint8:
+        return pixels
+    return pixels.astype(keras.config.floatx(), copy=False)
 
 
 def prefetched(images, batch_size):
@@ -201,7 +202,7 @@ def prefetched(images, batch_size):
     Yields
     ------
     ndarray of shape (<= batch_size, height, width, channels)
-        Floats, as `read_batch` returns them.
+        As `read_batch` returns them.
     """
     slices = list(gen_batches(len(images), batch_size))
     with ThreadPoolExecutor(max_workers=1) as reader:

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from sk_posters._networks import poster_cnn
+from sk_posters._networks import ImageNetwork, poster_cnn
 
 
 def kinds(model):
@@ -111,3 +112,32 @@ def test_rates_must_be_one_per_layer():
     message = r"for each of the 4 blocks of filters and 2 dense layers, so 6 rates"
     with pytest.raises(ValueError, match=message):
         poster_cnn((46, 46, 3), 2, dropout=(0.1, 0.2))
+
+
+@pytest.mark.parametrize("n_images", [None, 4])
+def test_every_byte_is_divided_by_255_to_the_bit(n_images):
+    model = ImageNetwork([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    scale = tf.function(
+        model, input_signature=[tf.TensorSpec((n_images, 8, 8, 1), "uint8")]
+    )
+    pixels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
+    expected = pixels.astype(np.float32).reshape(4, 64) / np.float32(255)
+    np.testing.assert_array_equal(scale(pixels), expected)
+
+
+def test_uint8_images_are_divided_by_255_in_the_network():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 46, 46, 3), dtype=np.uint8)
+    model = poster_cnn((46, 46, 3), 2, seed=0)
+    floats = pixels.astype(np.float32) / np.float32(255)
+    np.testing.assert_array_equal(model(pixels), model(floats))
+    expected = model.predict_on_batch(floats)
+    np.testing.assert_array_equal(model.predict_on_batch(pixels), expected)
+
+
+def test_a_saved_network_loads_in_safe_mode(tmp_path):
+    model = poster_cnn((46, 46, 3), 2, seed=0)
+    model.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras", safe_mode=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 46, 46, 3), dtype=np.uint8)
+    assert isinstance(loaded, ImageNetwork)
+    np.testing.assert_array_equal(loaded(pixels), model(pixels))
