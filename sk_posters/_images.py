@@ -3,28 +3,29 @@
 import os
 import re
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral
+from pathlib import Path
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
-from tqdm.auto import tqdm
 
-from sk_posters._compat import StrOptions, _fit_context
-from sk_posters._decoding import PosterFileError, decode_image, describe_failures
+from sk_posters._compat import Interval, StrOptions, _fit_context
+from sk_posters._decoding import PosterFileError, describe_failures
+from sk_posters._lazy_images import PosterImages, check_files
+from sk_posters._store import ImageStore
 
-__all__ = ["PosterImageLoader", "PosterImages"]
+__all__ = ["PosterImageLoader"]
+
+CACHE_VARIABLE = "SK_POSTERS_CACHE"
 
 # Two letters at least, so that the drive of "C://posters" is none.
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-CHUNK = 32
 
 
 class PosterImageLoader(TransformerMixin, BaseEstimator):
     """Load poster files as images, decoded when they are needed.
 
-    Takes paths and gives a :class:`~sk_posters._images.PosterImages`: to the next
+    Takes paths and gives a :class:`~sk_posters._lazy_images.PosterImages`: to the next
     step of a pipeline a float32 array of shape (n_samples, height, width, 3) with
     values from 0 to 1, which yet holds nothing but the paths. With default settings
     the values are those of ``keras.utils.load_img(path, target_size=(350, 350))``
@@ -45,6 +46,14 @@ default="nearest"
         decoded once to find them all. `"raise"` names them in one error. `"blank"`
         puts a black image in place of each, so that rows never shift, warns once
         and keeps their paths in `failed_`.
+    cache_dir : str, path-like or None, default=None
+        Folder that keeps decoded images, so that each poster is decoded once for all
+        folds, candidates, processes and later runs that load it alike. None takes the
+        environment variable ``SK_POSTERS_CACHE``; without it nothing is kept.
+    cache_size : int, default=16_000_000_000
+        Bytes that decoded images may take in `cache_dir`; those not used for longest
+        make room. A poster of 350 x 350 pixels takes 368 kB. Choose it so that all
+        posters in use fit, or else they push each other out.
     n_jobs : int or None, default=-1
         Number of threads that decode. None means 1, unless in a
         :func:`joblib.parallel_config` context, and -1 means all cores.
@@ -56,6 +65,8 @@ default="nearest"
     failed_ : list of str
         Paths of the files that a black image stands for since `fit`, `transform` or
         `fit_transform` was last called, each once, in the order of `X`.
+    n_decoded_ : int
+        Number of files that the same call had to decode; the others were in the cache.
 
     Notes
     -----
@@ -66,6 +77,10 @@ default="nearest"
 
     A file that turns bad after the check raises the error when it is decoded, also
     with ``on_error="blank"``: by then the list in `failed_` would be wrong.
+
+    The cache tells files apart by their content, not by their names, and never changes
+    an image: an entry that is missing or damaged is decoded anew. A folder that cannot
+    be written to is warned about, and does without.
 
     Examples
     --------
@@ -85,6 +100,8 @@ default="nearest"
             StrOptions({"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"})
         ],
         "on_error": [StrOptions({"raise", "blank"})],
+        "cache_dir": [str, os.PathLike, None],
+        "cache_size": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [None, Integral],
         "verbose": ["verbose"],
     }
@@ -95,12 +112,16 @@ default="nearest"
         image_size=(350, 350),
         interpolation="nearest",
         on_error="raise",
+        cache_dir=None,
+        cache_size=16_000_000_000,
         n_jobs=-1,
         verbose=0,
     ):
         self.image_size = image_size
         self.interpolation = interpolation
         self.on_error = on_error
+        self.cache_dir = cache_dir
+        self.cache_size = cache_size
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -171,7 +192,16 @@ default="nearest"
         """
         _check_image_size(self.image_size)
         paths = _check_paths(X)
-        failed = self._find_bad_files(paths)
+        store = self._store()
+        checked = check_files(
+            list(dict.fromkeys(paths)),
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            n_jobs=self.n_jobs,
+            store=store,
+            verbose=self.verbose,
+        )
+        failed = [(path, file.reason) for path, file in checked.items() if file.reason]
         if failed and self.on_error == "raise":
             raise PosterFileError(failed)
         if failed:
@@ -181,212 +211,37 @@ default="nearest"
                 stacklevel=4,
             )
         self.failed_ = [path for path, _ in failed]
-        black = set(self.failed_)
+        self.n_decoded_ = sum(file.was_decoded for file in checked.values())
         return PosterImages(
             paths,
             image_size=self.image_size,
             interpolation=self.interpolation,
             n_jobs=self.n_jobs,
-            blank=[path in black for path in paths],
+            blank=[checked[path].reason is not None for path in paths],
+            store=store,
+            keys=None if store is None else [checked[path].key for path in paths],
         )
 
-    def _find_bad_files(self, paths):
-        def reason_to_refuse(path):
-            try:
-                decode_image(path, self.image_size, self.interpolation)
-            except PosterFileError as error:
-                return error.failed[0][1]
+    def clear_cache(self):
+        """Remove all decoded images from the cache, also those of other settings.
 
-        distinct = list(dict.fromkeys(paths))
-        reasons = tqdm(
-            _in_threads(reason_to_refuse, distinct, self.n_jobs),
-            desc="Checking posters",
-            total=len(distinct),
-            unit="file",
-            disable=not self.verbose,
-        )
-        return [pair for pair in zip(distinct, reasons, strict=True) if pair[1]]
-
-
-class PosterImages:
-    """Images that are decoded when asked for, behind the face of a 4-D array.
-
-    Holds paths and settings, never pixels. Rows taken by a slice, by integers or by a
-    mask come back as a smaller object of this kind; one row, or anything else that
-    NumPy can index, comes back decoded.
-
-    Parameters
-    ----------
-    paths : array-like of str of shape (n_samples,)
-        The image files.
-    image_size : tuple of two int, default=(350, 350)
-        Height and width of the images, in pixels.
-    interpolation : str, default="nearest"
-        How images are resized, see :class:`PosterImageLoader`.
-    n_jobs : int or None, default=None
-        Number of threads that decode.
-    blank : array-like of bool of shape (n_samples,), default=None
-        Rows that are black, whatever their file holds.
-
-    Attributes
-    ----------
-    paths : ndarray of shape (n_samples,), dtype object
-        The image files.
-    shape : tuple of four int
-        Number of images, height, width and 3.
-    dtype : dtype
-        Always float32; values lie from 0 to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from PIL import Image
-    >>> from sk_posters._images import PosterImages
-    >>> Image.new("RGB", (300, 444), "red").save("red.png")
-    >>> images = PosterImages(["red.png", "red.png"], image_size=(4, 3))
-    >>> images[1:]
-    PosterImages(1 poster of 4 x 3 x 3, decoded on demand)
-    >>> np.asarray(images).mean(axis=(1, 2))
-    array([[1., 0., 0.],
-           [1., 0., 0.]], dtype=float32)
-    """
-
-    dtype = np.dtype("float32")
-    ndim = 4
-
-    def __init__(
-        self,
-        paths,
-        *,
-        image_size=(350, 350),
-        interpolation="nearest",
-        n_jobs=None,
-        blank=None,
-    ):
-        self.paths = np.asarray(paths, dtype=object)
-        self.image_size = tuple(map(int, image_size))
-        self.interpolation = interpolation
-        self.n_jobs = n_jobs
-        blank = np.zeros(len(self.paths)) if blank is None else blank
-        self.blank = np.asarray(blank, dtype=bool)
-
-    @property
-    def shape(self):
-        return (len(self.paths), *self.image_size, 3)
-
-    @property
-    def size(self):
-        return int(np.prod(self.shape))
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __repr__(self):
-        n_samples, *image = self.shape
-        posters = "1 poster" if n_samples == 1 else f"{n_samples} posters"
-        size = " x ".join(map(str, image))
-        return f"PosterImages({posters} of {size}, decoded on demand)"
-
-    def read(self, rows=None):
-        """Decode images, as bytes.
-
-        Parameters
-        ----------
-        rows : slice, array-like of int or bool, default=None
-            Which images, and in which order; None means all.
+        Nothing else is removed from its folder.
 
         Returns
         -------
-        ndarray of shape (n_rows, height, width, 3), dtype uint8
-            The images, with values from 0 to 255.
-
-        Raises
-        ------
-        PosterFileError
-            If files were fit for use when they were checked and no longer are.
+        int
+            Number of images that were removed; 0 if there is no cache.
         """
-        wanted = self if rows is None else self._take(rows)
-        images = np.zeros(wanted.shape, dtype=np.uint8)
+        store = self._store()
+        return 0 if store is None else store.clear()
 
-        # Threads hand back reasons only, so that no decoded image waits in a queue.
-        def decode(row):
-            try:
-                images[row] = decode_image(
-                    wanted.paths[row], self.image_size, self.interpolation
-                )
-            except PosterFileError as error:
-                return error.failed[0]
-
-        in_use = np.flatnonzero(~wanted.blank)
-        failed = [bad for bad in _in_threads(decode, in_use, self.n_jobs) if bad]
-        if failed:
-            raise PosterFileError(dict.fromkeys(failed))
-        return images
-
-    def __array__(self, dtype=None, copy=None):
-        if copy is False:
-            raise ValueError(
-                "PosterImages holds no pixels, so an array of them is always a copy: "
-                "use np.asarray(images) or copy=None"
-            )
-        array = np.empty(self.shape, dtype=dtype or self.dtype)
-        for start in range(0, len(self), CHUNK):
-            rows = slice(start, start + CHUNK)
-            # The quotient is a float32 as in Keras, whatever it is stored as.
-            np.divide(
-                self.read(rows), np.float32(255), out=array[rows], casting="unsafe"
-            )
-        return array
-
-    def __getitem__(self, key):
-        key = key if isinstance(key, tuple) else (key,)
-        head, *tail = key or (...,)
-        if head is ... and _takes_everything([head, *tail]):
-            head = slice(None)
-        if head is None or head is ... or _is_mask_but_not_of_rows(head):
-            return np.asarray(self)[key]
-        rows = np.arange(len(self))[head]  # NumPy's own rules and errors.
-        if rows.ndim == 1 and _takes_everything(tail):
-            return self._take(rows)
-        # Decode each row once, then let the key mean the same among those rows.
-        if isinstance(head, slice):
-            head = slice(None)
-        else:
-            shape = rows.shape
-            rows, head = np.unique(rows, return_inverse=True)
-            # A scalar must stay one: NumPy places the axes of [0, :, [1]] by it.
-            head = head.reshape(shape) if shape else 0
-        return np.asarray(self._take(rows))[(head, *tail)]
-
-    def _take(self, rows):
-        return PosterImages(
-            self.paths[rows],
-            image_size=self.image_size,
-            interpolation=self.interpolation,
-            n_jobs=self.n_jobs,
-            blank=self.blank[rows],
-        )
-
-
-def _takes_everything(tail):
-    """Tell whether the rest of a key leaves height, width and channels alone."""
-    slices = [item for item in tail if isinstance(item, slice) and item == slice(None)]
-    n_ellipses = sum(item is ... for item in tail)
-    return len(slices) + n_ellipses == len(tail) and len(slices) < 4 and n_ellipses < 2
-
-
-def _is_mask_but_not_of_rows(head):
-    return np.ndim(head) != 1 and np.asarray(head).dtype == bool
-
-
-def _in_threads(function, items, n_jobs):
-    """Yield what a function makes of each item, in order, made by several threads."""
-    n_threads = min(effective_n_jobs(n_jobs), len(items))
-    if n_threads < 2:
-        yield from map(function, items)
-    else:
-        with ThreadPoolExecutor(n_threads) as pool:
-            yield from pool.map(function, items)
+    def _store(self):
+        folder = self.cache_dir or os.environ.get(CACHE_VARIABLE)
+        if not folder:
+            return None
+        # Absolute, because workers may run in another folder.
+        folder = Path(folder).expanduser().absolute() / "images"
+        return ImageStore(str(folder), self.cache_size)
 
 
 def _check_image_size(image_size):

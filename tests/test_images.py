@@ -18,11 +18,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import get_tags, resample
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters import PosterImageLoader, _images
+from sk_posters import PosterImageLoader, _lazy_images
 from sk_posters._decoding import PosterFileError, decode_image
-from sk_posters._images import PosterImages
+from sk_posters._lazy_images import PosterImages
 
 N_POSTERS = 6
+
+
+@pytest.fixture(autouse=True)
+def no_cache_of_the_user(monkeypatch):
+    monkeypatch.delenv("SK_POSTERS_CACHE", raising=False)
 
 
 @pytest.fixture
@@ -55,7 +60,7 @@ def decoded(monkeypatch):
         seen.append(path)
         return decode_image(path, *args)
 
-    monkeypatch.setattr(_images, "decode_image", decode)
+    monkeypatch.setattr(_lazy_images, "decode_image", decode)
     return seen
 
 
@@ -164,6 +169,8 @@ def test_other_image_sizes_are_refused(image_size, paths):
         ({"image_size": 350}, "'image_size' parameter of PosterImageLoader"),
         ({"interpolation": "cubic"}, "'interpolation' parameter of PosterImageLoader"),
         ({"on_error": "skip"}, "'on_error' parameter of PosterImageLoader"),
+        ({"cache_dir": 7}, "'cache_dir' parameter of PosterImageLoader"),
+        ({"cache_size": 0}, "'cache_size' parameter of PosterImageLoader"),
         ({"n_jobs": 1.5}, "'n_jobs' parameter of PosterImageLoader"),
         ({"verbose": -1}, "'verbose' parameter of PosterImageLoader"),
     ],
@@ -329,7 +336,7 @@ def test_n_jobs_is_the_number_of_threads(n_jobs, n_threads, paths, monkeypatch):
         barrier.wait()
         return decode_image(path, *args)
 
-    monkeypatch.setattr(_images, "decode_image", decode)
+    monkeypatch.setattr(_lazy_images, "decode_image", decode)
     small_loader(n_jobs=n_jobs).fit(paths)
     assert len(threads) == n_threads
     assert (threading.get_ident() in threads) == (n_threads == 1)
@@ -337,7 +344,7 @@ def test_n_jobs_is_the_number_of_threads(n_jobs, n_threads, paths, monkeypatch):
 
 def test_n_jobs_none_follows_the_context_of_joblib(images):
     with joblib.parallel_config("threading", n_jobs=3):
-        in_context = list(_images._in_threads(_thread_name, [0] * 3, None))
+        in_context = list(_lazy_images._in_threads(_thread_name, [0] * 3, None))
     assert threading.current_thread().name not in in_context
 
 
@@ -378,7 +385,7 @@ def test_asarray_is_float32_in_0_to_1(images, array):
 
 
 def test_asarray_decodes_more_than_one_chunk(images, array, monkeypatch):
-    monkeypatch.setattr(_images, "CHUNK", 4)
+    monkeypatch.setattr(_lazy_images, "CHUNK", 4)
     np.testing.assert_array_equal(np.asarray(images), array, strict=True)
 
 

@@ -16,19 +16,19 @@ PACKAGE = ROOT / "sk_posters"
 # Floors of the house, the ground floor first. A room may use the rooms of lower
 # floors, never one beside it or above. docs/contributing.md shows the same picture.
 FLOORS = [
-    ["_answers", "_compat", "_decoding", "_layers", "_optional"],
-    ["_images", "_labels", "_rows", "_targets", "metrics"],
-    ["datasets"],
+    ["_answers", "_compat", "_decoding", "_layers", "_optional", "_store"],
+    ["_labels", "_lazy_images", "_rows", "_targets", "metrics"],
+    ["_images", "datasets"],
     ["_feeding", "_networks"],
-    ["_keras"],
+    ["_compiled", "_keras"],
     ["_classifier"],
     ["plotting"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 # They serve any classifier, so they must work where Keras is not even installed.
-WITHOUT_KERAS = ["_answers", "_decoding", "_images", "_labels"]
-WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
+WITHOUT_KERAS = ["_answers", "_decoding", "_images", "_labels", "_lazy_images"]
+WITHOUT_KERAS += ["_store", "datasets", "metrics", "plotting"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 
