@@ -13,6 +13,7 @@ from sk_posters._compat import (
     StrOptions,
     _fit_context,
 )
+from sk_posters._compiled import compiled_network
 from sk_posters._feeding import ImageBatches, check_images, image_kind
 from sk_posters._keras import KerasEstimator
 from sk_posters._networks import poster_cnn
@@ -155,6 +156,9 @@ class PosterClassifier(KerasEstimator):
         "verbose": [Interval(Integral, 0, 2, closed="both"), StrOptions({"auto"})],
     }
 
+    # The parameters that the network is built from.
+    _NETWORK = ("filters", "dense_units", "batch_norm", "dropout")
+
     def __init__(
         self,
         *,
@@ -233,7 +237,7 @@ class PosterClassifier(KerasEstimator):
             held_out = validation_split
         if held_out is None:
             held_out = self.validation_fraction
-        goes_on = self.warm_start and hasattr(self, "model_")
+        goes_on = self.warm_start and hasattr(self, "_network")
         return self._fit(
             X, y, sample_weight, goes_on=goes_on, epochs=None, held_out=held_out
         )
@@ -258,7 +262,7 @@ class PosterClassifier(KerasEstimator):
         PosterClassifier
             The classifier.
         """
-        goes_on = hasattr(self, "model_")
+        goes_on = hasattr(self, "_network")
         return self._fit(
             X, y, sample_weight, goes_on=goes_on, epochs=1, classes=classes
         )
@@ -280,7 +284,8 @@ class PosterClassifier(KerasEstimator):
         """
         self._validate_params()
         self._check_input(X, reset=True)
-        self.model_ = self._start(TargetEncoder().fit(y))
+        vars(self).pop("_network", None)
+        self._network = self._start(TargetEncoder().fit(y))
         return self
 
     def predict_proba(self, X):
@@ -359,7 +364,7 @@ class PosterClassifier(KerasEstimator):
     ):
         """Train a new network, or the one that is there for some more epochs."""
         if not goes_on:
-            vars(self).pop("model_", None)  # Whatever fails now, nothing is fitted.
+            vars(self).pop("_network", None)  # Whatever fails now, nothing is fitted.
         arguments = self._routed_to("fit", FIT_ARGUMENTS)
         batch_size = arguments.pop("batch_size", self.batch_size)
         epochs = epochs or arguments.pop("epochs", self.epochs)
@@ -368,7 +373,7 @@ class PosterClassifier(KerasEstimator):
         targets = encoder.transform(y)
         check_consistent_length(X, targets)
         weights, rows = usable_weights(sample_weight, X, keras.config.floatx())
-        model = self.model_ if goes_on else self._start(encoder)
+        network = self._network if goes_on else self._start(encoder)
 
         def batches(rows, **options):
             return ImageBatches(
@@ -383,28 +388,25 @@ class PosterClassifier(KerasEstimator):
         seed = self._seed if self.shuffle else None
         done = len(self.history_.get("loss", ()))
         training = batches(rows, seed=seed, epoch=done)
-        self._train(model, training, held_out, epochs=epochs, **arguments)
-        self.model_ = model
+        self._train(network.model, training, held_out, epochs=epochs, **arguments)
+        self._network = network
         return self
 
     def _start(self, encoder):
-        """Return a new network, compiled and untrained, and forget the last one."""
+        """Return an untrained network for these labels, and forget the last one."""
         self._seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._target_encoder = encoder
         self.label_names_ = encoder.label_names
         self.classes_ = encoder.classes
         self.history_ = {}
-        model = poster_cnn(
-            self.image_shape_,
-            len(encoder.label_names),
-            filters=self.filters,
-            dense_units=self.dense_units,
-            batch_norm=self.batch_norm,
-            dropout=self.dropout,
-            seed=self._seed,
-        )
-        self._compile(model)
-        return model
+
+        def build():
+            parameters = {name: getattr(self, name) for name in self._NETWORK}
+            model = poster_cnn(self.image_shape_, len(self.label_names_), **parameters)
+            self._compile(model)
+            return model
+
+        return compiled_network(build, self._seed, self._network_key())
 
     def _check_input(self, X, *, reset):
         """Return images that can be read by batches; learn or compare their form."""

@@ -5,6 +5,7 @@ leaving scikeras is a change of base class, plus the three helpers imported belo
 """
 
 import inspect
+from numbers import Number
 
 import keras
 import numpy as np
@@ -107,7 +108,19 @@ class KerasEstimator(KerasClassifier):
         return tags
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "model_")
+        return hasattr(self, "_network")
+
+    @property
+    def initialized_(self):
+        return hasattr(self, "_network")
+
+    @property
+    def model_(self):
+        if not hasattr(self, "_network"):
+            raise AttributeError(
+                f"This {type(self).__name__} has no model_ before fit."
+            )
+        return self._network.shared()
 
     def score(self, X, y, sample_weight=None):
         """Return the share of rows with every label right (subset accuracy).
@@ -129,24 +142,26 @@ class KerasEstimator(KerasClassifier):
         """
         return ClassifierMixin.score(self, X, y, sample_weight)
 
-    def __getstate__(self):
-        # Keras does not save how far the seeds of dropout have come, so that a copy
-        # would train on otherwise than its original.
-        state = super().__getstate__()
-        if "model_" in state:
-            seeds = [variable.numpy() for variable in _seed_states(self.model_)]
-            state = {**state, "_seed_states": seeds}
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        seeds = state.pop("_seed_states", ())
-        super().__setstate__(state)
-        if seeds:
-            for variable, value in zip(_seed_states(self.model_), seeds, strict=True):
-                variable.assign(value)
-
     # -- Keras --------------------------------------------------------------------
+
+    def _network_key(self):
+        """Return what a used network must have in common with a new one, or None.
+
+        Parameters that are objects may have a state of their own, and callbacks get
+        hold of the network: then there is no such key.
+        """
+        params = self.get_params(deep=False)
+        names = {"optimizer", "learning_rate", "loss", "metrics", *self._NETWORK}
+        prefixes = ("compile__", "loss__", "metrics__", "optimizer__")
+        chosen = {
+            name: value
+            for name, value in sorted(params.items())
+            if name in names or name.startswith(prefixes)
+        }
+        if self.callbacks is not None or not _is_plain(list(chosen.values())):
+            return None
+        state = keras.config.floatx(), keras.config.dtype_policy().name
+        return repr((self.image_shape_, len(self.label_names_), state, chosen))
 
     def _compile(self, model):
         """Compile a model with optimizer, loss and metrics and what is routed there."""
@@ -252,16 +267,17 @@ class KerasEstimator(KerasClassifier):
     def _predict_scores(self, images, batch_size):
         """Return the outputs of the network, always of shape (n, n_outputs)."""
         # Batch by batch, because model.predict copies the whole input first.
-        batches = prefetched(images, batch_size)
-        scores = np.concatenate([self.model_.predict_on_batch(x) for x in batches])
+        batches, model = prefetched(images, batch_size), self._network.model
+        scores = np.concatenate([model.predict_on_batch(x) for x in batches])
         # Under mixed precision the network ends in half floats.
         return scores.astype(keras.config.floatx(), copy=False)
 
 
-def _seed_states(model):
-    """Return the variables of a model that are not among its weights."""
-    weights = {id(weight) for weight in model.weights}
-    return [each for each in model.variables if id(each) not in weights]
+def _is_plain(value):
+    """Tell whether a parameter is but text, numbers and None, and lists of them."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (str, Number))
 
 
 def _is_routed(name):

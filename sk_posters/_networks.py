@@ -5,7 +5,7 @@ import numpy as np
 
 from sk_posters._layers import FusedBatchNormalization
 
-__all__ = ["ImageNetwork", "poster_cnn"]
+__all__ = ["ImageNetwork", "poster_cnn", "reseed"]
 
 # TensorFlow turns x / 255 into x * (1 / 255), which is another float now and then. The
 # sum of these two products is x / 255 to the bit: the first is exact, for HIGH has few
@@ -53,7 +53,7 @@ def poster_cnn(
     dense_units=(128, 128),
     batch_norm=True,
     dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
-    seed=None,
+    seed=0,
 ):
     """Build the convolutional network of the movie poster tutorial.
 
@@ -78,9 +78,8 @@ def poster_cnn(
         Whether to normalise each convolution and dense layer by batch statistics.
     dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
         Rate of each block and dense layer, or one rate for all.
-    seed : int, default=None
-        Every layer that draws numbers gets a seed of its own from this one, so that
-        neither building nor training touches a global random state.
+    seed : int, default=0
+        Seed of weights and dropout, see `reseed`.
 
     Returns
     -------
@@ -100,15 +99,13 @@ def poster_cnn(
     """
     rates = _one_rate_per_layer(dropout, len(filters), len(dense_units))
     _check_image_size(image_shape, len(filters))
-    # RandomState, because its streams never change between versions of NumPy.
-    draw = np.random.RandomState(seed).randint
     layers = keras.layers
-
-    def initializer():
-        return keras.initializers.GlorotUniform(seed=draw(2**31 - 1))
+    # Any seed will do until `reseed`; without one, Keras would draw it from a global
+    # random state.
+    weights = keras.initializers.GlorotUniform(seed=0)
 
     def dropped(rate, number):
-        return layers.Dropout(rate, seed=draw(2**31 - 1), name=f"dropout_{number}")
+        return layers.Dropout(rate, seed=0, name=f"dropout_{number}")
 
     model = ImageNetwork([keras.Input(image_shape)], name="poster_cnn")
     size = image_shape[:2]
@@ -119,7 +116,7 @@ def poster_cnn(
                 width,
                 kernel,
                 activation="relu",
-                kernel_initializer=initializer(),
+                kernel_initializer=weights,
                 name=f"conv_{number}",
             )
         )
@@ -138,7 +135,7 @@ def poster_cnn(
             layers.Dense(
                 units,
                 activation="relu",
-                kernel_initializer=initializer(),
+                kernel_initializer=weights,
                 name=f"dense_{number}",
             )
         )
@@ -149,11 +146,43 @@ def poster_cnn(
         layers.Dense(
             n_labels,
             activation="sigmoid",
-            kernel_initializer=initializer(),
+            kernel_initializer=weights,
             name="labels",
         )
     )
+    reseed(model, seed)
     return model
+
+
+def reseed(model, seed):
+    """Draw all weights of a network anew, as if it had just been built.
+
+    Every layer that draws numbers gets a seed of its own, so that neither building nor
+    training touches a global random state.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A network of convolution, dense, normalisation and dropout layers.
+    seed : int
+        Where the seeds of the layers come from.
+    """
+    # RandomState, because its streams never change between versions of NumPy.
+    draw = np.random.RandomState(seed).randint
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for variable in (layer.beta, layer.moving_mean):
+                variable.assign(np.zeros(variable.shape))
+            for variable in (layer.gamma, layer.moving_variance):
+                variable.assign(np.ones(variable.shape))
+        elif hasattr(layer, "kernel"):
+            initializer = keras.initializers.GlorotUniform(seed=draw(2**31 - 1))
+            layer.kernel.assign(initializer(layer.kernel.shape, layer.kernel.dtype))
+            layer.bias.assign(np.zeros(layer.bias.shape))
+        elif isinstance(layer, keras.layers.Dropout):
+            state = [draw(2**31 - 1), 0]  # A seed, and how often it was used.
+            if layer.rate > 0:
+                layer.seed_generator.state.assign(np.array(state, "uint32"))
 
 
 def _one_rate_per_layer(dropout, n_blocks, n_dense):
