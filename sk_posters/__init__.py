@@ -2,6 +2,8 @@
 
 import importlib
 
+from sk_posters._environment import prepare_tensorflow
+
 __version__ = "0.1.0.dev0"
 
 # Where each public name lives. Names are loaded on first use, so that importing
@@ -12,6 +14,8 @@ _HOMES = {
 }
 
 __all__ = ["PosterClassifier", "PosterImageLoader", "__version__"]
+
+prepare_tensorflow()
 
 
 def __getattr__(name):

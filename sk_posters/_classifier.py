@@ -14,6 +14,7 @@ from sk_posters._compat import (
     _fit_context,
 )
 from sk_posters._compiled import compiled_network
+from sk_posters._environment import hint_at_slow_tensorflow
 from sk_posters._feeding import ImageBatches, check_images, image_kind
 from sk_posters._keras import KerasEstimator
 from sk_posters._networks import poster_cnn
@@ -363,6 +364,7 @@ class PosterClassifier(KerasEstimator):
         self, X, y, sample_weight, *, goes_on, epochs, classes=None, held_out=None
     ):
         """Train a new network, or the one that is there for some more epochs."""
+        hint_at_slow_tensorflow()
         if not goes_on:
             vars(self).pop("_network", None)  # Whatever fails now, nothing is fitted.
         arguments = self._routed_to("fit", FIT_ARGUMENTS)

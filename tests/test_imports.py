@@ -16,7 +16,15 @@ PACKAGE = ROOT / "sk_posters"
 # Floors of the house, the ground floor first. A room may use the rooms of lower
 # floors, never one beside it or above. docs/contributing.md shows the same picture.
 FLOORS = [
-    ["_answers", "_compat", "_decoding", "_layers", "_optional", "_store"],
+    [
+        "_answers",
+        "_compat",
+        "_decoding",
+        "_environment",
+        "_layers",
+        "_optional",
+        "_store",
+    ],
     ["_labels", "_lazy_images", "_rows", "_targets", "metrics"],
     ["_images", "datasets"],
     ["_feeding", "_networks"],

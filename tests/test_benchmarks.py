@@ -1,0 +1,269 @@
+"""The benchmarks run, at their smallest size, and write what they promise.
+
+Their sides run in this process here, so that TensorFlow is loaded once; two tests run
+a side in a process of its own. No test looks at a time.
+"""
+
+import importlib
+import importlib.util
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "examples" / "benchmarks"
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("bench_*.py"))
+
+FEW = ["--n-samples", "12", "--image-size", "48"]
+CASES = {
+    "bench_training": (
+        [*FEW, "--epochs", "2"],
+        {side: "ms per training sample" for side in ("tutorial", "ours")},
+    ),
+    "bench_torch": (
+        ["--image-size", "48", "--batch-size", "4", "--steps", "1"],
+        {"PyTorch, eager": "parameters", "ours": "parameters"},
+    ),
+    "bench_decoding": (
+        FEW,
+        {
+            "tutorial": "images per second",
+            "Pillow": "images per second",
+            "tf.data, one core": "images per second",
+            "tf.data, all cores": "images per second and core",
+            "ours, one core": "images per second",
+            "ours, all cores": "images per second, with the check",
+        },
+    ),
+    "bench_rows": (
+        ["--rows", "4", "12", "--image-size", "48", "--batch-size", "4"],
+        {"4": "seconds of the fit", "12": "peak memory, MB"},
+    ),
+    "bench_search": (
+        [*FEW, "--epochs", "2", "--n-fits", "2"],
+        {"search": "search beyond them, s", "fits": "growth after fit 1, MB"},
+    ),
+    "bench_step": (
+        [*FEW, "--epochs", "2", "--steps", "1", "--batch-size", "4"],
+        {
+            "parts": "limit: arithmetic at that speed, ms",
+            "fit, from memory": "ms per training sample",
+            "fit, from paths": "ms per training sample",
+        },
+    ),
+    "bench_import": (
+        [*FEW, "--calls", "1"],
+        {
+            "import": "both, beyond scikit-learn and pandas, s",
+            "one poster": "next answers, median, ms",
+        },
+    ),
+    "bench_job": (
+        [*FEW, "--epochs", "2"],
+        {side: "seconds of the job" for side in ("tutorial", "ours")},
+    ),
+}
+
+
+@pytest.fixture
+def benchmark_of(monkeypatch, tmp_path):
+    """Import a benchmark by name."""
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setenv("SK_POSTERS_DATA", str(tmp_path / "data"))
+    return importlib.import_module
+
+
+@pytest.fixture
+def in_this_process(benchmark_of, monkeypatch):
+    """Run the sides of benchmarks in this process."""
+
+    def run_side(script, side, job):
+        benchmark = importlib.import_module(Path(script).stem)
+        job = json.loads(json.dumps({**job, **side.changes}))
+        figures = getattr(benchmark, side.function)(SimpleNamespace(**job))
+        return json.loads(json.dumps({"peak memory, MB": 1, **figures}))
+
+    monkeypatch.setattr(benchmark_of("_common"), "run_side", run_side)
+
+
+def made_small(search, monkeypatch):
+    """Leave two candidates, two folds and a small network of the search."""
+    pipeline_of = search.pipeline_of
+    tiny = {"filters": (2,), "dense_units": (4,), "dropout": 0.1}
+    monkeypatch.setattr(search, "GRID", {"cnn__dropout": [0.1, 0.3]})
+    monkeypatch.setattr(search, "N_FOLDS", 2)
+    monkeypatch.setattr(search, "SETTLED", 1)
+    monkeypatch.setattr(
+        search, "pipeline_of", lambda job, **more: pipeline_of(job, **tiny, **more)
+    )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_benchmark_writes_its_figures(
+    benchmark_of, in_this_process, monkeypatch, tmp_path, capsys, name
+):
+    if name == "bench_torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+    benchmark = benchmark_of(name)
+    if name == "bench_search":
+        made_small(benchmark, monkeypatch)
+    if name == "bench_step":
+        monkeypatch.setattr(benchmark, "MATRIX", 64)
+    arguments, figures = CASES[name]
+    benchmark.main([*arguments, "--repeat", "1", "--output", str(tmp_path)])
+
+    written = json.loads((tmp_path / f"{name}.json").read_text())
+    assert written["benchmark"] == name
+    assert written["posters"] == "drawn"
+    assert written["machine"]["cores"] >= 1
+    assert {"numpy", "tensorflow", "scikit-learn"} <= set(
+        written["machine"]["versions"]
+    )
+    printed = capsys.readouterr().out
+    for side, figure in figures.items():
+        row = written["table"][figure][side]
+        assert set(row) == {"median", "min", "max", "ratio"}
+        assert math.isfinite(row["median"])
+        assert len(written["runs"][side]) == 1
+        assert side in printed
+        assert figure in printed
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_opens_with_the_question(benchmark_of, capsys, name):
+    benchmark = benchmark_of(name)
+    assert "?" in benchmark.__doc__.split("\n\n")[0]
+    with pytest.raises(SystemExit) as stopped:
+        benchmark.main(["--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert benchmark.__doc__.splitlines()[0] in printed
+    assert "--repeat" in printed
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_page_says_how_to_run_each(name):
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    assert f"examples/benchmarks/{name}.py" in page
+
+
+def test_a_side_has_a_process_of_its_own(benchmark_of):
+    common = benchmark_of("_common")
+    script = str(FOLDER / "bench_import.py")
+    figures = common.run_side(script, common.Side("imports"), {})
+    assert figures["TensorFlow loaded"] is False
+    assert figures["peak memory, MB"] > 0
+    assert figures["whole process, s"] > 0
+
+
+def test_importing_benchmarks_chooses_nothing_for_the_tutorial():
+    # The package may switch oneDNN on, and the tutorial's side shall be as it was.
+    check = (
+        f"import sys, {', '.join(SCRIPTS)}, _side, _tutorial\n"
+        "assert not {'sk_posters', 'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", check], cwd=FOLDER, check=True)
+
+
+def test_a_side_that_fails_says_why(benchmark_of):
+    common = benchmark_of("_common")
+    script = str(FOLDER / "bench_decoding.py")
+    job = {"paths": ["no_such.jpg"], "image_size": 8}
+    with pytest.raises(RuntimeError, match=r"'pillow' of bench_decoding(.|\n)*no_such"):
+        common.run_side(script, common.Side("pillow"), job)
+
+
+def test_sides_run_in_turn(benchmark_of, monkeypatch):
+    common, order = benchmark_of("_common"), []
+    monkeypatch.setattr(
+        common, "run_side", lambda script, side, job: order.append(side.function)
+    )
+    sides = {"A": common.Side("a"), "B": common.Side("b")}
+    runs = common.in_turn("bench.py", sides, {}, repeat=2)
+    assert order == ["a", "b", "a", "b"]
+    assert {name: len(each) for name, each in runs.items()} == {"A": 2, "B": 2}
+
+
+def test_ratios_are_those_of_medians(benchmark_of):
+    common = benchmark_of("_common")
+    runs = {
+        "slow": [{"s": 4.0}, {"s": 9.0}, {"s": 6.0}],
+        "ours": [{"s": 1.0}, {"s": 2.0}, {"s": 3.0}],
+    }
+    table = common.summary(runs, "ours")
+    assert table["s"]["slow"] == {"median": 6.0, "min": 4.0, "max": 9.0, "ratio": 3.0}
+    assert common.summary(runs)["s"]["slow"]["ratio"] is None
+
+
+def test_first_epoch_is_not_counted(benchmark_of):
+    clock = benchmark_of("_side").epoch_clock()
+    clock.ends = [10.0, 12.0, 15.0]
+    np.testing.assert_array_equal(clock.seconds, [2.0, 3.0])
+
+
+def test_line_through_points_on_a_line(benchmark_of):
+    line = benchmark_of("bench_rows").line
+    np.testing.assert_allclose(line([1, 2, 4], [5, 7, 11]), [2, 3])
+
+
+def test_arithmetic_is_counted_from_the_layers(benchmark_of):
+    import keras
+
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 3)),
+            keras.layers.Conv2D(2, 3),
+            keras.layers.Flatten(),
+            keras.layers.Dense(5),
+        ]
+    )
+    convolution = 2 * (4 * 4) * (3 * 3 * 3 * 2)
+    dense = 2 * (4 * 4 * 2) * 5
+    count = benchmark_of("bench_step").flops_per_sample(model)
+    assert count == 2 * convolution + 3 * dense
+
+
+def test_one_epoch_is_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_training").main(["--epochs", "1"])
+    assert "--epochs must be 2 or more" in capsys.readouterr().err
+
+
+def test_no_repetition_is_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_import").main(["--repeat", "0"])
+    assert "--repeat must be 1 or more" in capsys.readouterr().err
+
+
+def test_one_number_of_rows_is_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_rows").main(["--rows", "8"])
+    assert "--rows must be two or more different numbers" in capsys.readouterr().err
+
+
+def test_too_few_fits_are_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_search").main(["--n-fits", "5"])
+    assert "--n-fits must be more than 5" in capsys.readouterr().err
+
+
+def test_more_posters_than_there_are_are_refused(benchmark_of, tmp_path):
+    from sk_posters.datasets import make_posters
+
+    posters = make_posters(3, image_size=(32, 32), random_state=0)
+    folder = Path(posters.data[0]).parents[1]
+    with pytest.raises(SystemExit, match="holds 3 posters, and 4 are asked for"):
+        benchmark_of("_common").load(folder, 4)
+
+
+def test_without_pytorch_the_message_says_how_to_install_it(benchmark_of, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="pip install torch"):
+        benchmark_of("bench_torch").main([])
