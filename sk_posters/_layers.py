@@ -7,7 +7,7 @@ __all__ = ["FusedBatchNormalization"]
 
 @keras.saving.register_keras_serializable(package="sk_posters")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation through TensorFlow's fused operation while training.
+    """Batch normalisation through TensorFlow's fused operation.
 
     Keras 3 computes mean, variance and scale one after the other, and each of them
     walks through the whole activation and keeps a copy of it. One operation of
@@ -19,7 +19,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        """Normalise images by the statistics of their batch.
+        """Normalise images, by the statistics of their batch while training.
 
         Parameters
         ----------
@@ -36,11 +36,22 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         tensor of the shape of inputs
             The normalised activations.
         """
-        if not (training and self.trainable and mask is None and self._fits(inputs)):
+        if mask is not None or not self._fits(inputs):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+        fused_batch_norm = tf.compat.v1.nn.fused_batch_norm
+        if not (training and self.trainable):
+            return fused_batch_norm(
+                inputs,
+                self.gamma,
+                self.beta,
+                mean=self.moving_mean,
+                variance=self.moving_variance,
+                epsilon=self.epsilon,
+                is_training=False,
+            )[0]
+        outputs, mean, variance = fused_batch_norm(
             inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
         )
         # The operation returns the unbiased variance; Keras's moving average is of
