@@ -408,7 +408,9 @@ class PosterClassifier(KerasEstimator):
             self._compile(model)
             return model
 
-        return compiled_network(build, self._seed, self._network_key())
+        network = compiled_network(build, self._seed, self._network_key())
+        self._set_learning_rate(network.model)
+        return network
 
     def _check_input(self, X, *, reset):
         """Return images that can be read by batches; learn or compare their form."""

@@ -151,13 +151,15 @@ class KerasEstimator(KerasClassifier):
         hold of the network: then there is no such key.
         """
         params = self.get_params(deep=False)
-        names = {"optimizer", "learning_rate", "loss", "metrics", *self._NETWORK}
+        names = {"optimizer", "loss", "metrics", *self._NETWORK}
         prefixes = ("compile__", "loss__", "metrics__", "optimizer__")
         chosen = {
             name: value
             for name, value in sorted(params.items())
             if name in names or name.startswith(prefixes)
         }
+        # A rate that is a number is set anew for each fit, see `_set_learning_rate`.
+        chosen["learning_rate"] = self.learning_rate is None
         if self.callbacks is not None or not _is_plain(list(chosen.values())):
             return None
         state = keras.config.floatx(), keras.config.dtype_policy().name
@@ -181,6 +183,12 @@ class KerasEstimator(KerasClassifier):
             optimizer=self._own_optimizer(built),
             **route_params(params, destination="compile", pass_filter=()),
         )
+
+    def _set_learning_rate(self, model):
+        """Give a network that may have served another fit the rate of this one."""
+        routed = "optimizer__learning_rate" in vars(self)
+        if self.learning_rate is not None and not routed:
+            model.optimizer.learning_rate = self.learning_rate
 
     def _own_optimizer(self, built):
         if not isinstance(self.optimizer, keras.optimizers.Optimizer):

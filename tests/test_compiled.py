@@ -55,6 +55,21 @@ def test_the_optimizer_begins_anew(optimizer, tiny, images, labels):
     np.testing.assert_array_equal(again.predict_proba(images), expected)
 
 
+@pytest.mark.parametrize("rates", [(0.5, 0.01), (0.01, None), (None, 0.5)])
+def test_each_fit_has_its_own_learning_rate(rates, tiny, images, labels):
+    first, second = rates
+    expected = fit(tiny, images, labels, learning_rate=second).predict_proba(images)
+    _compiled._free.clear()
+    fit(tiny, images, labels, learning_rate=first)
+    again = fit(tiny, images, labels, learning_rate=second)
+    np.testing.assert_array_equal(again.predict_proba(images), expected)
+
+
+def test_a_learning_rate_needs_no_other_network(tiny, images, labels):
+    used = network(fit(tiny, images, labels, learning_rate=0.5))
+    assert network(fit(tiny, images, labels, learning_rate=0.01)) == used
+
+
 def test_a_network_in_use_is_not_taken(tiny, images, labels):
     first = fit(tiny, images, labels)
     expected = first.predict_proba(images)
@@ -93,7 +108,7 @@ def test_a_network_out_of_a_pickle_is_not_taken(tiny, images, labels):
         {"filters": (3,)},
         {"dropout": 0.2},
         {"batch_norm": False},
-        {"learning_rate": 0.01},
+        {"learning_rate": None},
         {"optimizer": "sgd"},
         {"optimizer__beta_1": 0.8},
         {"metrics": ["binary_accuracy"]},
@@ -102,6 +117,7 @@ def test_a_network_out_of_a_pickle_is_not_taken(tiny, images, labels):
     ids=str,
 )
 def test_only_a_network_of_the_same_kind_is_used(parameters, tiny, images, labels):
+    tiny |= {"learning_rate": 0.01}
     used = network(fit(tiny, images, labels))
     assert network(fit(tiny, images, labels, **parameters)) != used
 

@@ -34,8 +34,9 @@ def search(job):
     from sklearn.model_selection import GridSearchCV, KFold
 
     log = []
+    log_epochs(log)
     search = GridSearchCV(
-        pipeline_of(job, epochs=job.epochs, callbacks=logging_clock(log)),
+        pipeline_of(job, epochs=job.epochs),
         GRID,
         scoring="neg_mean_squared_error",  # Defined for every fold, also a small one.
         cv=KFold(N_FOLDS, shuffle=True, random_state=0),
@@ -59,19 +60,24 @@ def search(job):
     }
 
 
-def logging_clock(log):
-    """Return a class of callbacks that log when epochs end, fit by fit."""
-    import keras
+def log_epochs(log):
+    """Let each fit log when its epochs end.
 
-    # A class, because clones of a callback would each keep a log of their own.
-    class LoggingClock(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            log.append([])
+    Not by a callback: it would get hold of the network, which is then not used again.
+    """
+    from sk_posters._feeding import ImageBatches
 
-        def on_epoch_end(self, epoch, logs=None):
-            log[-1].append(time.perf_counter())
+    begin, end = ImageBatches.__init__, ImageBatches.on_epoch_end
 
-    return LoggingClock
+    def begin_logging(batches, *arguments, **options):
+        begin(batches, *arguments, **options)
+        log.append([])
+
+    def end_logging(batches):
+        end(batches)
+        log[-1].append(time.perf_counter())
+
+    ImageBatches.__init__, ImageBatches.on_epoch_end = begin_logging, end_logging
 
 
 def fits(job):
