@@ -373,8 +373,8 @@ class PosterClassifier(KerasEstimator):
         images = self._check_input(X, reset=not goes_on)
         encoder = self._target_encoder if goes_on else TargetEncoder().fit(y, classes)
         targets = encoder.transform(y)
-        check_consistent_length(X, targets)
-        weights, rows = usable_weights(sample_weight, X, keras.config.floatx())
+        check_consistent_length(images, targets)
+        weights, rows = usable_weights(sample_weight, images, keras.config.floatx())
         network = self._network if goes_on else self._start(encoder)
 
         def batches(rows, **options):
@@ -453,8 +453,7 @@ class PosterClassifier(KerasEstimator):
         X, y, *weights = validation_data
         images = self._check_input(X, reset=False)
         targets = self._target_encoder.transform(y, name="y of validation_data")
-        check_consistent_length(X, targets)
-        weights, rows = usable_weights(
-            weights[0] if weights else None, X, keras.config.floatx()
-        )
+        check_consistent_length(images, targets)
+        weights = weights[0] if weights else None
+        weights, rows = usable_weights(weights, images, keras.config.floatx())
         return ImageBatches(images, targets, weights, rows=rows, batch_size=batch_size)

@@ -112,10 +112,12 @@ class KerasEstimator(KerasClassifier):
 
     @property
     def initialized_(self):
+        """Whether there is a network (scikeras's name)."""
         return hasattr(self, "_network")
 
     @property
     def model_(self):
+        """The network. Whoever takes it keeps it: no later fit will use it again."""
         if not hasattr(self, "_network"):
             raise AttributeError(
                 f"This {type(self).__name__} has no model_ before fit."
