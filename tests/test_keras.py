@@ -246,3 +246,12 @@ def test_mixed_precision_gives_probabilities_in_single_precision(tiny, images, l
         assert classifier.predict_proba(images).dtype == np.float32
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def test_an_error_that_is_not_of_reading_arrives_as_it_is(tiny, images, labels):
+    class Broken(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise RuntimeError("the callback broke")
+
+    with pytest.raises(RuntimeError, match="the callback broke"):
+        PosterClassifier(**tiny, callbacks=Broken).fit(images, labels)
