@@ -1,5 +1,8 @@
 """Functions that build Keras models; no estimators."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import keras
 import numpy as np
 
@@ -43,6 +46,29 @@ class ImageNetwork(keras.Sequential):
             floats = keras.ops.cast(inputs, keras.config.floatx())
             inputs = floats * HIGH_255TH + floats * LOW_255TH
         return super().call(inputs, training=training, mask=mask)
+
+    # scikeras puts methods of its own in place of these on all Keras models. They save
+    # a class like this one under a name that no other process knows.
+    def __reduce__(self):
+        return _loaded, (_saved(self),)
+
+    def __deepcopy__(self, memo):
+        return _loaded(_saved(self))
+
+
+def _saved(model):
+    """Return the bytes of a `.keras` file."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        model.save(path)
+        return path.read_bytes()
+
+
+def _loaded(content):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        path.write_bytes(content)
+        return keras.saving.load_model(path)
 
 
 def poster_cnn(

@@ -3,6 +3,8 @@
 import copy
 import pickle
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import cloudpickle
@@ -404,6 +406,19 @@ def test_a_copy_gives_identical_answers(name, fitted, images, tmp_path):
     expected = fitted.predict_proba(images)
     np.testing.assert_array_equal(other.predict_proba(images), expected)
     assert other.history_ == fitted.history_
+
+
+def test_a_copy_in_another_process_gives_identical_answers(fitted, images, tmp_path):
+    expected = fitted.predict_proba(images)
+    pickle.dumps(keras.Sequential())  # scikeras then names classes in its own way.
+    joblib.dump((fitted, images), tmp_path / "fitted")
+    code = (
+        "import joblib, numpy, sys\n"
+        "fitted, images = joblib.load(sys.argv[1] + '/fitted')\n"
+        "numpy.save(sys.argv[1] + '/answers', fitted.predict_proba(images))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "answers.npy"), expected)
 
 
 def test_a_copy_trains_on_like_the_original(fitted, images, labels):

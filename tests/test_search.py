@@ -84,3 +84,9 @@ def test_scores_of_scikit_learn_work(scoring, pipeline, files):
     )
     assert scores.shape == (2,)
     assert np.isfinite(scores).all()
+
+
+def test_a_fitted_pipeline_can_be_searched_in_processes(pipeline, files):
+    labels = random_labels(2)
+    pipeline.fit(files, labels)
+    assert searched(pipeline, files, labels, n_jobs=2).best_score_ > 0
