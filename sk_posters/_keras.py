@@ -21,7 +21,7 @@ from scikeras.wrappers import KerasClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import ClassifierTags
 
-from sk_posters._feeding import prefetched
+from sk_posters._feeding import for_keras, prefetched
 
 __all__ = ["KerasEstimator"]
 
@@ -256,14 +256,14 @@ class KerasEstimator(KerasClassifier):
         arguments = {
             "initial_epoch": done,
             "epochs": done + epochs,
-            "validation_data": held_out,
+            "validation_data": None if held_out is None else for_keras(held_out),
             "callbacks": self._callbacks(has_validation=held_out is not None),
             "shuffle": False,  # The batches have an order of their own.
             "verbose": self.verbose,
             **arguments,
         }
         try:
-            result = model.fit(batches, **arguments)
+            result = model.fit(for_keras(batches), **arguments)
         except Exception as error:
             # TensorFlow wraps what goes wrong in reading a batch into an error of its
             # own, deep in a long text.

@@ -9,6 +9,7 @@ from sk_posters import PosterImageLoader
 from sk_posters._feeding import (
     ImageBatches,
     check_images,
+    for_keras,
     image_kind,
     prefetched,
     read_batch,
@@ -184,3 +185,24 @@ def test_a_bad_value_is_found_in_every_part_of_a_long_array():
     X[590] = np.nan
     with pytest.raises(ValueError, match="nan"):
         check_images(X)
+
+
+def test_keras_gets_the_orders_of_the_batches_with_a_fixed_number_ready():
+    images, targets = np.zeros((5, 4, 4, 3), np.uint8), np.arange(10).reshape(5, 2)
+    options = {"batch_size": 2, "seed": 3}
+    dataset = for_keras(ImageBatches(images, targets, **options))
+    expected = ImageBatches(images, targets, **options)
+    assert int(dataset.cardinality()) == 3
+    assert not dataset.options().autotune.enabled
+    for _ in range(2):  # The second epoch has an order of its own.
+        found = [part[1].numpy() for part in dataset]
+        np.testing.assert_array_equal(
+            np.concatenate(found), np.concatenate([b[1] for b in expected])
+        )
+        expected.on_epoch_end()
+
+
+def test_keras_on_another_backend_gets_the_batches_as_they_are(monkeypatch):
+    batches = ImageBatches(np.zeros((2, 4, 4, 3), np.uint8), np.zeros((2, 1)))
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    assert for_keras(batches) is batches
