@@ -20,6 +20,7 @@ FLOORS = [
         "_answers",
         "_compat",
         "_decoding",
+        "_devices",
         "_environment",
         "_layers",
         "_optional",
