@@ -352,8 +352,9 @@ def on_one_and_on_two(on_two_devices, images, labels, parameters, weights=None):
     return one, on_two_devices(fit, images, labels, parameters, weights)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("n_rows", [24, 19, 17])
+@pytest.mark.parametrize(
+    ("n_rows", "optimizer"), [(24, "sgd"), (24, "adam"), (19, "adam"), (17, "adam")]
+)
 def test_two_devices_learn_the_weights_of_one(
     n_rows, optimizer, on_two_devices, images, labels
 ):
@@ -365,11 +366,9 @@ def test_two_devices_learn_the_weights_of_one(
         np.testing.assert_allclose(actual, expected, atol=1e-5)
     np.testing.assert_allclose(two[2], one[2], atol=1e-5)
     assert two[0]["val_loss"] == pytest.approx(one[0]["val_loss"], rel=1e-5)
-
-
-def test_two_devices_have_the_losses_of_one(on_two_devices, images, labels):
-    one, two = on_one_and_on_two(on_two_devices, images, labels, EXACT)
-    assert two[0]["loss"] == pytest.approx(one[0]["loss"], rel=1e-5)
+    if n_rows == 24:
+        # Elsewhere the rows that fill up the last batch count in the mean of an epoch.
+        assert two[0]["loss"] == pytest.approx(one[0]["loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize("mixed_precision", [False, True])
@@ -400,8 +399,8 @@ def test_two_devices_predict_batches_of_any_size(on_two_devices, images, labels)
         np.testing.assert_allclose(some, scores[0], rtol=1e-5)
 
 
-def go_on(images, labels, mixed_precision):
-    parameters = NORMED | {"mixed_precision": mixed_precision}
+def go_on(images, labels):
+    parameters = NORMED | {"mixed_precision": True, "epochs": 1}
     classifier = PosterClassifier(**parameters, distribute="mirrored")
     classifier.fit(images, labels)
     copies = pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier)
@@ -414,9 +413,8 @@ def go_on(images, labels, mixed_precision):
     ]
 
 
-@pytest.mark.parametrize("mixed_precision", [False, True])
-def test_copies_go_on_with_two_devices(mixed_precision, on_two_devices, images, labels):
-    original, *copies = on_two_devices(go_on, images, labels, mixed_precision)
+def test_copies_go_on_with_two_devices(on_two_devices, images, labels):
+    original, *copies = on_two_devices(go_on, images, labels)
     assert original[0] == 2
     for n_devices, scores in copies:
         assert n_devices == 2
