@@ -14,6 +14,7 @@ from sk_posters._compat import (
     _fit_context,
 )
 from sk_posters._compiled import compiled_network
+from sk_posters._devices import compute_policy, device_scope
 from sk_posters._environment import hint_at_slow_tensorflow
 from sk_posters._feeding import ImageBatches, check_images, image_kind
 from sk_posters._keras import KerasEstimator
@@ -81,6 +82,19 @@ class PosterClassifier(KerasEstimator):
         fits agree exactly on a CPU, and no global random state is touched.
     verbose : {0, 1, 2, "auto"}, default=0
         Progress, as Keras shows it: none, a bar, or a line per epoch.
+    mixed_precision : bool or "auto", default="auto"
+        Whether layers compute in float16, with weights, normalisation, loss and
+        outputs in float32. "auto": where all GPUs are NVIDIA's with tensor cores
+        (compute capability 7.0 and more), never without a GPU. False leaves Keras's
+        global policy.
+    jit_compile : bool or "auto", default="auto"
+        Whether XLA compiles the network. "auto" leaves it to Keras: with a GPU, but
+        not for several; never on a CPU, where it is slower by far.
+    distribute : {"mirrored"} or None, default=None
+        "mirrored": all GPUs of this host (or all CPU devices that TensorFlow is set
+        to) share each batch of `batch_size` rows; TensorFlow backend only. A batch
+        that does not divide is filled up with rows of weight 0: `metrics`, which know
+        no weights, count them. Batch normalisation uses each device's share.
 
     Attributes
     ----------
@@ -155,6 +169,9 @@ class PosterClassifier(KerasEstimator):
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": [Interval(Integral, 0, 2, closed="both"), StrOptions({"auto"})],
+        "mixed_precision": ["boolean", StrOptions({"auto"})],
+        "jit_compile": ["boolean", StrOptions({"auto"})],
+        "distribute": [StrOptions({"mirrored"}), None],
     }
 
     # The parameters that the network is built from.
@@ -180,6 +197,9 @@ class PosterClassifier(KerasEstimator):
         warm_start=False,
         random_state=None,
         verbose=0,
+        mixed_precision="auto",
+        jit_compile="auto",
+        distribute=None,
         **routed,
     ):
         self.dropout = dropout
@@ -199,6 +219,9 @@ class PosterClassifier(KerasEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
+        self.mixed_precision = mixed_precision
+        self.jit_compile = jit_compile
+        self.distribute = distribute
         self._store_routed(routed)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -404,8 +427,11 @@ class PosterClassifier(KerasEstimator):
 
         def build():
             parameters = {name: getattr(self, name) for name in self._NETWORK}
-            model = poster_cnn(self.image_shape_, len(self.label_names_), **parameters)
-            self._compile(model)
+            parameters["dtype"] = compute_policy(self.mixed_precision)
+            shape = self.image_shape_, len(self.label_names_)
+            with device_scope(self.distribute):
+                model = poster_cnn(*shape, **parameters)
+                self._compile(model)
             return model
 
         network = compiled_network(build, self._seed, self._network_key())

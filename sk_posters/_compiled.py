@@ -81,7 +81,7 @@ def compiled_network(build, seed, key=None):
     Parameters
     ----------
     build : callable
-        Returns a new network, compiled.
+        Returns a new network, compiled, with an optimizer that is built.
     seed : int
         Seed of weights and dropout.
     key : hashable, default=None
@@ -96,7 +96,6 @@ def compiled_network(build, seed, key=None):
     kept = _take(key)
     if kept is None:
         model = build()
-        model.optimizer.build(model.trainable_variables)
         initial = [_compact(each.numpy()) for each in model.optimizer.variables]
         kept = _Kept(model, key, initial)
     else:

@@ -1,11 +1,12 @@
-"""Settings of TensorFlow that must be made before it is imported."""
+"""What the environment says, and settings to make before TensorFlow is imported."""
 
+import multiprocessing
 import os
 import sys
 import warnings
 from pathlib import Path
 
-__all__ = ["hint_at_slow_tensorflow", "prepare_tensorflow"]
+__all__ = ["hint_at_slow_tensorflow", "prepare_tensorflow", "share_of_cores"]
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 CPU_INFO = Path("/proc/cpuinfo")
@@ -44,6 +45,22 @@ def hint_at_slow_tensorflow():
             stacklevel=4,
         )
     _came_too_late = False
+
+
+def share_of_cores():
+    """Return how many threads joblib leaves to this process.
+
+    Returns
+    -------
+    int or None
+        Cores divided by processes, in a process that joblib has started; None
+        elsewhere.
+    """
+    if multiprocessing.parent_process() is None:
+        return None
+    # What joblib tells NumPy's libraries, too.
+    n_threads = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(n_threads)) if n_threads.isdecimal() else None
 
 
 def _is_off_by_default():

@@ -11,6 +11,7 @@ from sk_posters._lazy_images import PosterImages
 
 __all__ = [
     "ImageBatches",
+    "NextOrder",
     "check_images",
     "for_keras",
     "image_kind",
@@ -76,8 +77,23 @@ class ImageBatches(keras.utils.PyDataset):
         return -(-len(self._rows) // self._batch_size)
 
     def __getitem__(self, index):
+        return self._batch(self._order, index)
+
+    def epoch(self):
+        """Yield the batches of one epoch, whatever `draw_next_order` changes meanwhile.
+
+        Yields
+        ------
+        tuple of ndarray
+            Images, targets, and weights if there are some.
+        """
+        order = self._order
+        for index in range(len(self)):
+            yield self._batch(order, index)
+
+    def _batch(self, order, index):
         start = index * self._batch_size
-        rows = self._order[start : start + self._batch_size]
+        rows = order[start : start + self._batch_size]
         try:
             batch = read_batch(self._images, rows), self._targets[rows]
         except Exception as error:
@@ -87,8 +103,8 @@ class ImageBatches(keras.utils.PyDataset):
             return batch
         return (*batch, self._sample_weight[rows])
 
-    def on_epoch_end(self):
-        """Draw the order of the next epoch."""
+    def draw_next_order(self):
+        """Draw the order of the next epoch, for `NextOrder`."""
         self._epoch += 1
         self._draw_order()
 
@@ -97,6 +113,36 @@ class ImageBatches(keras.utils.PyDataset):
         if self._seed is not None:
             generator = np.random.default_rng([self._seed, self._epoch])
             self._order = generator.permutation(self._rows)
+
+
+class NextOrder(keras.callbacks.Callback):
+    """Tells batches that an epoch has ended.
+
+    Keras does not do so for a dataset of TensorFlow; and to a PyDataset it says so once
+    more, after it has taken a batch to build what is not built yet. Then a network
+    that has served a fit before would be trained in another order than a new one.
+
+    Parameters
+    ----------
+    batches : ImageBatches
+        The batches.
+    """
+
+    def __init__(self, batches):
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Draw the order of the next epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch that ended.
+        logs : dict, default=None
+            As in Keras.
+        """
+        self._batches.draw_next_order()
 
 
 def for_keras(batches):
@@ -117,19 +163,19 @@ def for_keras(batches):
     tf.data.Dataset or ImageBatches
         The same batches, in the same orders; as they are where Keras does not run on
         TensorFlow.
+
+    See Also
+    --------
+    NextOrder : The callback that has to go with it.
     """
     if keras.backend.backend() != "tensorflow":
         return batches
     import tensorflow as tf
 
-    def epoch():
-        yield from (batches[index] for index in range(len(batches)))
-        batches.on_epoch_end()
-
     signature = tuple(
         tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]
     )
-    dataset = tf.data.Dataset.from_generator(epoch, output_signature=signature)
+    dataset = tf.data.Dataset.from_generator(batches.epoch, output_signature=signature)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     options = tf.data.Options()
     options.autotune.enabled = False

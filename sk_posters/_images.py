@@ -56,7 +56,8 @@ default="nearest"
         posters in use fit, or else they push each other out.
     n_jobs : int or None, default=-1
         Number of threads that decode. None means 1, unless in a
-        :func:`joblib.parallel_config` context, and -1 means all cores.
+        :func:`joblib.parallel_config` context, and -1 means all cores, or their share
+        in a process that joblib has started.
     verbose : int, default=0
         If above 0, show a progress bar while files are checked.
 

@@ -21,7 +21,14 @@ from scikeras.wrappers import KerasClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import ClassifierTags
 
-from sk_posters._feeding import for_keras, prefetched
+from sk_posters._devices import (
+    EvenBatches,
+    JointLossScaleOptimizer,
+    compute_policy,
+    devices_of,
+    predict_on_devices,
+)
+from sk_posters._feeding import NextOrder, for_keras, prefetched
 
 __all__ = ["KerasEstimator"]
 
@@ -153,7 +160,8 @@ class KerasEstimator(KerasClassifier):
         hold of the network: then there is no such key.
         """
         params = self.get_params(deep=False)
-        names = {"optimizer", "loss", "metrics", *self._NETWORK}
+        names = {"optimizer", "loss", "metrics", "jit_compile", "distribute"}
+        names |= set(self._NETWORK)
         prefixes = ("compile__", "loss__", "metrics__", "optimizer__")
         chosen = {
             name: value
@@ -165,10 +173,14 @@ class KerasEstimator(KerasClassifier):
         if self.callbacks is not None or not _is_plain(list(chosen.values())):
             return None
         state = keras.config.floatx(), keras.config.dtype_policy().name
+        state += (compute_policy(self.mixed_precision),)
         return repr((self.image_shape_, len(self.label_names_), state, chosen))
 
     def _compile(self, model):
-        """Compile a model with optimizer, loss and metrics and what is routed there."""
+        """Compile a model with optimizer, loss and metrics and what is routed there.
+
+        In the scope of its devices, where the optimizer's variables belong too.
+        """
         params = self.get_params(deep=False)
 
         def built(name, to_class, **more):
@@ -179,12 +191,26 @@ class KerasEstimator(KerasClassifier):
         metrics = built("metrics", get_metric_class)
         if metrics is not None and not isinstance(metrics, (dict, list)):
             metrics = [metrics]
+        routed = route_params(params, destination="compile", pass_filter=())
+        optimizer = self._own_optimizer(built)
+        # Keras itself looks at the policy of the model only, not of its layers.
+        if routed.get("auto_scale_loss", True) and _trains_in_half_floats(model):
+            optimizer = _with_loss_scale(optimizer, devices_of(model))
         model.compile(
             loss=built("loss", get_loss_class_function_or_string),
             metrics=metrics,
-            optimizer=self._own_optimizer(built),
-            **route_params(params, destination="compile", pass_filter=()),
+            optimizer=optimizer,
+            **{"jit_compile": self._jit_compile(), **routed},
         )
+        model.optimizer.build(model.trainable_variables)
+
+    def _jit_compile(self):
+        if self.jit_compile is True and self.distribute is not None:
+            raise ValueError(
+                f"jit_compile=True and distribute={self.distribute!r} do not go "
+                "together in TensorFlow: leave jit_compile='auto', or distribute=None."
+            )
+        return self.jit_compile
 
     def _set_learning_rate(self, model):
         """Give a network that may have served another fit the rate of this one."""
@@ -256,14 +282,15 @@ class KerasEstimator(KerasClassifier):
         arguments = {
             "initial_epoch": done,
             "epochs": done + epochs,
-            "validation_data": None if held_out is None else for_keras(held_out),
+            "validation_data": self._fed(held_out, model),
             "callbacks": self._callbacks(has_validation=held_out is not None),
             "shuffle": False,  # The batches have an order of their own.
             "verbose": self.verbose,
             **arguments,
         }
+        arguments["callbacks"].append(NextOrder(batches))
         try:
-            result = model.fit(for_keras(batches), **arguments)
+            result = model.fit(self._fed(batches, model), **arguments)
         except Exception as error:
             # TensorFlow wraps what goes wrong in reading a batch into an error of its
             # own, deep in a long text.
@@ -274,13 +301,37 @@ class KerasEstimator(KerasClassifier):
         for name, values in result.history.items():
             self.history_.setdefault(name, []).extend(float(value) for value in values)
 
+    def _fed(self, batches, model):
+        """Return batches as Keras takes them, in shares that suit the devices."""
+        if batches is None:
+            return None
+        if self.distribute is None:
+            return for_keras(batches)
+        # A strategy cuts and orders a tf.data.Dataset in ways of its own.
+        n_devices = devices_of(model)
+        return EvenBatches(batches, n_devices) if n_devices > 1 else batches
+
     def _predict_scores(self, images, batch_size):
         """Return the outputs of the network, always of shape (n, n_outputs)."""
         # Batch by batch, because model.predict copies the whole input first.
         batches, model = prefetched(images, batch_size), self._network.model
-        scores = np.concatenate([model.predict_on_batch(x) for x in batches])
+        scores = np.concatenate([predict_on_devices(model, x) for x in batches])
         # Under mixed precision the network ends in half floats.
         return scores.astype(keras.config.floatx(), copy=False)
+
+
+def _trains_in_half_floats(model):
+    return any(layer.compute_dtype == "float16" for layer in model.layers)
+
+
+def _with_loss_scale(optimizer, n_devices):
+    """Return an optimizer that keeps small gradients from vanishing in float16."""
+    optimizer = keras.optimizers.get(optimizer)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    if n_devices > 1:
+        return JointLossScaleOptimizer(optimizer)
+    return keras.optimizers.LossScaleOptimizer(optimizer)
 
 
 def _is_plain(value):

@@ -18,6 +18,29 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     keras.layers.BatchNormalization : Parameters and definition.
     """
 
+    def add_weight(self, *args, trainable=True, **options):
+        """Add a weight, one that several devices agree on.
+
+        Parameters
+        ----------
+        *args : object
+            As in Keras.
+        trainable : bool, default=True
+            As in Keras; what is not trained is the mean over all devices.
+        **options : object
+            As in Keras.
+
+        Returns
+        -------
+        keras.Variable
+            The weight.
+        """
+        # Keras leaves moving averages of its own to each device, so that answers
+        # depend on the device, and only those of the first are saved.
+        if not trainable:
+            options["aggregation"] = "mean"
+        return super().add_weight(*args, trainable=trainable, **options)
+
     def call(self, inputs, training=None, mask=None):
         """Normalise images, by the statistics of their batch while training.
 

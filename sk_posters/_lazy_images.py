@@ -8,6 +8,7 @@ from joblib import effective_n_jobs
 from tqdm.auto import tqdm
 
 from sk_posters._decoding import PosterFileError, decode_image
+from sk_posters._environment import share_of_cores
 
 __all__ = ["CheckedFile", "PosterImages", "check_files"]
 
@@ -285,6 +286,8 @@ def _is_mask_but_not_of_rows(head):
 def _in_threads(function, items, n_jobs):
     """Yield what a function makes of each item, in order, made by several threads."""
     n_threads = min(effective_n_jobs(n_jobs), len(items))
+    if n_jobs is not None and n_jobs < 0:
+        n_threads = min(n_threads, share_of_cores() or n_threads)
     if n_threads < 2:
         yield from map(function, items)
     else:

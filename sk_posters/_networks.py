@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 import keras
 import numpy as np
 
+from sk_posters._devices import device_scope, devices_of
 from sk_posters._layers import FusedBatchNormalization
 
 __all__ = ["ImageNetwork", "in_unit_range", "poster_cnn", "reseed"]
@@ -47,10 +48,14 @@ class ImageNetwork(keras.Sequential):
     # scikeras puts methods of its own in place of these on all Keras models. They save
     # a class like this one under a name that no other process knows.
     def __reduce__(self):
-        return _loaded, (_saved(self),)
+        return _loaded, (_saved(self), _distribution(self))
 
     def __deepcopy__(self, memo):
-        return _loaded(_saved(self))
+        return _loaded(_saved(self), _distribution(self))
+
+
+def _distribution(model):
+    return "mirrored" if devices_of(model) > 1 else None
 
 
 def in_unit_range(images):
@@ -80,8 +85,8 @@ def _saved(model):
         return path.read_bytes()
 
 
-def _loaded(content):
-    with TemporaryDirectory() as folder:
+def _loaded(content, distribute=None):
+    with TemporaryDirectory() as folder, device_scope(distribute):
         path = Path(folder) / "network.keras"
         path.write_bytes(content)
         return keras.saving.load_model(path)
@@ -96,6 +101,7 @@ def poster_cnn(
     batch_norm=True,
     dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
     seed=0,
+    dtype=None,
 ):
     """Build the convolutional network of the movie poster tutorial.
 
@@ -122,6 +128,9 @@ def poster_cnn(
         Rate of each block and dense layer, or one rate for all.
     seed : int, default=0
         Seed of weights and dropout, see `reseed`.
+    dtype : str or keras.DTypePolicy, default=None
+        Policy of the layers, but for the last one, which computes in the type of the
+        weights. None leaves Keras's own to all.
 
     Returns
     -------
@@ -145,9 +154,12 @@ def poster_cnn(
     # Any seed will do until `reseed`; without one, Keras would draw it from a global
     # random state.
     weights = keras.initializers.GlorotUniform(seed=0)
+    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+    # Half floats are too coarse for probabilities near 0 and 1.
+    last = policy if dtype is None else policy.variable_dtype
 
     def dropped(rate, number):
-        return layers.Dropout(rate, seed=0, name=f"dropout_{number}")
+        return layers.Dropout(rate, seed=0, dtype=policy, name=f"dropout_{number}")
 
     model = ImageNetwork([keras.Input(image_shape)], name="poster_cnn")
     size = image_shape[:2]
@@ -159,16 +171,17 @@ def poster_cnn(
                 kernel,
                 activation="relu",
                 kernel_initializer=weights,
+                dtype=policy,
                 name=f"conv_{number}",
             )
         )
         if batch_norm:
-            model.add(FusedBatchNormalization(name=f"norm_{number}"))
+            model.add(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
         _, pool = _windows(model.output_shape[1:3])
-        model.add(layers.MaxPooling2D(pool, name=f"pool_{number}"))
+        model.add(layers.MaxPooling2D(pool, dtype=policy, name=f"pool_{number}"))
         model.add(dropped(rate, number))
         size = model.output_shape[1:3]
-    model.add(layers.Flatten(name="flatten"))
+    model.add(layers.Flatten(dtype=policy, name="flatten"))
     dense_rates = rates[len(filters) :]
     for number, (units, rate) in enumerate(
         zip(dense_units, dense_rates, strict=True), start=len(filters) + 1
@@ -178,17 +191,19 @@ def poster_cnn(
                 units,
                 activation="relu",
                 kernel_initializer=weights,
+                dtype=policy,
                 name=f"dense_{number}",
             )
         )
         if batch_norm:
-            model.add(FusedBatchNormalization(name=f"norm_{number}"))
+            model.add(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
         model.add(dropped(rate, number))
     model.add(
         layers.Dense(
             n_labels,
             activation="sigmoid",
             kernel_initializer=weights,
+            dtype=last,
             name="labels",
         )
     )

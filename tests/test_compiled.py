@@ -113,6 +113,9 @@ def test_a_network_out_of_a_pickle_is_not_taken(tiny, images, labels):
         {"optimizer__beta_1": 0.8},
         {"metrics": ["binary_accuracy"]},
         {"compile__run_eagerly": True},
+        {"mixed_precision": True},
+        {"jit_compile": True},
+        {"distribute": "mirrored"},
     ],
     ids=str,
 )

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 import warnings
 
+import joblib
 import pytest
 
-from sk_posters import PosterClassifier, _environment
+from sk_posters import PosterClassifier, _environment, _lazy_images
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
@@ -65,6 +68,39 @@ def test_nothing_is_said_where_the_user_has_decided(too_late, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         _environment.hint_at_slow_tensorflow()
+
+
+def threads_of_worker():
+    """How many threads a process of joblib has for itself, and decodes with."""
+    names = _lazy_images._in_threads(slow_name, range(8), -1)
+    return _environment.share_of_cores(), len(set(names))
+
+
+def slow_name(item):
+    time.sleep(0.01)
+    return threading.current_thread().name
+
+
+def test_a_process_of_joblib_decodes_on_its_share_of_the_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with joblib.parallel_config("loky", n_jobs=2):
+        (found,) = joblib.Parallel()([joblib.delayed(threads_of_worker)()])
+    share = max(1, joblib.cpu_count() // 2)
+    assert found == (share, share)
+
+
+def test_alone_a_process_has_all_cores(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert _environment.share_of_cores() is None
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("3", 3), ("0", 1), ("", None), ("4,2", None)], ids=repr
+)
+def test_the_share_is_what_joblib_sets(text, share, monkeypatch):
+    monkeypatch.setattr(_environment.multiprocessing, "parent_process", lambda: "a")
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert _environment.share_of_cores() == share
 
 
 @pytest.mark.parametrize(

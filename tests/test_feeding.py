@@ -8,6 +8,7 @@ from PIL import Image
 from sk_posters import PosterImageLoader
 from sk_posters._feeding import (
     ImageBatches,
+    NextOrder,
     check_images,
     for_keras,
     image_kind,
@@ -77,7 +78,7 @@ def test_the_last_batch_holds_the_rest():
 
 def test_without_a_seed_rows_keep_their_order():
     batches = ImageBatches(*numbered(10), batch_size=4)
-    batches.on_epoch_end()
+    batches.draw_next_order()
     assert rows_of(batches) == list(range(10))
 
 
@@ -89,13 +90,13 @@ def test_images_targets_and_weights_stay_together_in_every_epoch():
             x, y, weights = batches[i]
             np.testing.assert_allclose(x[:, 0, 0, 0] * 100, y[:, 0])
             np.testing.assert_array_equal(weights, y[:, 0] * 2)
-        batches.on_epoch_end()
+        batches.draw_next_order()
 
 
 def test_an_epoch_goes_once_through_the_rows_in_an_order_of_its_own():
     batches = ImageBatches(*numbered(10), batch_size=4, seed=0)
     first = rows_of(batches)
-    batches.on_epoch_end()
+    batches.draw_next_order()
     second = rows_of(batches)
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second
@@ -103,7 +104,7 @@ def test_an_epoch_goes_once_through_the_rows_in_an_order_of_its_own():
 
 def test_an_order_depends_on_seed_and_epoch_alone():
     batches = ImageBatches(*numbered(10), seed=0)
-    batches.on_epoch_end()
+    batches.draw_next_order()
     later = ImageBatches(*numbered(10), seed=0, epoch=1)
     other = ImageBatches(*numbered(10), seed=1, epoch=1)
     assert rows_of(batches) == rows_of(later) != rows_of(other)
@@ -188,18 +189,32 @@ def test_a_bad_value_is_found_in_every_part_of_a_long_array():
 
 
 def test_keras_gets_the_orders_of_the_batches_with_a_fixed_number_ready():
-    images, targets = np.zeros((5, 4, 4, 3), np.uint8), np.arange(10).reshape(5, 2)
-    options = {"batch_size": 2, "seed": 3}
-    dataset = for_keras(ImageBatches(images, targets, **options))
-    expected = ImageBatches(images, targets, **options)
-    assert int(dataset.cardinality()) == 3
+    images, targets = np.zeros((9, 4, 4, 3), np.uint8), np.arange(18).reshape(9, 2)
+    batches = ImageBatches(images, targets, batch_size=2, seed=3)
+    dataset = for_keras(batches)
+    assert int(dataset.cardinality()) == 5
     assert not dataset.options().autotune.enabled
-    for _ in range(2):  # The second epoch has an order of its own.
-        found = [part[1].numpy() for part in dataset]
-        np.testing.assert_array_equal(
-            np.concatenate(found), np.concatenate([b[1] for b in expected])
-        )
-        expected.on_epoch_end()
+    orders = []
+    for epoch in range(2):
+        next(iter(dataset))  # Who starts it once more changes nothing.
+        expected = np.concatenate([targets for _, targets in batches.epoch()])
+        found = np.concatenate([targets.numpy() for _, targets in dataset])
+        np.testing.assert_array_equal(found, expected)
+        orders.append(found.tolist())
+        NextOrder(batches).on_epoch_end(epoch)
+    assert orders[0] != orders[1]
+
+
+def test_an_epoch_keeps_its_order_when_the_next_one_is_drawn_meanwhile():
+    targets = np.arange(9).reshape(9, 1)
+    batches = ImageBatches(
+        np.zeros((9, 4, 4, 3), np.uint8), targets, batch_size=2, seed=3
+    )
+    epoch = batches.epoch()
+    found = [next(epoch)[1]]
+    batches.draw_next_order()
+    found += [targets for _, targets in epoch]
+    assert sorted(np.concatenate(found).ravel()) == list(range(9))
 
 
 def test_keras_on_another_backend_gets_the_batches_as_they_are(monkeypatch):

@@ -20,6 +20,7 @@ FLOORS = [
         "_answers",
         "_compat",
         "_decoding",
+        "_devices",
         "_efficientnet",
         "_environment",
         "_layers",

@@ -1,5 +1,6 @@
 """scikit-learn's searches and cross-validation over PosterClassifier."""
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,6 +67,21 @@ def test_two_processes_search_as_one(n_labels, pipeline, files):
     np.testing.assert_array_equal(together.cv_results_["mean_test_score"], scores)
     assert together.best_params_ == alone.best_params_
     assert together.predict_proba(files).shape == (24, n_labels)
+
+
+def scores_of_a_larger_network():
+    """Train one whose sums TensorFlow divides among its threads."""
+    images = np.random.default_rng(0).integers(0, 256, (16, 48, 48, 3), dtype=np.uint8)
+    classifier = PosterClassifier(
+        filters=(16,), dense_units=(8,), dropout=0.1, epochs=1, random_state=0
+    )
+    return classifier.fit(images, random_labels(2, 16)).predict_proba(images)
+
+
+def test_threads_divide_sums_alike_in_all_processes():
+    with joblib.parallel_config("loky", n_jobs=2):
+        (scores,) = joblib.Parallel()([joblib.delayed(scores_of_a_larger_network)()])
+    np.testing.assert_array_equal(scores, scores_of_a_larger_network())
 
 
 @pytest.mark.filterwarnings("ignore:No positive class found in y_true")

@@ -67,7 +67,7 @@ def log_epochs(log):
     """
     from sk_posters._feeding import ImageBatches
 
-    begin, end = ImageBatches.__init__, ImageBatches.on_epoch_end
+    begin, end = ImageBatches.__init__, ImageBatches.draw_next_order
 
     def begin_logging(batches, *arguments, **options):
         begin(batches, *arguments, **options)
@@ -77,7 +77,7 @@ def log_epochs(log):
         end(batches)
         log[-1].append(time.perf_counter())
 
-    ImageBatches.__init__, ImageBatches.on_epoch_end = begin_logging, end_logging
+    ImageBatches.__init__, ImageBatches.draw_next_order = begin_logging, end_logging
 
 
 def fits(job):

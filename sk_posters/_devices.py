@@ -1,0 +1,240 @@
+"""What there is to train on: GPUs, their float16, and several devices of one host."""
+
+from contextlib import nullcontext, suppress
+from functools import cache
+
+import keras
+import numpy as np
+
+__all__ = [
+    "EvenBatches",
+    "JointLossScaleOptimizer",
+    "compute_policy",
+    "device_scope",
+    "devices_of",
+    "list_gpus",
+    "predict_on_devices",
+]
+
+# The oldest NVIDIA GPUs with tensor cores. Older ones are slower in float16.
+TENSOR_CORES = (7, 0)
+
+
+class EvenBatches(keras.utils.PyDataset):
+    """Batches that several devices share evenly, with the result of one device.
+
+    Keras averages the mean losses of the devices, whatever the number of rows that
+    each of them has; and batch normalisation of no row at all gives NaN. So a batch
+    that does not divide is filled up with rows of its own, of weight 0, and the other
+    weights grow by as much as the batch did.
+
+    Parameters
+    ----------
+    batches : keras.utils.PyDataset
+        Batches of (images, targets) or (images, targets, weights).
+    n_devices : int
+        How many devices share a batch.
+    """
+
+    def __init__(self, batches, n_devices):
+        super().__init__()
+        self._batches = batches
+        self._n_devices = n_devices
+
+    def __len__(self):
+        return len(self._batches)
+
+    def __getitem__(self, index):
+        images, targets, *weights = self._batches[index]
+        n_rows = len(images)
+        weights = weights[0] if weights else np.ones(n_rows, keras.config.floatx())
+        rows = _even_rows(n_rows, self._n_devices)
+        weights = weights[rows] * (len(rows) / n_rows)
+        weights[n_rows:] = 0
+        return images[rows], targets[rows], weights.astype(keras.config.floatx())
+
+
+@keras.saving.register_keras_serializable(package="sk_posters")
+class JointLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
+    """Loss scaling that skips a step if the gradients of any device overflow.
+
+    Keras 3.15 asks the first device only, takes the infinite gradients of another one,
+    and all weights are NaN from then on.
+
+    See Also
+    --------
+    keras.optimizers.LossScaleOptimizer : Parameters and definition.
+    """
+
+    def check_finite(self, grads):
+        """Tell whether gradients are finite on all devices.
+
+        Parameters
+        ----------
+        grads : list of tensor
+            Gradients of one device.
+
+        Returns
+        -------
+        tensor of shape (), dtype bool
+            The answer, the same on each device.
+        """
+        import tensorflow as tf
+
+        finite = super().check_finite(grads)
+        device = tf.distribute.get_replica_context()
+        n_finite = device.all_reduce("SUM", tf.cast(finite, "int32"))
+        return tf.equal(n_finite, device.num_replicas_in_sync)
+
+
+def list_gpus():
+    """Return the GPUs that TensorFlow sees.
+
+    Returns
+    -------
+    list of tf.config.PhysicalDevice
+        The GPUs; none where Keras runs on another backend.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return []
+    import tensorflow as tf
+
+    return tf.config.list_physical_devices("GPU")
+
+
+def compute_policy(mixed_precision="auto"):
+    """Return what layers shall compute in.
+
+    Parameters
+    ----------
+    mixed_precision : bool or "auto", default="auto"
+        Whether to compute in float16; "auto": where each GPU has tensor cores and
+        Keras is set to float32.
+
+    Returns
+    -------
+    str or None
+        Name of a Keras dtype policy; None for the one that Keras is set to.
+    """
+    if mixed_precision == "auto":
+        is_plain = keras.config.dtype_policy().name == "float32"
+        mixed_precision = is_plain and _all_have_tensor_cores(list_gpus())
+    return "mixed_float16" if mixed_precision else None
+
+
+def device_scope(distribute=None):
+    """Return the context in which to build, to compile or to load a network.
+
+    Parameters
+    ----------
+    distribute : "mirrored" or None, default=None
+        Whether all devices shall share each batch; None leaves it to TensorFlow,
+        which takes the first GPU.
+
+    Returns
+    -------
+    context manager
+        The context.
+
+    Raises
+    ------
+    ValueError
+        If devices shall share batches where Keras does not run on TensorFlow.
+    """
+    _grow_gpu_memory()
+    if distribute is None:
+        return nullcontext()
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            f"distribute={distribute!r} needs Keras on TensorFlow: got the backend "
+            f"{backend!r}. Set KERAS_BACKEND=tensorflow, or leave distribute=None."
+        )
+    return _mirrored_strategy().scope()
+
+
+def devices_of(model):
+    """Return how many devices share the batches of a network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network.
+
+    Returns
+    -------
+    int
+        1 for a network that was not built to be shared.
+    """
+    # Only Keras's trainer for TensorFlow knows of it.
+    strategy = getattr(model, "distribute_strategy", None)
+    return getattr(strategy, "num_replicas_in_sync", 1)
+
+
+def predict_on_devices(model, images):
+    """Return the outputs for one batch, each device working on its share.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network.
+    images : ndarray of shape (n, height, width, channels)
+        The batch.
+
+    Returns
+    -------
+    ndarray of shape (n, n_outputs)
+        The outputs.
+    """
+    n_devices = devices_of(model)
+    if n_devices == 1:
+        return model.predict_on_batch(images)
+    import tensorflow as tf
+
+    # Keras would give the whole batch to each device, and return all their outputs.
+    shares = np.split(images[_even_rows(len(images), n_devices)], n_devices)
+    batch = model.distribute_strategy.experimental_distribute_values_from_function(
+        lambda device: tf.constant(shares[device.replica_id_in_sync_group])
+    )
+    return model.predict_on_batch(batch)[: len(images)]
+
+
+def _even_rows(n_rows, n_devices):
+    """Return the rows of a batch, the first ones repeated until it divides."""
+    return np.arange(-(-n_rows // n_devices) * n_devices) % n_rows
+
+
+def _all_have_tensor_cores(gpus):
+    if not gpus:
+        return False
+    import tensorflow as tf
+
+    details = map(tf.config.experimental.get_device_details, gpus)
+    return all(
+        each.get("compute_capability", (0, 0)) >= TENSOR_CORES for each in details
+    )
+
+
+@cache
+def _grow_gpu_memory():
+    """Let TensorFlow take a GPU's memory as it needs it, not all of it at once."""
+    gpus = list_gpus()
+    if not gpus:
+        return
+    import tensorflow as tf
+
+    # It must be the same for all of them, and cannot be where the user divides one.
+    if any(map(tf.config.get_logical_device_configuration, gpus)):
+        return
+    # Nothing can be changed any more once TensorFlow has begun.
+    with suppress(RuntimeError):
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+@cache
+def _mirrored_strategy():
+    """Return one strategy for all networks: the devices of a process never change."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy()
