@@ -2,7 +2,7 @@
 
 import keras
 
-__all__ = ["FusedBatchNormalization"]
+__all__ = ["FrozenBatchNormalization", "FusedBatchNormalization"]
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
@@ -75,3 +75,32 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def _move(self, average, value):
         average.assign(average * self.momentum + value * (1 - self.momentum))
+
+
+@keras.saving.register_keras_serializable(package="sk_posters")
+class FrozenBatchNormalization(FusedBatchNormalization):
+    """Batch normalisation by the moving averages, while training, too.
+
+    They never change; scale and offset are learned, unless ``trainable`` is False.
+    Keras has no such layer, and a functional model hands its own ``training`` to all
+    layers, whatever they were called with.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        """Normalise images by the moving averages.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (n, height, width, channels)
+            The activations.
+        training : bool, default=None
+            Of no effect.
+        mask : tensor, default=None
+            Of no effect on averages that never change.
+
+        Returns
+        -------
+        tensor of the shape of inputs
+            The normalised activations.
+        """
+        return super().call(inputs, training=False)

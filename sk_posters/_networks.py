@@ -8,7 +8,7 @@ import numpy as np
 
 from sk_posters._layers import FusedBatchNormalization
 
-__all__ = ["ImageNetwork", "poster_cnn", "reseed"]
+__all__ = ["ImageNetwork", "in_unit_range", "poster_cnn", "reseed"]
 
 # TensorFlow turns x / 255 into x * (1 / 255), which is another float now and then. The
 # sum of these two products is x / 255 to the bit: the first is exact, for HIGH has few
@@ -42,10 +42,7 @@ class ImageNetwork(keras.Sequential):
         tensor of shape (n, n_outputs)
             The outputs.
         """
-        if keras.backend.standardize_dtype(inputs.dtype) == "uint8":
-            floats = keras.ops.cast(inputs, keras.config.floatx())
-            inputs = floats * HIGH_255TH + floats * LOW_255TH
-        return super().call(inputs, training=training, mask=mask)
+        return super().call(in_unit_range(inputs), training=training, mask=mask)
 
     # scikeras puts methods of its own in place of these on all Keras models. They save
     # a class like this one under a name that no other process knows.
@@ -54,6 +51,25 @@ class ImageNetwork(keras.Sequential):
 
     def __deepcopy__(self, memo):
         return _loaded(_saved(self))
+
+
+def in_unit_range(images):
+    """Divide images by 255 if they are uint8.
+
+    Parameters
+    ----------
+    images : tensor
+        Images; uint8, or floats in [0, 1].
+
+    Returns
+    -------
+    tensor of the shape of images
+        Floats in [0, 1].
+    """
+    if keras.backend.standardize_dtype(images.dtype) != "uint8":
+        return images
+    floats = keras.ops.cast(images, keras.config.floatx())
+    return floats * HIGH_255TH + floats * LOW_255TH
 
 
 def _saved(model):

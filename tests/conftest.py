@@ -21,6 +21,19 @@ def real_posters():
     pytest.skip("no real posters: set SK_POSTERS_TEST_POSTERS to a folder of them")
 
 
+@pytest.fixture(scope="session")
+def reference():
+    """Folder of what the reference implementation of the backbones answers."""
+    places = [
+        os.environ.get("SK_POSTERS_TEST_REFERENCE"),
+        Path(__file__).parents[2] / "shared" / "reference",
+    ]
+    for place in places:
+        if place and (Path(place) / "efficientnet_lite0.npz").is_file():
+            return Path(place)
+    pytest.skip("no reference: set SK_POSTERS_TEST_REFERENCE to a folder of its npz")
+
+
 @pytest.fixture
 def tiny():
     """Parameters of a network that trains in no time."""

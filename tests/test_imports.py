@@ -20,14 +20,17 @@ FLOORS = [
         "_answers",
         "_compat",
         "_decoding",
+        "_efficientnet",
         "_environment",
         "_layers",
         "_optional",
         "_store",
+        "_weights",
     ],
-    ["_labels", "_lazy_images", "_rows", "_targets", "metrics"],
+    ["_backbones", "_labels", "_lazy_images", "_rows", "_targets", "metrics"],
     ["_images", "datasets"],
     ["_feeding", "_networks"],
+    ["_trainable"],
     ["_compiled", "_keras"],
     ["_classifier"],
     ["plotting"],
@@ -35,8 +38,9 @@ FLOORS = [
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 # They serve any classifier, so they must work where Keras is not even installed.
-WITHOUT_KERAS = ["_answers", "_decoding", "_images", "_labels", "_lazy_images"]
-WITHOUT_KERAS += ["_store", "datasets", "metrics", "plotting"]
+WITHOUT_KERAS = ["_answers", "_backbones", "_decoding", "_efficientnet", "_images"]
+WITHOUT_KERAS += ["_labels", "_lazy_images", "_store", "_weights"]
+WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sk_posters._layers import FusedBatchNormalization
+from sk_posters._layers import FrozenBatchNormalization, FusedBatchNormalization
 
 SHAPE = (6, 5, 4, 3)
 
@@ -113,3 +113,33 @@ def test_a_saved_model_loads_in_safe_mode(activations, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert isinstance(loaded.layers[0], FusedBatchNormalization)
     np.testing.assert_array_equal(loaded(activations), model(activations))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_frozen_layer_trains_on_its_moving_averages(dtype):
+    layer = FrozenBatchNormalization(
+        moving_mean_initializer=keras.initializers.Constant(2.0),
+        moving_variance_initializer=keras.initializers.Constant(4.0),
+        epsilon=0.0,
+        dtype=dtype,
+    )
+    inputs = tf.constant(np.arange(24).reshape(2, 2, 2, 3), dtype)
+    with tf.GradientTape() as tape:
+        outputs = layer(inputs, training=True)
+        loss = tf.reduce_sum(outputs)
+    np.testing.assert_allclose(outputs, (inputs - 2) / 2, rtol=1e-6)
+    np.testing.assert_array_equal(layer.moving_mean, [2, 2, 2])
+    np.testing.assert_array_equal(layer.moving_variance, [4, 4, 4])
+    scale, offset = tape.gradient(loss, [layer.gamma.value, layer.beta.value])
+    np.testing.assert_allclose(scale, np.sum(outputs, axis=(0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(offset, [8, 8, 8])
+
+
+def test_a_frozen_layer_is_frozen_in_a_functional_model_and_when_loaded(tmp_path):
+    inputs = keras.Input((2, 2, 3))
+    model = keras.Model(inputs, FrozenBatchNormalization()(inputs))
+    model.save(tmp_path / "frozen.keras")
+    loaded = keras.saving.load_model(tmp_path / "frozen.keras", safe_mode=True)
+    for each in (model, loaded):
+        each(np.ones((4, 2, 2, 3), np.float32), training=True)
+        np.testing.assert_array_equal(each.layers[-1].moving_mean, [0, 0, 0])

@@ -1,0 +1,137 @@
+"""Pretrained backbones as Keras models, to be trained further."""
+
+import keras
+import numpy as np
+
+from sk_posters._backbones import backbone_named, load_weights
+from sk_posters._efficientnet import NORM_EPSILON, convolutions
+from sk_posters._layers import FrozenBatchNormalization, FusedBatchNormalization
+from sk_posters._networks import ImageNetwork, in_unit_range
+
+__all__ = ["ImageModel", "keras_backbone"]
+
+
+@keras.saving.register_keras_serializable(package="sk_posters")
+class ImageModel(keras.Model):
+    """A functional model that also takes uint8 images, as `ImageNetwork` does."""
+
+    def call(self, inputs, training=None, mask=None):
+        """Return the outputs for some images.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (n, height, width, channels)
+            Images; uint8, or floats in [0, 1].
+        training : bool, default=None
+            As in Keras.
+        mask : tensor, default=None
+            As in Keras.
+
+        Returns
+        -------
+        tensor
+            The outputs.
+        """
+        return super().call(in_unit_range(inputs), training=training, mask=mask)
+
+    # For the reason that ImageNetwork has.
+    __reduce__ = ImageNetwork.__reduce__
+    __deepcopy__ = ImageNetwork.__deepcopy__
+
+
+def keras_backbone(name, image_shape, *, trainable=True, frozen_statistics=True):
+    """Build a pretrained backbone as a Keras model.
+
+    Layers are named by what they do and where, the same in each version:
+    ``pixel_scaling``; then ``stem_conv``, ``stem_norm`` and ``stem_relu6``; in the
+    blocks ``block3b_expand_conv`` and so on with ``_depthwise`` and ``_project``,
+    whose sum with the block's input is ``block3b_sum``; and ``head_conv``,
+    ``head_norm``, ``head_relu6``.
+
+    Parameters
+    ----------
+    name : str
+        Its name, a key of `BACKBONES`.
+    image_shape : tuple of (height, width, channels)
+        Shape of one image, in pixels; three channels. None in place of height and
+        width stands for any size.
+    trainable : bool, default=True
+        Whether training changes the weights. The model's own ``trainable``, and then
+        that of its layers, changes it later.
+    frozen_statistics : bool, default=True
+        Whether batch normalisation uses, and keeps, the statistics of ImageNet while
+        it is trained. They suit small batches better than those of the batch.
+
+    Returns
+    -------
+    ImageModel
+        The model, not compiled. Input: uint8, or floats in [0, 1], of shape
+        (n, *image_shape); output: the last feature map, float, of shape (n, height /
+        32, width / 32, n_features), sizes rounded up.
+
+    Raises
+    ------
+    ImportError
+        If the package that holds the weights is not installed.
+    ValueError
+        If there is no backbone of this name, its file was exchanged or damaged, or
+        images do not have three channels.
+    """
+    backbone = backbone_named(name)
+    if len(image_shape) != 3 or image_shape[2] != 3:
+        raise ValueError(
+            f"The backbone {name!r} takes images of shape (height, width, 3), got "
+            f"{image_shape!r}. Load images in colour."
+        )
+    weights = load_weights(name)
+    inputs = keras.Input(image_shape, name="images")
+    outputs = keras.layers.Rescaling(
+        255 / backbone.std, -backbone.mean / backbone.std, name="pixel_scaling"
+    )(inputs)
+    norm = FrozenBatchNormalization if frozen_statistics else FusedBatchNormalization
+    for each in convolutions(backbone.stages):
+        if each.opens:
+            block_input = outputs
+        outputs = _convolution(each)(outputs)
+        outputs = norm(epsilon=NORM_EPSILON, name=f"{each.name}_norm")(outputs)
+        if each.activated:
+            outputs = keras.layers.ReLU(6, name=f"{each.name}_relu6")(outputs)
+        if each.adds_input:
+            add = keras.layers.Add(name=f"{each.block}_sum")
+            outputs = add([outputs, block_input])
+    model = ImageModel(inputs, outputs, name=name)
+    _set_weights(model, weights, convolutions(backbone.stages))
+    model.trainable = trainable
+    return model
+
+
+def _convolution(each):
+    """Return the layer of one convolution, whose weights are set later."""
+    options = {
+        "kernel_size": each.kernel,
+        "strides": each.stride,
+        "padding": "same",
+        "use_bias": False,
+        "name": f"{each.name}_conv",
+    }
+    # Drawn weights would cost time, and numbers of a global random state.
+    if each.depthwise:
+        return keras.layers.DepthwiseConv2D(depthwise_initializer="zeros", **options)
+    return keras.layers.Conv2D(each.n_out, kernel_initializer="zeros", **options)
+
+
+def _set_weights(model, weights, table):
+    for each in table:
+        kernel = weights[f"{each.name}_conv.weight"]
+        # (out, in, height, width), where depthwise kernels have one channel in.
+        axes = (2, 3, 0, 1) if each.depthwise else (2, 3, 1, 0)
+        model.get_layer(f"{each.name}_conv").set_weights([np.transpose(kernel, axes)])
+        norm = f"{each.name}_norm"
+        model.get_layer(norm).set_weights(
+            [
+                weights[f"{norm}.weight"],
+                weights[f"{norm}.bias"],
+                weights[f"{norm}.running_mean"],
+                weights[f"{norm}.running_var"],
+            ]
+        )
