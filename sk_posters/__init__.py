@@ -10,10 +10,18 @@ __version__ = "0.1.0.dev0"
 # the package imports no TensorFlow.
 _HOMES = {
     "PosterClassifier": "sk_posters._classifier",
+    "PosterEncoder": "sk_posters._encoder",
     "PosterImageLoader": "sk_posters._images",
+    "make_poster_pipeline": "sk_posters._pipelines",
 }
 
-__all__ = ["PosterClassifier", "PosterImageLoader", "__version__"]
+__all__ = [
+    "PosterClassifier",
+    "PosterEncoder",
+    "PosterImageLoader",
+    "__version__",
+    "make_poster_pipeline",
+]
 
 prepare_tensorflow()
 

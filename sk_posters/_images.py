@@ -4,7 +4,6 @@ import os
 import re
 import warnings
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -12,11 +11,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sk_posters._compat import Interval, StrOptions, _fit_context
 from sk_posters._decoding import PosterFileError, describe_failures
 from sk_posters._lazy_images import PosterImages, check_files
-from sk_posters._store import ImageStore
+from sk_posters._store import ImageStore, cache_folder
 
-__all__ = ["PosterImageLoader"]
-
-CACHE_VARIABLE = "SK_POSTERS_CACHE"
+__all__ = ["PosterImageLoader", "check_image_size", "check_paths"]
 
 # Two letters at least, so that the drive of "C://posters" is none.
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -191,8 +188,8 @@ default="nearest"
             If files cannot be used and `on_error` is `"raise"`. It is both an OSError
             and a ValueError.
         """
-        _check_image_size(self.image_size)
-        paths = _check_paths(X)
+        check_image_size(self.image_size)
+        paths = check_paths(X)
         store = self._store()
         checked = check_files(
             list(dict.fromkeys(paths)),
@@ -237,15 +234,23 @@ default="nearest"
         return 0 if store is None else store.clear()
 
     def _store(self):
-        folder = self.cache_dir or os.environ.get(CACHE_VARIABLE)
-        if not folder:
-            return None
-        # Absolute, because workers may run in another folder.
-        folder = Path(folder).expanduser().absolute() / "images"
-        return ImageStore(str(folder), self.cache_size)
+        folder = cache_folder(self.cache_dir, "images")
+        return None if folder is None else ImageStore(folder, self.cache_size)
 
 
-def _check_image_size(image_size):
+def check_image_size(image_size):
+    """Raise unless an image size is a height and a width.
+
+    Parameters
+    ----------
+    image_size : tuple of two int
+        What a user gave.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
     whole = all(
         isinstance(side, Integral) and not isinstance(side, bool) for side in image_size
     )
@@ -256,8 +261,24 @@ def _check_image_size(image_size):
         )
 
 
-def _check_paths(X):
-    """Return paths as a 1-D object array of str, or say what they should be."""
+def check_paths(X):
+    """Return paths as an array, or say what they should be.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples,)
+        What a user gave as paths.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), dtype object
+        Paths, each a str.
+
+    Raises
+    ------
+    ValueError
+        If they are anything else, none, or URLs.
+    """
     allowed = "X must be a 1-D array-like of paths (str or pathlib.Path) of image files"
     if isinstance(X, str | bytes | os.PathLike):
         raise ValueError(f"{allowed}; got the single path {X!r}: pass [{X!r}]")

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from sk_posters._decoding import PosterFileError, decode_image
 from sk_posters._environment import share_of_cores
 
-__all__ = ["CheckedFile", "PosterImages", "check_files"]
+__all__ = ["CheckedFile", "PosterImages", "check_files", "in_threads"]
 
 CHUNK = 32
 
@@ -132,7 +132,7 @@ class PosterImages:
                 return error.failed[0]
 
         in_use = np.flatnonzero(~wanted.blank)
-        failed = [bad for bad in _in_threads(read_row, in_use, self.n_jobs) if bad]
+        failed = [bad for bad in in_threads(read_row, in_use, self.n_jobs) if bad]
         if failed:
             raise PosterFileError(dict.fromkeys(failed))
         return images
@@ -253,7 +253,7 @@ def check_files(
         # side by side they would all decode the same file. No result depends on it.
         order = [paths[row] for row in np.random.default_rng().permutation(len(paths))]
     checked = tqdm(
-        _in_threads(check, order, n_jobs),
+        in_threads(check, order, n_jobs),
         desc="Checking posters",
         total=len(order),
         unit="file",
@@ -283,8 +283,23 @@ def _is_mask_but_not_of_rows(head):
     return np.ndim(head) != 1 and np.asarray(head).dtype == bool
 
 
-def _in_threads(function, items, n_jobs):
-    """Yield what a function makes of each item, in order, made by several threads."""
+def in_threads(function, items, n_jobs):
+    """Yield what a function makes of each item, in order, made by several threads.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one item.
+    items : sequence
+        The items.
+    n_jobs : int or None
+        Number of threads.
+
+    Yields
+    ------
+    object
+        What the function returns.
+    """
     n_threads = min(effective_n_jobs(n_jobs), len(items))
     if n_jobs is not None and n_jobs < 0:
         n_threads = min(n_threads, share_of_cores() or n_threads)

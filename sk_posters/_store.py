@@ -1,4 +1,4 @@
-"""Decoded images on disk, shared by folds, candidates and processes."""
+"""What was computed from image files, kept on disk for folds and processes."""
 
 import hashlib
 import os
@@ -9,18 +9,21 @@ import uuid
 import warnings
 import zlib
 from contextlib import suppress
+from pathlib import Path
 
 import PIL
 from PIL import Image, ImageFile, features
 
-__all__ = ["ImageStore"]
+__all__ = ["ArrayStore", "ImageStore", "cache_folder", "decoded_key"]
+
+CACHE_VARIABLE = "SK_POSTERS_CACHE"
 
 # To be raised whenever decoding changes, so that no older entry is taken for a new one.
 FORMAT = 1
 LIBJPEG = features.version("libjpeg_turbo")
 
 SHARD = re.compile(r"[0-9a-f]{2}")
-OWN_FILE = re.compile(r"[0-9a-f]{32}\.(rgb|[0-9a-f]{32}\.part)")
+OWN_FILE = r"[0-9a-f]{{32}}\.({}|[0-9a-f]{{32}}\.part)"
 
 # A file is written in milliseconds; one that is still temporary after an hour was left
 # behind by a process that was killed.
@@ -33,13 +36,66 @@ KEPT_WHEN_FULL = 0.9
 UNSEEN = 0.05
 
 
-class ImageStore:
-    """Pixels of decoded image files, one entry per content and way of decoding.
+def cache_folder(cache_dir, contents):
+    """Return the folder of a cache that keeps entries of one kind.
+
+    Parameters
+    ----------
+    cache_dir : str, path-like or None
+        As a user gives it; None takes the environment variable ``SK_POSTERS_CACHE``.
+    contents : str
+        Name of the folder in it.
+
+    Returns
+    -------
+    str or None
+        The folder; None if there is no cache.
+    """
+    folder = cache_dir or os.environ.get(CACHE_VARIABLE)
+    if not folder:
+        return None
+    # Absolute, because workers may run in another folder.
+    return str(Path(folder).expanduser().absolute() / contents)
+
+
+def decoded_key(path, image_size, interpolation):
+    """Name the image that a file holds by its content and the way it is decoded.
+
+    Parameters
+    ----------
+    path : str
+        The image file.
+    image_size : tuple of two int
+        Height and width of the decoded image.
+    interpolation : str
+        How the image is resized.
+
+    Returns
+    -------
+    str or None
+        32 hexadecimal digits; None if the file cannot be read.
+    """
+    # All that decides what Pillow makes of the same bytes, or whether it refuses.
+    decoding = (
+        *(FORMAT, PIL.__version__, LIBJPEG),
+        *(Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES),
+        *(*map(int, image_size), interpolation),
+    )
+    digest = hashlib.blake2b(repr(decoding).encode(), digest_size=16)
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: digest).hexdigest()
+    except (OSError, ValueError):  # ValueError: a path that no file can have.
+        return None
+
+
+class ArrayStore:
+    """Arrays on disk, each under a key of 32 hexadecimal digits.
 
     Any number of threads and processes may use one folder at once. An entry is written
     under a temporary name and then renamed, so it is there whole or not at all, and
     its checksum tells when the disk has damaged it. An entry that is lost costs the
-    time to decode its file anew, never a wrong image.
+    time to make it anew, never a wrong value.
 
     Parameters
     ----------
@@ -49,24 +105,16 @@ class ImageStore:
         When the entries take more, those not used for longest are removed, until a
         tenth is free. Each process that writes at that time may exceed the bound by
         up to 5 percent for a moment.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from PIL import Image
-    >>> from sk_posters._store import ImageStore
-    >>> Image.new("RGB", (3, 2), "red").save("poster.png")
-    >>> store = ImageStore("cache", max_bytes=1_000_000)
-    >>> key = store.key("poster.png", image_size=(2, 3), interpolation="nearest")
-    >>> store.write(key, np.full((2, 3, 3), 7, dtype=np.uint8))
-    >>> image = np.empty((2, 3, 3), dtype=np.uint8)
-    >>> store.read_into(key, image), int(image.max())
-    (True, 7)
     """
+
+    suffix = "array"
+    contents = "Arrays"
+    consequence = "made anew"
 
     def __init__(self, folder, max_bytes):
         self.folder = folder
         self.max_bytes = max_bytes
+        self._own_file = re.compile(OWN_FILE.format(self.suffix))
         self._lock = threading.Lock()
         self._size = None  # Unknown until the first write, so that readers never scan.
         self._unseen = 0
@@ -75,45 +123,15 @@ class ImageStore:
     def __reduce__(self):
         return type(self), (self.folder, self.max_bytes)
 
-    def key(self, path, image_size, interpolation):
-        """Name the entry of a file by its content and the way it is decoded.
-
-        Parameters
-        ----------
-        path : str
-            The image file.
-        image_size : tuple of two int
-            Height and width of the decoded image.
-        interpolation : str
-            How the image is resized.
-
-        Returns
-        -------
-        str or None
-            The name; None if the file cannot be read.
-        """
-        # All that decides what Pillow makes of the same bytes, or whether it refuses.
-        decoding = (
-            *(FORMAT, PIL.__version__, LIBJPEG),
-            *(Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES),
-            *(*map(int, image_size), interpolation),
-        )
-        digest = hashlib.blake2b(repr(decoding).encode(), digest_size=16)
-        try:
-            with open(path, "rb") as file:
-                return hashlib.file_digest(file, lambda: digest).hexdigest()
-        except (OSError, ValueError):  # ValueError: a path that no file can have.
-            return None
-
     def holds(self, key, n_bytes):
         """Tell whether there is an entry of the right size, without reading it.
 
         Parameters
         ----------
         key : str
-            What `key` returns.
+            Name of the entry.
         n_bytes : int
-            Size of the image.
+            Size of the array.
 
         Returns
         -------
@@ -126,15 +144,15 @@ class ImageStore:
             return False
         return status.st_size == n_bytes + len(_checksum(b""))
 
-    def read_into(self, key, image):
+    def read_into(self, key, array):
         """Read an entry into an array.
 
         Parameters
         ----------
         key : str
-            What `key` returns.
-        image : ndarray of shape (height, width, 3), dtype uint8
-            Where the pixels go, contiguous in memory.
+            Name of the entry.
+        array : ndarray
+            Where the values go, contiguous in memory.
 
         Returns
         -------
@@ -146,8 +164,8 @@ class ImageStore:
         # Read, not mapped: mapped pages would count as memory of the process.
         try:
             with open(entry, "rb", buffering=0) as file:
-                # A short entry leaves no checksum behind its pixels.
-                file.readinto(image)
+                # A short entry leaves no checksum behind its values.
+                file.readinto(array)
                 checksum = file.read(len(_checksum(b"")))
                 unused = time.time() - os.fstat(file.fileno()).st_mtime
         except OSError:
@@ -155,29 +173,29 @@ class ImageStore:
         if unused > TOUCH_AFTER:
             with suppress(OSError):
                 os.utime(entry)
-        return checksum == _checksum(image)
+        return checksum == _checksum(array)
 
-    def write(self, key, image):
-        """Keep an image, unless the disk refuses: then warn once and write no more.
+    def write(self, key, array):
+        """Keep an array, unless the disk refuses: then warn once and write no more.
 
         Parameters
         ----------
         key : str
-            What `key` returns.
-        image : ndarray of shape (height, width, 3), dtype uint8
-            The pixels, contiguous in memory.
+            Name of the entry.
+        array : ndarray
+            The values, contiguous in memory.
         """
         if not self._writable:
             return
         entry = self._entry(key)
-        part = f"{entry.removesuffix('.rgb')}.{uuid.uuid4().hex}.part"
+        part = f"{entry.removesuffix(self.suffix)}{uuid.uuid4().hex}.part"
         try:
             os.makedirs(os.path.dirname(entry), exist_ok=True)
             try:
                 # Not synced: after a power cut, the checksum finds what is not whole.
                 with open(part, "xb") as file:
-                    file.write(image)
-                    file.write(_checksum(image))
+                    file.write(array)
+                    file.write(_checksum(array))
                 os.replace(part, entry)
             except BaseException:
                 _remove(part)
@@ -187,7 +205,7 @@ class ImageStore:
         except OSError as error:
             self._stop_writing(error)
             return
-        self._count(image.nbytes + len(_checksum(b"")))
+        self._count(array.nbytes + len(_checksum(b"")))
 
     def clear(self):
         """Remove all entries, and no file that is not the store's own.
@@ -201,21 +219,21 @@ class ImageStore:
         for shard in _names(self.folder, SHARD):
             with suppress(OSError):  # It holds something else, or is in use again.
                 os.rmdir(os.path.join(self.folder, shard))
-        return sum(path.endswith(".rgb") for path in removed)
+        return sum(path.endswith(self.suffix) for path in removed)
 
     def _entry(self, key):
         # In 256 folders, because some file systems are slow with one large folder.
-        return os.path.join(self.folder, key[:2], f"{key}.rgb")
+        return os.path.join(self.folder, key[:2], f"{key}.{self.suffix}")
 
     def _stop_writing(self, error):
         with self._lock:
             is_first, self._writable = self._writable, False
         if is_first:
             warnings.warn(
-                f"Decoded images cannot be kept in the folder {self.folder!r} "
-                f"({error.strerror or error}), so they are decoded each time they are "
-                "needed. Free some space, make the folder writable, or pass another "
-                "cache_dir.",
+                f"{self.contents} cannot be kept in the folder {self.folder!r} "
+                f"({error.strerror or error}), so they are {self.consequence} each "
+                "time they are needed. Free some space, make the folder writable, or "
+                "pass another cache_dir.",
                 stacklevel=2,
             )
 
@@ -235,7 +253,7 @@ class ImageStore:
         """Remove the oldest entries if there are too many; return the size of all."""
         entries = []
         for path, status in self._own_files():
-            if path.endswith(".rgb"):
+            if path.endswith(self.suffix):
                 entries.append((status.st_mtime, status.st_size, path))
             elif time.time() - status.st_mtime > STALE_AFTER:
                 _remove(path)
@@ -253,13 +271,44 @@ class ImageStore:
         """Yield path and status of each file that this or another store has made."""
         for shard in _names(self.folder, SHARD):
             folder = os.path.join(self.folder, shard)
-            for name in _names(folder, OWN_FILE):
+            for name in _names(folder, self._own_file):
                 path = os.path.join(folder, name)
                 try:
                     status = os.stat(path)
                 except OSError:
                     continue  # Another process has removed it.
                 yield path, status
+
+
+class ImageStore(ArrayStore):
+    """Pixels of decoded image files, one entry per content and way of decoding.
+
+    Parameters
+    ----------
+    folder : str
+        As in `ArrayStore`.
+    max_bytes : int
+        As in `ArrayStore`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from sk_posters._store import ImageStore
+    >>> Image.new("RGB", (3, 2), "red").save("poster.png")
+    >>> store = ImageStore("cache", max_bytes=1_000_000)
+    >>> key = store.key("poster.png", image_size=(2, 3), interpolation="nearest")
+    >>> store.write(key, np.full((2, 3, 3), 7, dtype=np.uint8))
+    >>> image = np.empty((2, 3, 3), dtype=np.uint8)
+    >>> store.read_into(key, image), int(image.max())
+    (True, 7)
+    """
+
+    suffix = "rgb"
+    contents = "Decoded images"
+    consequence = "decoded"
+
+    key = staticmethod(decoded_key)
 
 
 def _names(folder, pattern):
@@ -278,5 +327,5 @@ def _remove(path):
     return True
 
 
-def _checksum(pixels):
-    return zlib.crc32(pixels).to_bytes(4, "little")
+def _checksum(values):
+    return zlib.crc32(values).to_bytes(4, "little")

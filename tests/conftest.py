@@ -66,3 +66,67 @@ def labels():
         "Fifth": rows % 5 == 0,
     }
     return pd.DataFrame(columns).astype(int)
+
+
+@pytest.fixture
+def save_onnx(tmp_path):
+    """Function that saves an ONNX model of one 1×1 convolution to four channels.
+
+    Its weights are in its attribute ``weights``, of shape (4, 3).
+    """
+    onnx = pytest.importorskip("onnx")
+    helper, types = onnx.helper, onnx.TensorProto
+    weights = np.arange(12, dtype=np.float32).reshape(4, 3) - 5
+
+    def save(
+        name="tiny.onnx",
+        *,
+        order="NHWC",
+        dtype="UINT8",
+        sides=("height", "width"),
+        batch="n",
+        channels=3,
+        rank=4,
+        n_inputs=1,
+        n_outputs=1,
+    ):
+        is_nhwc = order == "NHWC"
+        shape = [batch, *sides, channels] if is_nhwc else [batch, channels, *sides]
+        node = helper.make_node
+        nodes = [node("Cast", ["images"], ["floats"], to=types.FLOAT)]
+        if is_nhwc:
+            nodes += [node("Transpose", ["floats"], ["first"], perm=[0, 3, 1, 2])]
+        nodes += [node("Conv", ["first" if is_nhwc else "floats", "weights"], ["map"])]
+        if rank == 2:
+            nodes += [node("GlobalAveragePool", ["map"], ["pooled"])]
+            nodes += [node("Flatten", ["pooled"], ["result"])]
+        elif is_nhwc:
+            nodes += [node("Transpose", ["map"], ["result"], perm=[0, 2, 3, 1])]
+        else:
+            nodes += [node("Identity", ["map"], ["result"])]
+        if rank == 3:
+            nodes += [node("Squeeze", ["result", "axis"], ["squeezed"])]
+        results = ["squeezed" if rank == 3 else "result", "map"][:n_outputs]
+        inputs = [
+            helper.make_tensor_value_info("images", getattr(types, dtype), shape),
+            helper.make_tensor_value_info("other", types.FLOAT, [1]),
+        ]
+        values = [
+            helper.make_tensor("weights", types.FLOAT, [4, 3, 1, 1], weights.ravel()),
+            helper.make_tensor("axis", types.INT64, [1], [0]),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "tiny",
+            inputs[:n_inputs],
+            [helper.make_empty_tensor_value_info(name) for name in results],
+            values,
+        )
+        opset = [helper.make_opsetid("", 17)]
+        model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+        path = tmp_path / name
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    save.weights = weights
+    return save

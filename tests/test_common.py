@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sk_posters import PosterClassifier, PosterImageLoader
+from sk_posters import PosterClassifier, PosterEncoder, PosterImageLoader
 
 # A network that learns the blobs of the checks in little time.
 CLASSIFIER = PosterClassifier(
@@ -35,8 +35,8 @@ EXPECTED_FAILURES = {
     "check_mixin_order": "the scikeras base has its mixin on the wrong side",
 }
 
-# The checks that ask nothing of X: the loader's tags say that its X is 1-D text, so
-# that scikit-learn's generator yields nothing for it.
+# The checks that ask nothing of X: the tags of loader and encoder say that their X is
+# 1-D text, so that scikit-learn's generator yields nothing for them.
 CHECKS_WITHOUT_DATA = [
     "check_estimator_cloneable",
     "check_estimator_tags_renamed",
@@ -87,6 +87,7 @@ def test_the_tables_name_checks_that_run():
     assert ours >= set(EXPECTED_FAILURES) | set(CHECK_PARAMETERS)
 
 
+@pytest.mark.parametrize("transformer", [PosterImageLoader, PosterEncoder])
 @pytest.mark.parametrize("name", CHECKS_WITHOUT_DATA)
-def test_checks_of_the_loader_that_need_no_data(name):
-    getattr(estimator_checks, name)("PosterImageLoader", PosterImageLoader())
+def test_checks_of_transformers_that_need_no_data(name, transformer):
+    getattr(estimator_checks, name)(transformer.__name__, transformer())

@@ -165,7 +165,13 @@ def fitted_classifier(_):
     return sk_posters.PosterClassifier(epochs=1).fit(X, y)
 
 
-@pytest.mark.parametrize("build", [fitted_loader, fitted_classifier])
+def fitted_encoder(tmp_path):
+    path = tmp_path / "poster.png"
+    Image.new("RGB", (8, 8)).save(path)
+    return sk_posters.PosterEncoder(n_jobs=1).fit([path])
+
+
+@pytest.mark.parametrize("build", [fitted_loader, fitted_encoder, fitted_classifier])
 def test_attributes_documented_are_those_that_fit_gives(build, tmp_path):
     estimator = build(tmp_path)
     attributes = NumpyDocString(inspect.getdoc(type(estimator)))["Attributes"]

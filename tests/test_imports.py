@@ -25,22 +25,33 @@ FLOORS = [
         "_environment",
         "_layers",
         "_optional",
+        "_pixels",
         "_store",
         "_weights",
     ],
-    ["_backbones", "_labels", "_lazy_images", "_rows", "_targets", "metrics"],
-    ["_images", "datasets"],
-    ["_feeding", "_networks"],
-    ["_trainable"],
+    [
+        "_backbones",
+        "_feature_store",
+        "_labels",
+        "_lazy_images",
+        "_rows",
+        "_targets",
+        "metrics",
+    ],
+    ["_encoding", "_images", "_keras_runner", "_onnx_runner", "datasets"],
+    ["_feeding", "_networks", "_runners"],
+    ["_encoder", "_trainable"],
     ["_compiled", "_keras"],
     ["_classifier"],
-    ["plotting"],
+    ["_pipelines", "plotting"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 # They serve any classifier, so they must work where Keras is not even installed.
 WITHOUT_KERAS = ["_answers", "_backbones", "_decoding", "_efficientnet", "_images"]
 WITHOUT_KERAS += ["_labels", "_lazy_images", "_store", "_weights"]
+WITHOUT_KERAS += ["_encoder", "_encoding", "_feature_store", "_onnx_runner"]
+WITHOUT_KERAS += ["_pipelines", "_pixels", "_runners"]
 WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}

@@ -1,0 +1,124 @@
+"""Recipes: pipelines of ordinary parts, from paths to labels."""
+
+import difflib
+
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sk_posters._encoder import PosterEncoder
+from sk_posters._images import PosterImageLoader
+
+__all__ = ["make_poster_pipeline"]
+
+
+def make_poster_pipeline(recipe="frozen", **params):
+    """Make a pipeline that takes paths of posters and learns their labels.
+
+    Parameters
+    ----------
+    recipe : {"frozen", "cnn"}, default="frozen"
+        `"frozen"`: features of a pretrained network (`encoder`, a
+        :class:`PosterEncoder`), standardised (`scaler`), and one logistic regression
+        per label (`classifier`). Trains in seconds once the features are computed, and
+        loads no TensorFlow.
+        `"cnn"`: decoded posters (`images`, a :class:`PosterImageLoader`), and the
+        network of the movie poster tutorial, trained from scratch (`classifier`, a
+        :class:`PosterClassifier`).
+    **params : dict
+        Parameters of the pipeline's parts: by their full names, as `set_params` takes
+        them, such as ``encoder__backbone`` or ``classifier__estimator__C``, or by
+        their last names alone, such as ``backbone`` or ``C``, where only one part has
+        a parameter of that name.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        The pipeline, not fitted.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe or parameter, or a last name does not tell which
+        part is meant.
+
+    See Also
+    --------
+    PosterEncoder : The features of the recipe `"frozen"`.
+    PosterClassifier : The network of the recipe `"cnn"`.
+
+    Examples
+    --------
+    >>> from sk_posters import make_poster_pipeline
+    >>> pipe = make_poster_pipeline(backbone="efficientnet_lite2", C=3e-4)
+    >>> list(pipe.named_steps)
+    ['encoder', 'scaler', 'classifier']
+    >>> pipe.get_params()["classifier__estimator__C"]
+    0.0003
+    """
+    if recipe not in RECIPES:
+        nearest = difflib.get_close_matches(str(recipe), RECIPES, n=1)
+        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+        raise ValueError(
+            f"recipe must be one of {', '.join(map(repr, RECIPES))}; got "
+            f"{recipe!r}{hint}"
+        )
+    pipe = RECIPES[recipe]()
+    known = pipe.get_params()
+    full = {}
+    for name, value in params.items():
+        full_name = _full_name(name, known, recipe)
+        if full_name in full:
+            raise ValueError(
+                f"{full_name!r} is given twice, by its full and by its last name: "
+                "leave one of them out"
+            )
+        full[full_name] = value
+    return pipe.set_params(**full)
+
+
+def _frozen():
+    return Pipeline(
+        [
+            ("encoder", PosterEncoder()),
+            ("scaler", StandardScaler()),
+            (
+                "classifier",
+                OneVsRestClassifier(LogisticRegression(C=1e-3, max_iter=1000)),
+            ),
+        ]
+    )
+
+
+def _cnn():
+    # Imported here, because TensorFlow comes along.
+    from sk_posters._classifier import PosterClassifier
+
+    return Pipeline(
+        [("images", PosterImageLoader()), ("classifier", PosterClassifier())]
+    )
+
+
+RECIPES = {"frozen": _frozen, "cnn": _cnn}
+
+
+def _full_name(name, known, recipe):
+    """Return the one parameter of a pipeline that a full or a last name means."""
+    if name in known or "__" in name:
+        return name
+    matches = [full for full in known if full.rpartition("__")[2] == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ValueError(
+            f"{name!r} may mean any of {', '.join(map(repr, matches))}: give the full "
+            "name"
+        )
+    last_names = sorted({full.rpartition("__")[2] for full in known})
+    nearest = difflib.get_close_matches(name, last_names)
+    raise ValueError(
+        f"no part of the recipe {recipe!r} has a parameter {name!r}; nearest are "
+        f"{', '.join(map(repr, nearest)) or 'none'}, and get_params() of the pipeline "
+        "lists all"
+    )

@@ -1,0 +1,150 @@
+"""Recipes are pipelines of ordinary parts that take paths."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import Pipeline
+
+from sk_posters import PosterEncoder, make_poster_pipeline
+from sk_posters.datasets import make_posters
+
+SMALL = {"image_size": (48, 32)}
+
+
+@pytest.fixture(autouse=True)
+def no_cache_of_the_user(monkeypatch):
+    monkeypatch.delenv("SK_POSTERS_CACHE", raising=False)
+
+
+@pytest.fixture(scope="module")
+def posters(tmp_path_factory):
+    return make_posters(
+        24, n_labels=3, random_state=0, data_home=tmp_path_factory.mktemp("posters")
+    )
+
+
+def test_the_default_is_frozen():
+    pipe = make_poster_pipeline()
+    assert isinstance(pipe, Pipeline)
+    assert list(pipe.named_steps) == ["encoder", "scaler", "classifier"]
+    assert repr(pipe) == repr(make_poster_pipeline("frozen"))
+    assert isinstance(pipe["encoder"], PosterEncoder)
+    assert isinstance(pipe["classifier"], OneVsRestClassifier)
+    assert pipe["classifier"].estimator.C == 1e-3
+
+
+def test_frozen_learns_from_paths(posters):
+    pipe = make_poster_pipeline(C=1, **SMALL).fit(posters.data, posters.target)
+    scores = pipe.predict_proba(posters.data)
+    assert scores.shape == pipe.predict(posters.data).shape == (24, 3)
+    assert pipe.score(posters.data, posters.target) > 0.9
+    assert posters.target.to_numpy().all(axis=1).mean() < 0.5
+
+
+def test_a_label_that_nothing_has_keeps_its_column(posters):
+    y = posters.target.to_numpy().copy()
+    y[:, 1] = 0
+    pipe = make_poster_pipeline(**SMALL)
+    with pytest.warns(UserWarning, match="Label not 1 is present in all training"):
+        pipe.fit(posters.data, y)
+    scores = pipe.predict_proba(posters.data[:2])
+    assert scores.shape == (2, 3)
+    np.testing.assert_array_equal(scores[:, 1], 0)
+
+
+def test_parameters_of_all_parts_are_searched(posters, tmp_path):
+    pipe = make_poster_pipeline(cache_dir=tmp_path / "cache", **SMALL)
+    grid = {
+        "encoder__pooling": ["avg", "max"],
+        "classifier__estimator__C": [0.01, 1],
+        "scaler__with_mean": [True],
+    }
+    search = GridSearchCV(pipe, grid, cv=2, n_jobs=2, error_score="raise")
+    search.fit(posters.data, posters.target)
+    assert search.best_estimator_["encoder"].n_cached_ == 24
+    assert search.predict_proba(posters.data).shape == (24, 3)
+
+
+def test_a_pipeline_is_cloned_crossed_and_pickled(posters):
+    pipe = clone(make_poster_pipeline(**SMALL))
+    assert np.isfinite(cross_val_score(pipe, posters.data, posters.target, cv=2)).all()
+    pipe.fit(posters.data, posters.target)
+    copy = pickle.loads(pickle.dumps(pipe))
+    np.testing.assert_array_equal(
+        copy.predict_proba(posters.data), pipe.predict_proba(posters.data)
+    )
+
+
+FROZEN = """
+import sys
+import numpy as np
+from sk_posters import make_poster_pipeline
+y = np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
+pipe = make_poster_pipeline(image_size=(48, 32)).fit(sys.argv[1:], y)
+pipe.predict_proba(sys.argv[1:])
+print([name for name in ("tensorflow", "keras", "torch") if name in sys.modules])
+"""
+
+
+def test_frozen_loads_no_tensorflow(posters):
+    command = [sys.executable, "-c", FROZEN, *posters.data[:4]]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.stdout, result.returncode) == ("[]\n", 0), result.stderr
+
+
+def test_cnn_is_the_network_of_the_tutorial(posters, tiny):
+    pipe = make_poster_pipeline("cnn", image_size=(16, 12), **tiny)
+    assert list(pipe.named_steps) == ["images", "classifier"]
+    assert pipe["classifier"].dropout == tiny["dropout"]
+    pipe.fit(posters.data, posters.target)
+    assert pipe.predict_proba(posters.data).shape == (24, 3)
+
+
+def test_routed_parameters_reach_the_network():
+    pipe = make_poster_pipeline("cnn", classifier__optimizer__momentum=0.5)
+    assert pipe["classifier"].optimizer__momentum == 0.5
+
+
+def test_full_and_last_names_may_be_mixed():
+    classifier = OneVsRestClassifier(LogisticRegression())
+    pipe = make_poster_pipeline(
+        backbone="efficientnet_lite2",
+        encoder__n_jobs=1,
+        classifier=classifier,
+        classifier__estimator__C=2.0,
+        memory="folder",
+    )
+    assert pipe["encoder"].backbone == "efficientnet_lite2"
+    assert pipe["encoder"].n_jobs == 1
+    assert pipe["classifier"] is classifier
+    assert classifier.estimator.C == 2.0
+    assert pipe.memory == "folder"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "params", "message"),
+    [
+        ("frosen", {}, r"'frozen', 'cnn'; got 'frosen' \(did you mean 'frozen'\?\)$"),
+        ("x", {}, "recipe must be one of 'frozen', 'cnn'; got 'x'$"),
+        (7, {}, "recipe must be one of 'frozen', 'cnn'; got 7$"),
+        (
+            "frozen",
+            {"n_jobs": 2},
+            "'n_jobs' may mean any of .*'classifier__n_jobs'.*: give the full name",
+        ),
+        ("frozen", {"backbon": 1}, "recipe 'frozen' has a parameter 'backbon'; nea"),
+        ("frozen", {"zzzz": 1}, "nearest are none"),
+        ("frozen", {"C": 1, "classifier__estimator__C": 2}, "C' is given twice"),
+        ("frozen", {"encoder__backbon": 1}, "Invalid parameter 'backbon' for estimat"),
+    ],
+)
+def test_other_recipes_and_parameters_are_refused(recipe, params, message):
+    with pytest.raises(ValueError, match=message):
+        make_poster_pipeline(recipe, **params)
