@@ -72,8 +72,8 @@ class Bootstrap:
         """
         value = statistic(np.ones((self.n_rows, 1)))[:, 0]
         if self.n_groups < 2 or self.n_bootstrap == 0:
-            nothing = np.full(len(value), np.nan)
-            return Intervals(value, nothing, nothing, np.empty((len(value), 0)))
+            low, high = np.full((2, len(value)), np.nan)
+            return Intervals(value, low, high, np.empty((len(value), 0)))
         block = max(1, CELLS_AT_A_TIME // (self.n_rows * n_labels))
         draws = [statistic(w[self.group_of]) for w in self._drawn(block)]
         draws = np.concatenate(draws, axis=1)
@@ -149,6 +149,13 @@ class Intervals:
 
     def __init__(self, value, low, high, draws):
         self.value, self.low, self.high, self.draws = value, low, high, draws
+        self._shifted = []
+
+    def without(self, left_out):
+        """Take the intervals of some values away, given by their places."""
+        self.low[left_out] = self.high[left_out] = np.nan
+        self.draws[left_out] = np.nan
+        self._shifted = left_out
 
     def notes(self):
         """Return what there is to say of each interval, or empty text."""
@@ -159,6 +166,8 @@ class Intervals:
         undefined = np.isnan(self.draws[number]).sum()
         if np.isnan(value) or not self.draws.size:
             return ""
+        if number in self._shifted:
+            return "no interval: resamples shift it upwards"
         if np.isnan(low):
             return "no interval: all resamples lie on one side of the value"
         if undefined:

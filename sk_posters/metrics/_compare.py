@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from sk_posters._answers import check_answers
+from sk_posters._answers import check_answers, common_names
 from sk_posters._compat import validate_params
 from sk_posters.metrics import _text
 from sk_posters.metrics._bootstrap import Bootstrap
@@ -158,7 +158,8 @@ def compare_models(
     The interval tells how far the difference would move on other rows. It does not
     tell how far other fits of the same models would move it: repeat them with other
     seeds. Of many models, one beats the reference by chance now and then: nothing
-    corrects for their number. Out-of-fold scores rank rows of several fits together,
+    corrects for their number. A difference of calibration errors has no interval, for
+    the reason that `multilabel_report` gives. Out-of-fold scores rank rows of several fits together,
     which is fair only where these fits' scores mean the same.
 
     Examples
@@ -241,6 +242,8 @@ def _answers(y_true, y_score, metrics, thresholds, top_k):
 
 
 def _differences(bootstrap, model, reference, metrics):
+    # y_true may have no names, and then only these tell columns that were swapped.
+    common_names(model[0].names, "scores_a", reference[0].names, "scores_b")
     once = np.ones((len(model[0].labels), 1))
     values = [_values(each, metrics, once)[:, 0] for each in (model, reference)]
 
@@ -249,6 +252,8 @@ def _differences(bootstrap, model, reference, metrics):
         return a - b
 
     found = bootstrap.intervals(difference, model[0].labels.shape[1])
+    each = enumerate(metrics.values())
+    found.without([i for i, m in each if not getattr(m, "resampled", True)])
     left_out = notes(model[0], model[0].names)
     of_values = [left_out[getattr(m, "over", "cells")] for m in metrics.values()]
     both = zip(of_values, found.notes(), strict=True)

@@ -176,12 +176,15 @@ class Score:
         What must be there for it to be defined: a key of what `notes` counts.
     needs : {"given", "scores", "probabilities"}, default="scores"
         What it looks at.
+    resampled : bool, default=True
+        Whether resamples tell how far it would move: not where they shift it.
     """
 
     better: str
     of: Callable
     over: str = "cells"
     needs: str = "scores"
+    resampled: bool = True
 
 
 def _mean_over_rows(find):
@@ -229,8 +232,13 @@ SCORES = {
     "top-k hit": _row_score("higher", lambda e: e.at_k["hit"], "labelled rows"),
     "top-1 hit": _row_score("higher", lambda e: e.at_1["hit"], "labelled rows"),
     "log loss": _row_score("lower", lambda e: e.log_loss, needs="probabilities"),
+    # Chance gaps of a bin add up whatever their sign, and resamples double them: 95 %
+    # intervals of calibrated answers would never hold the truth.
     "calibration error": Score(
-        "lower", lambda w: w.calibration_error, needs="probabilities"
+        "lower",
+        lambda w: w.calibration_error,
+        needs="probabilities",
+        resampled=False,
     ),
     # It stands last because it flatters where labels are rare.
     "element accuracy": _row_score("higher", lambda e: 1 - e.wrong, needs="given"),

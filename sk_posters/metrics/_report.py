@@ -191,8 +191,8 @@ def multilabel_report(
     Log loss is the cross-entropy of a cell, averaged over all cells. Calibration error
     sorts all cells by probability into 15 bins of equal width, takes the distance of
     mean probability and share of positives in each, and averages by number of cells.
-    It is biased upwards in resamples and in small samples, so that its percentile
-    interval may lie above the value; the note says where it does. In precision, recall
+    It has no interval: chance gaps of the bins add up, and more so in resamples, so that
+    an interval made of them would lie above the truth. In precision, recall
     and hits at k, equal probabilities count as the mean over all orders of them.
 
     A resample may lack a rare label: it is then left out there. With few groups or few
@@ -244,6 +244,7 @@ def multilabel_report(
         random_state=random_state,
     )
     found = bootstrap.intervals(_all_values(model), labels.shape[1])
+    found.without([i for i, s in enumerate(SCORES.values()) if not s.resampled])
     others = {
         name: Evaluation(labels, answer, _given(name, answer, thresholds), top_k)
         for name, answer in trivial_answers(train[0], len(labels)).items()
