@@ -369,6 +369,17 @@ def test_it_prints_in_less_than_50_lines_of_a_terminal(n_labels):
     assert ("… and 16 more in report.labels" in lines[-1]) == (n_labels == 40)
 
 
+def test_notes_are_counted_in_print(problem):
+    y_true, y_score = problem
+    y_true[:, 0] = 1  # No constant label and no row without a label below.
+    y_true[0, 0], y_true[0, 1] = 0, 1
+    below = "* the whole interval is better than all trivial answers"
+    lines = str(report_of((y_true, y_score), n_bootstrap=0)).splitlines()
+    assert below in lines
+    lines = str(report_of((y_true, y_score))).splitlines()
+    assert f"{below}; notes: 1" in lines  # That calibration error has no interval.
+
+
 def test_names_are_escaped_in_html(problem):
     report = report_of(problem, label_names=["<b>", "a & b", "News"])
     page = report._repr_html_()

@@ -159,8 +159,8 @@ def compare_models(
     tell how far other fits of the same models would move it: repeat them with other
     seeds. Of many models, one beats the reference by chance now and then: nothing
     corrects for their number. A difference of calibration errors has no interval, for
-    the reason that `multilabel_report` gives. Out-of-fold scores rank rows of several fits together,
-    which is fair only where these fits' scores mean the same.
+    the reason that `multilabel_report` gives. Out-of-fold scores rank rows of several
+    fits together, which is fair only where these fits' scores mean the same.
 
     Examples
     --------

@@ -232,8 +232,8 @@ SCORES = {
     "top-k hit": _row_score("higher", lambda e: e.at_k["hit"], "labelled rows"),
     "top-1 hit": _row_score("higher", lambda e: e.at_1["hit"], "labelled rows"),
     "log loss": _row_score("lower", lambda e: e.log_loss, needs="probabilities"),
-    # Chance gaps of a bin add up whatever their sign, and resamples double them: 95 %
-    # intervals of calibrated answers would never hold the truth.
+    # Chance gaps of the bins add up whatever their sign, and resamples add to them: of
+    # calibrated answers, no 95 % interval out of 500 held the truth.
     "calibration error": Score(
         "lower",
         lambda w: w.calibration_error,

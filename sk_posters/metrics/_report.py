@@ -191,9 +191,9 @@ def multilabel_report(
     Log loss is the cross-entropy of a cell, averaged over all cells. Calibration error
     sorts all cells by probability into 15 bins of equal width, takes the distance of
     mean probability and share of positives in each, and averages by number of cells.
-    It has no interval: chance gaps of the bins add up, and more so in resamples, so that
-    an interval made of them would lie above the truth. In precision, recall
-    and hits at k, equal probabilities count as the mean over all orders of them.
+    It has no interval: chance gaps of the bins add up, and more so in resamples, so
+    that an interval made of them would lie above the truth. In precision, recall and
+    hits at k, equal probabilities count as the mean over all orders of them.
 
     A resample may lack a rare label: it is then left out there. With few groups or few
     positives, intervals are too narrow. They tell the rows' share of the uncertainty,

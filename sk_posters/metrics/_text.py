@@ -43,7 +43,7 @@ def _below(scores):
     noted = scores["note"][scores["note"] != ""]
     if not len(noted):
         return text
-    return f"{text}; {len(noted)} scores have a note"
+    return f"{text}; notes: {len(noted)}"
 
 
 def _label_lines(labels):
