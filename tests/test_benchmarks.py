@@ -64,6 +64,23 @@ CASES = {
             "one poster": "next answers, median, ms",
         },
     ),
+    "bench_report": (
+        [
+            "--rows",
+            "20",
+            "--labels",
+            "3",
+            "--n-bootstrap",
+            "5",
+            "--loop-resamples",
+            "1",
+        ],
+        {
+            "loop, extrapolated": "seconds of one resample",
+            "ours": "seconds of the report",
+            "ours, BCa": "lines printed",
+        },
+    ),
     "bench_job": (
         [*FEW, "--epochs", "2"],
         {side: "seconds of the job" for side in ("tutorial", "ours")},

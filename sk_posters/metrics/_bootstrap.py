@@ -1,0 +1,196 @@
+"""Intervals by resampling rows, or whole groups of rows, with replacement."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr, ndtri
+from sklearn.utils import check_random_state
+
+__all__ = ["Bootstrap", "Intervals"]
+
+CELLS_AT_A_TIME = 4_000_000  # What one block of weightings may take, in numbers.
+
+
+class Bootstrap:
+    """Weightings of rows that stand for samples drawn anew.
+
+    Drawing rows with replacement and scoring them is the same as weighing each row by
+    how often it was drawn.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many rows there are.
+    groups : array-like of shape (n_rows,), default=None
+        What is drawn: groups as a whole; None draws rows.
+    n_bootstrap : int
+        How many samples are drawn.
+    confidence_level : float
+        The level of the intervals.
+    method : {"percentile", "bca"}
+        How they are made of the samples' scores.
+    random_state : int, RandomState instance or None
+        Where the draws come from.
+    """
+
+    def __init__(
+        self, n_rows, *, groups, n_bootstrap, confidence_level, method, random_state
+    ):
+        self.n_rows = n_rows
+        self.by = "rows" if groups is None else "groups"
+        self.group_of, self.n_groups = _numbered(groups, n_rows)
+        self.n_bootstrap = n_bootstrap
+        self.confidence_level = confidence_level
+        self.method = method
+        self.random_state = random_state
+
+    def in_words(self):
+        """Return how the intervals are made, or why there are none."""
+        if self.n_bootstrap == 0:
+            return "no intervals: n_bootstrap is 0"
+        if self.n_groups < 2:
+            return f"no intervals: they need two {self.by} or more"
+        drawn = self.by if self.by == "rows" else f"{self.n_groups} groups"
+        level = f"{100 * self.confidence_level:g} %"
+        kind = "BCa" if self.method == "bca" else self.method
+        return f"{level} {kind} intervals, {self.n_bootstrap} resamples of {drawn}"
+
+    def intervals(self, statistic, n_labels):
+        """Return values of a statistic, and the bounds of their intervals.
+
+        Parameters
+        ----------
+        statistic : callable
+            Takes weights of shape (n_rows, n_weightings) and returns an array of
+            shape (n_values, n_weightings).
+        n_labels : int
+            How many labels a row has, which says how much memory is needed.
+
+        Returns
+        -------
+        Intervals
+            With all of it.
+        """
+        value = statistic(np.ones((self.n_rows, 1)))[:, 0]
+        if self.n_groups < 2 or self.n_bootstrap == 0:
+            low, high = np.full((2, len(value)), np.nan)
+            return Intervals(value, low, high, np.empty((len(value), 0)))
+        block = max(1, CELLS_AT_A_TIME // (self.n_rows * n_labels))
+        draws = [statistic(w[self.group_of]) for w in self._drawn(block)]
+        draws = np.concatenate(draws, axis=1)
+        left_out = None
+        if self.method == "bca":
+            left_out = [statistic(w[self.group_of]) for w in self._without_one(block)]
+            left_out = np.concatenate(left_out, axis=1)
+        low, high = self._bounds(value, draws, left_out)
+        return Intervals(value, low, high, draws)
+
+    def _drawn(self, block):
+        """Yield how often each group is drawn, a column for each sample."""
+        random = check_random_state(self.random_state)
+        for first in range(0, self.n_bootstrap, block):
+            size = min(block, self.n_bootstrap - first)
+            drawn = random.randint(self.n_groups, size=(size, self.n_groups))
+            drawn += self.n_groups * np.arange(size)[:, np.newaxis]
+            counts = np.bincount(drawn.ravel(), minlength=size * self.n_groups)
+            yield counts.reshape(size, self.n_groups).T.astype(float)
+
+    def _without_one(self, block):
+        """Yield all samples that lack one group."""
+        for first in range(0, self.n_groups, block):
+            left_out = np.arange(first, min(first + block, self.n_groups))
+            weights = np.ones((self.n_groups, len(left_out)))
+            weights[left_out, np.arange(len(left_out))] = 0
+            yield weights
+
+    def _bounds(self, value, draws, left_out):
+        tail = (1 - self.confidence_level) / 2
+        bounds = np.full((len(value), 2), np.nan)
+        for number, drawn in enumerate(draws):
+            defined = drawn[~np.isnan(drawn)]
+            if not len(defined) or np.isnan(value[number]):
+                continue
+            levels = np.array([tail, 1 - tail])
+            if left_out is not None:
+                levels = _bca_levels(levels, value[number], defined, left_out[number])
+            if not np.isnan(levels).any():
+                bounds[number] = np.quantile(defined, levels)
+        return bounds.T
+
+
+def _bca_levels(levels, value, drawn, left_out):
+    """Return which quantiles of the draws bound the interval; nan if none do.
+
+    Efron (1987): shifted by the bias of the draws and by how fast their spread
+    changes with the value, which the samples that lack one group tell.
+    """
+    # Not quite equal: sums of the same numbers in another order differ in last digits.
+    same = np.isclose(drawn, value, rtol=1e-9, atol=1e-12)
+    bias = ndtri(np.mean((drawn < value) & ~same) + np.mean(same) / 2)
+    change = left_out[~np.isnan(left_out)]
+    change = change.mean() - change
+    spread = np.sum(change**2) ** 1.5
+    acceleration = np.sum(change**3) / (6 * spread) if spread > 1e-30 else 0.0
+    if not np.isfinite(bias):
+        return np.full(2, np.nan)
+    shifted = bias + ndtri(levels)
+    return ndtr(bias + shifted / (1 - acceleration * shifted))
+
+
+class Intervals:
+    """Values with bounds, and the draws that they are made of.
+
+    Parameters
+    ----------
+    value, low, high : ndarray of shape (n_values,)
+        Values and bounds, nan where undefined.
+    draws : ndarray of shape (n_values, n_bootstrap)
+        The values of the samples.
+    """
+
+    def __init__(self, value, low, high, draws):
+        self.value, self.low, self.high, self.draws = value, low, high, draws
+        self._shifted = []
+
+    def without(self, left_out):
+        """Take the intervals of some values away, given by their places."""
+        self.low[left_out] = self.high[left_out] = np.nan
+        self.draws[left_out] = np.nan
+        self._shifted = left_out
+
+    def notes(self):
+        """Return what there is to say of each interval, or empty text."""
+        return [self._note(number) for number in range(len(self.value))]
+
+    def _note(self, number):
+        value, low, high = self.value[number], self.low[number], self.high[number]
+        undefined = np.isnan(self.draws[number]).sum()
+        if np.isnan(value) or not self.draws.size:
+            return ""
+        if number in self._shifted:
+            return "no interval: resamples shift it upwards"
+        if np.isnan(low):
+            return "no interval: all resamples lie on one side of the value"
+        if undefined:
+            return f"undefined in {undefined} of {self.draws.shape[1]} resamples"
+        outside = not low - 1e-9 <= value <= high + 1e-9
+        return "resamples are biased: the value lies outside" if outside else ""
+
+
+def _numbered(groups, n_rows):
+    """Return the number of each row's group, and how many groups there are."""
+    if groups is None:
+        return np.arange(n_rows), n_rows
+    groups = np.asarray(groups)
+    if groups.shape != (n_rows,):
+        raise ValueError(
+            f"groups must hold a group for each of the {n_rows} rows: got shape "
+            f"{groups.shape}."
+        )
+    numbers, names = pd.factorize(groups)
+    if (numbers < 0).any():
+        row = int(np.argmax(numbers < 0))
+        raise ValueError(
+            f"groups must not be missing: got {groups[row]!r} in row {row}. Give rows "
+            "that belong to nothing else a group of their own."
+        )
+    return numbers, len(names)

@@ -1,0 +1,259 @@
+"""All scores of one answer, under any number of weightings of its rows at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from sk_posters.metrics import _rows
+from sk_posters.metrics._ranked import RankedCells, mean_of_defined, ratio
+
+__all__ = ["SCORES", "Evaluation", "Score", "in_full", "known_score"]
+
+
+class Evaluation:
+    """An answer beside the truth; `under` weighs its rows.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples, n_labels)
+        0/1 for each row and label.
+    scores : ndarray of shape (n_samples, n_labels)
+        The answer's scores; for log loss and calibration error, probabilities.
+    given : ndarray of shape (n_samples, n_labels)
+        The labels that the answer gives, 0/1.
+    top_k : int
+        How many of the best labels of a row count for the scores at k.
+    """
+
+    def __init__(self, labels, scores, given, top_k):
+        self.labels = labels.astype(float)
+        self.scores = scores
+        self.given = given.astype(float)
+        self.top_k = top_k
+
+    def under(self, weights):
+        """Return the answer under weights of shape (n_samples, n_weightings)."""
+        return Weighted(self, weights)
+
+    @property
+    def once(self):
+        """The answer with every row counted once."""
+        return self.under(np.ones((len(self.labels), 1)))
+
+    @cached_property
+    def wrong(self):
+        return np.mean(self.labels != self.given, axis=1)
+
+    @cached_property
+    def exact(self):
+        return np.all(self.labels == self.given, axis=1).astype(float)
+
+    @cached_property
+    def f1(self):
+        return _rows.f1(self.labels, self.given)
+
+    @cached_property
+    def order_scores(self):
+        return _rows.order_scores(self.labels, self.scores)
+
+    @cached_property
+    def at_k(self):
+        return _rows.at_k(self.labels, self.scores, self.top_k)
+
+    @cached_property
+    def at_1(self):
+        return _rows.at_k(self.labels, self.scores, 1)
+
+    @cached_property
+    def log_loss(self):
+        return _rows.cross_entropy(self.labels, self.scores).mean(axis=1)
+
+    @cached_property
+    def calibration_gaps(self):
+        return _rows.calibration_gaps(self.labels, self.scores)
+
+    @cached_property
+    def ranked_by_label(self):
+        n_rows = len(self.labels)
+        columns = zip(self.labels.T, self.scores.T, strict=True)
+        return [RankedCells(y, s, np.arange(n_rows), n_rows) for y, s in columns]
+
+    @cached_property
+    def ranked_cells(self):
+        n_rows, n_labels = self.labels.shape
+        rows = np.repeat(np.arange(n_rows), n_labels)
+        return RankedCells(self.labels.ravel(), self.scores.ravel(), rows, n_rows)
+
+
+class Weighted:
+    """Scores of an `Evaluation`, a value or a column for each weighting."""
+
+    def __init__(self, evaluation, weights):
+        self.evaluation, self.weights = evaluation, weights
+
+    def row_mean(self, values):
+        """Return the weighted means of the rows whose value is not nan."""
+        defined = ~np.isnan(values)
+        total = np.where(defined, values, 0) @ self.weights
+        return ratio(total, defined.astype(float) @ self.weights)
+
+    @cached_property
+    def n_true(self):
+        return self.evaluation.labels.T @ self.weights
+
+    @cached_property
+    def n_given(self):
+        return self.evaluation.given.T @ self.weights
+
+    @cached_property
+    def n_right(self):
+        both = self.evaluation.labels * self.evaluation.given
+        return both.T @ self.weights
+
+    @cached_property
+    def label_precision(self):
+        return ratio(self.n_right, self.n_given)
+
+    @cached_property
+    def label_recall(self):
+        return ratio(self.n_right, self.n_true)
+
+    @cached_property
+    def label_f1(self):
+        f1 = ratio(2 * self.n_right, self.n_true + self.n_given)
+        return np.where(self.n_true > 0, f1, np.nan)
+
+    @cached_property
+    def micro_f1(self):
+        marked = (self.n_true + self.n_given).sum(axis=0)
+        return ratio(2 * self.n_right.sum(axis=0), marked)
+
+    @cached_property
+    def weighted_f1(self):
+        f1 = np.where(self.n_true > 0, self.label_f1, 0)
+        return ratio((self.n_true * f1).sum(axis=0), self.n_true.sum(axis=0))
+
+    @cached_property
+    def _ranked_by_label(self):
+        # Both scores at once: what they are made of is large and not kept.
+        both = []
+        for ranked in self.evaluation.ranked_by_label:
+            weighted = ranked.under(self.weights)
+            both.append((weighted.average_precision, weighted.roc_auc))
+        return np.array(both)
+
+    @property
+    def label_average_precision(self):
+        return self._ranked_by_label[:, 0]
+
+    @property
+    def label_roc_auc(self):
+        return self._ranked_by_label[:, 1]
+
+    @property
+    def micro_average_precision(self):
+        return self.evaluation.ranked_cells.under(self.weights).average_precision
+
+    @property
+    def calibration_error(self):
+        gaps = np.abs(self.evaluation.calibration_gaps.T @ self.weights).sum(axis=0)
+        return ratio(gaps, self.evaluation.labels.shape[1] * self.weights.sum(axis=0))
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score: which values are better, how it is computed, what it is a mean over.
+
+    Parameters
+    ----------
+    better : {"higher", "lower"}
+        Which values are better.
+    of : callable
+        Takes a `Weighted`, returns a value for each weighting.
+    over : str, default="cells"
+        What must be there for it to be defined: a key of what `notes` counts.
+    needs : {"given", "scores", "probabilities"}, default="scores"
+        What it looks at.
+    resampled : bool, default=True
+        Whether resamples tell how far it would move: not where they shift it.
+    """
+
+    better: str
+    of: Callable
+    over: str = "cells"
+    needs: str = "scores"
+    resampled: bool = True
+
+
+def _mean_over_rows(find):
+    return lambda w: w.row_mean(find(w.evaluation))
+
+
+def _row_score(better, find, over="cells", needs="scores"):
+    return Score(better, _mean_over_rows(find), over, needs)
+
+
+def _order_score(better, name):
+    return _row_score(better, lambda e: e.order_scores[name], "two labels")
+
+
+SCORES = {
+    "hamming loss": _row_score("lower", lambda e: e.wrong, needs="given"),
+    "subset accuracy": _row_score("higher", lambda e: e.exact, needs="given"),
+    "macro F1": Score(
+        "higher",
+        lambda w: mean_of_defined(w.label_f1),
+        "labels with a positive",
+        "given",
+    ),
+    "micro F1": Score("higher", lambda w: w.micro_f1, "marked cells", "given"),
+    "weighted F1": Score(
+        "higher", lambda w: w.weighted_f1, "labels with a positive", "given"
+    ),
+    "samples F1": _row_score("higher", lambda e: e.f1, "marked rows", "given"),
+    "macro average precision": Score(
+        "higher",
+        lambda w: mean_of_defined(w.label_average_precision),
+        "labels with a positive",
+    ),
+    "micro average precision": Score(
+        "higher", lambda w: w.micro_average_precision, "positives"
+    ),
+    "macro ROC-AUC": Score(
+        "higher", lambda w: mean_of_defined(w.label_roc_auc), "labels with both"
+    ),
+    "LRAP": _order_score("higher", "LRAP"),
+    "ranking loss": _order_score("lower", "ranking loss"),
+    "coverage error": _order_score("lower", "coverage error"),
+    "precision at k": _row_score("higher", lambda e: e.at_k["precision"], "two labels"),
+    "recall at k": _row_score("higher", lambda e: e.at_k["recall"], "labelled rows"),
+    "top-k hit": _row_score("higher", lambda e: e.at_k["hit"], "labelled rows"),
+    "top-1 hit": _row_score("higher", lambda e: e.at_1["hit"], "labelled rows"),
+    "log loss": _row_score("lower", lambda e: e.log_loss, needs="probabilities"),
+    # Chance gaps of the bins add up whatever their sign, and resamples add to them: of
+    # calibrated answers, no 95 % interval out of 500 held the truth.
+    "calibration error": Score(
+        "lower",
+        lambda w: w.calibration_error,
+        needs="probabilities",
+        resampled=False,
+    ),
+    # It stands last because it flatters where labels are rare.
+    "element accuracy": _row_score("higher", lambda e: 1 - e.wrong, needs="given"),
+}
+
+
+def in_full(name, top_k):
+    """Return a score's name with its k."""
+    return name.replace("at k", f"at {top_k}").replace("top-k", f"top-{top_k}")
+
+
+def known_score(name, top_k):
+    """Return the key in `SCORES` of a name that a user has given."""
+    keys = {in_full(key, top_k): key for key in SCORES} | {key: key for key in SCORES}
+    if name not in keys:
+        allowed = ", ".join(repr(key) for key in SCORES)
+        raise ValueError(f"There is no score named {name!r}: choose of {allowed}.")
+    return keys[name]

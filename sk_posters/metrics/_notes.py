@@ -1,0 +1,58 @@
+"""Why a score is undefined, or what it leaves out."""
+
+import numpy as np
+
+from sk_posters._answers import shortened
+
+__all__ = ["notes"]
+
+
+def notes(evaluation, names):
+    """Return what there is to say of each kind of mean, by the keys of `Score.over`.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The answer.
+    names : sequence
+        The names of its labels.
+
+    Returns
+    -------
+    dict of str to str
+        Empty text where nothing is left out.
+    """
+    labels, given = evaluation.labels == 1, evaluation.given == 1
+    some, every = labels.any(axis=0), labels.all(axis=0)
+    true_rows, marked_rows = labels.any(axis=1), (labels | given).any(axis=1)
+    one_label = labels.shape[1] < 2
+    alone = "undefined: one label alone has no order"
+    return {
+        "cells": "",
+        "two labels": alone if one_label else "",
+        "labels with a positive": _of_labels(some, names, "without a positive"),
+        "labels with both": _of_labels(some & ~every, names, "constant"),
+        "positives": "" if some.any() else "undefined: no label has a positive",
+        "marked cells": (
+            "" if marked_rows.any() else "undefined: no label is true or given"
+        ),
+        "marked rows": _of_rows(marked_rows, "with a label that is true or given"),
+        "labelled rows": alone if one_label else _of_rows(true_rows, "with a label"),
+    }
+
+
+def _of_labels(counts, names, lacking):
+    if counts.all():
+        return ""
+    left_out = f"{lacking}: {shortened(np.asarray(names, dtype=object)[~counts])}"
+    if not counts.any():
+        return f"undefined: all labels are {left_out}"
+    return f"over {counts.sum()} of {len(counts)} labels; {left_out}"
+
+
+def _of_rows(counts, having):
+    if counts.all():
+        return ""
+    if not counts.any():
+        return f"undefined: there is no row {having}"
+    return f"over the {counts.sum()} of {len(counts)} rows {having}"

@@ -1,0 +1,344 @@
+"""The report: all scores with intervals, beside those of answers without a model."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+
+from sk_posters._answers import check_answers, common_names, label_matrix
+from sk_posters._compat import Interval, StrOptions, validate_params
+from sk_posters.metrics import _rows, _text
+from sk_posters.metrics._bootstrap import Bootstrap
+from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full
+from sk_posters.metrics._inputs import (
+    check_names,
+    check_probabilities,
+    check_thresholds,
+)
+from sk_posters.metrics._notes import notes
+from sk_posters.metrics._trivial import trivial_answers
+
+__all__ = ["BOOTSTRAP_CONSTRAINTS", "MultilabelReport", "multilabel_report"]
+
+TRIVIAL = ["no label", "label frequencies", "most frequent"]
+BOOTSTRAP_CONSTRAINTS = {
+    "n_bootstrap": [Interval(Integral, 0, None, closed="left")],
+    "confidence_level": [Interval(Real, 0, 1, closed="neither")],
+    "method": [StrOptions({"percentile", "bca"})],
+    "top_k": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
+}
+
+
+class MultilabelReport:
+    """Scores of a multi-label answer; `multilabel_report` makes it.
+
+    ``print(report)`` shows it in less than 50 lines, and a notebook shows it as tables.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per score. The columns are those that `multilabel_report` names.
+    labels : DataFrame
+        A row per label. The columns are those that `multilabel_report` names.
+    about : list of str
+        What the figures were computed from and how, a line each.
+
+    See Also
+    --------
+    multilabel_report : Computes the scores.
+
+    Examples
+    --------
+    >>> from sk_posters.metrics import multilabel_report
+    >>> y_true, y_score = [[1, 0], [0, 1], [1, 1]], [[0.9, 0.4], [0.2, 0.8], [0.6, 0.3]]
+    >>> report = multilabel_report(y_true, y_score, random_state=0)
+    >>> float(round(report.scores.loc["hamming loss", "value"], 3))
+    0.167
+    >>> report.to_html().startswith("<div>")
+    True
+    """
+
+    def __init__(self, scores, labels, about):
+        self.scores = scores
+        self.labels = labels
+        self.about = about
+
+    def __str__(self):
+        return _text.report_text(self)
+
+    def __repr__(self):
+        return str(self)
+
+    def _repr_html_(self):
+        return self.to_html()
+
+    def to_frame(self):
+        """Return the scores as a new frame.
+
+        Returns
+        -------
+        DataFrame
+            A copy of `scores`.
+        """
+        return self.scores.copy()
+
+    def to_html(self):
+        """Return the report as HTML, all names escaped.
+
+        Returns
+        -------
+        str
+            A ``<div>`` with two tables.
+        """
+        return _text.html(self.about, [self.scores, self.labels])
+
+
+@validate_params(BOOTSTRAP_CONSTRAINTS, prefer_skip_nested_validation=True)
+def multilabel_report(
+    y_true,
+    y_score,
+    *,
+    label_names=None,
+    thresholds=0.5,
+    n_bootstrap=1000,
+    groups=None,
+    y_train=None,
+    confidence_level=0.95,
+    method="percentile",
+    top_k=3,
+    random_state=None,
+):
+    """Scores of a multi-label answer with intervals, beside those of trivial answers.
+
+    With many rare labels, an answer that never looks at an image can score well. The
+    report holds what such answers reach on the same rows, and how far each score would
+    move on other rows like these: the model has learned something where the whole
+    interval is better than the best of them, which the report marks.
+
+    Parameters
+    ----------
+    y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+        0/1 for each row and label, of rows that the model has not seen.
+    y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of arrays
+        The model's probabilities for these rows; also the list with an array of shape
+        (n_samples, 2) per label that ``predict_proba`` of scikit-learn's multi-output
+        classifiers returns.
+    label_names : sequence of shape (n_labels,), default=None
+        Names of the labels; None takes the columns of a DataFrame, or numbers.
+    thresholds : float, array-like of shape (n_labels,), dict or Series, default=0.5
+        A label is given where its probability lies above its threshold: one for all,
+        one per label, or by name.
+    n_bootstrap : int, default=1000
+        How many resamples the intervals are made of; 0 leaves the intervals out.
+    groups : array-like of shape (n_samples,), default=None
+        Rows of one group (one movie, one poster) are drawn together, so that they do
+        not pass for independent ones. None draws rows.
+    y_train : array-like, DataFrame or sparse matrix, default=None
+        0/1 of the rows that the model was fitted on, of shape (n_train, n_labels), of
+        which the trivial answers are made. None makes them of `y_true` itself, and the
+        report says so: they then know these rows' frequencies, which no model does.
+    confidence_level : float, default=0.95
+        Level of the intervals, between 0 and 1.
+    method : {"percentile", "bca"}, default="percentile"
+        Percentiles of the resamples' scores, or those corrected for their bias and for
+        the change of their spread, which takes a jackknife over all rows or groups.
+    top_k : int, default=3
+        How many of a row's best labels count for precision, recall and hits at k; at
+        most as many as there are labels.
+    random_state : int, RandomState instance or None, default=None
+        Draws the resamples; an int makes them repeatable.
+
+    Returns
+    -------
+    MultilabelReport
+        With ``scores``, ``labels``, ``about``, ``to_frame()`` and ``to_html()``.
+
+        ``scores`` has these columns: ``"better"`` ("higher" or "lower"), ``"value"``,
+        ``"low"`` and ``"high"`` (the interval), ``"no label"``, ``"label
+        frequencies"`` and ``"most frequent"`` (what trivial answers score, as in
+        `scores_beside_trivial`), ``"beats trivial"`` (whether the whole interval is
+        better than all three; None without an interval) and ``"note"`` (why a value is
+        undefined, or what it leaves out; empty text otherwise).
+
+        ``labels`` has ``"support"``, ``"prevalence"``, ``"average precision"``, its
+        interval ``"low"`` and ``"high"``, ``"chance"`` (the average precision of
+        scores that know nothing: the prevalence), ``"ROC-AUC"``, ``"F1"``,
+        ``"precision"``, ``"recall"``, ``"threshold"``, ``"calibration error"`` and
+        ``"log loss"``.
+
+    Raises
+    ------
+    ValueError
+        If shapes or names differ, if a target holds anything but 0 and 1, if `y_score`
+        holds anything but probabilities, or if `groups` or `thresholds` do not fit.
+
+    See Also
+    --------
+    scores_beside_trivial : Four of the scores, without intervals.
+    compare_models : Whether one model scores better than another.
+    get_multilabel_scorer : The same scores for cross-validation and searches.
+
+    Notes
+    -----
+    A value that is undefined is nan, never 0, and ``"note"`` says why. Macro means are
+    taken over the labels that have a positive (ROC-AUC: and a negative), weighted F1
+    over the same, samples F1 over the rows with a label that is true or given, recall
+    and hits at k over the rows with a label. F1, recall and average precision of a
+    label without a positive are undefined. Otherwise the values are those of
+    scikit-learn.
+
+    Log loss is the cross-entropy of a cell, averaged over all cells. Calibration error
+    sorts all cells by probability into 15 bins of equal width, takes the distance of
+    mean probability and share of positives in each, and averages by number of cells.
+    It has no interval: chance gaps of the bins add up, and more so in resamples, so
+    that an interval made of them would lie above the truth. In precision, recall and
+    hits at k, equal probabilities count as the mean over all orders of them.
+
+    A resample may lack a rare label: it is then left out there. With few groups or few
+    positives, intervals are too narrow. They tell the rows' share of the uncertainty,
+    not that of another fit of the model. The mark beside a score is no test: it treats
+    the trivial answers' scores as fixed.
+
+    References
+    ----------
+    B. Efron (1987). Better bootstrap confidence intervals. Journal of the American
+    Statistical Association 82, 171-185.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_posters.metrics import multilabel_report
+    >>> random = np.random.default_rng(0)
+    >>> y_true = random.random((200, 3)) < [0.5, 0.3, 0.1]
+    >>> y_score = (y_true + 2 * random.random((200, 3))) / 3
+    >>> names = ["Drama", "Comedy", "News"]
+    >>> report = multilabel_report(y_true, y_score, label_names=names, random_state=0)
+    >>> print(report.scores.loc[["micro F1", "log loss"]].iloc[:, 1:5].round(2))
+              value   low  high  no label
+    micro F1   0.61  0.55  0.67      0.00
+    log loss   0.44  0.42  0.47      9.43
+    """
+    train = None if y_train is None else label_matrix(y_train, "y_train")
+    only_class = np.nan if train is None else _only_class(train[0])
+    labels, scores, names = check_answers(y_true, y_score, only_class)
+    if train is None:
+        train = labels, names
+    names = check_names(label_names, names, "y_true and y_score")
+    if train[0].shape[1] != labels.shape[1]:
+        raise ValueError(
+            "y_train and y_true must have the same labels: got "
+            f"{train[0].shape[1]} and {labels.shape[1]} columns."
+        )
+    common_names(train[1], "y_train", names, "y_true and y_score")
+    check_probabilities(scores, names)
+    thresholds = check_thresholds(thresholds, names)
+    top_k = min(top_k, labels.shape[1])
+    model = Evaluation(labels, scores, scores > thresholds, top_k)
+    bootstrap = Bootstrap(
+        len(labels),
+        groups=groups,
+        n_bootstrap=n_bootstrap,
+        confidence_level=confidence_level,
+        method=method,
+        random_state=random_state,
+    )
+    found = bootstrap.intervals(_all_values(model), labels.shape[1])
+    found.without([i for i, s in enumerate(SCORES.values()) if not s.resampled])
+    others = {
+        name: Evaluation(labels, answer, _given(name, answer, thresholds), top_k)
+        for name, answer in trivial_answers(train[0], len(labels)).items()
+    }
+    about = _about(bootstrap, labels, y_train)
+    return MultilabelReport(
+        _scores_frame(model, others, found, names),
+        _labels_frame(model, found, thresholds, names),
+        about,
+    )
+
+
+def _only_class(train):
+    return np.where(train.min(axis=0) == train.max(axis=0), train[0], np.nan)
+
+
+def _given(name, answer, thresholds):
+    # The other two answers are decisions, whatever the thresholds.
+    return answer > (thresholds if name == "label frequencies" else 0.5)
+
+
+def _all_values(model):
+    """Return a function of weights: all scores, and average precision by label."""
+
+    def values(weights):
+        weighted = model.under(weights)
+        each = [score.of(weighted) for score in SCORES.values()]
+        return np.vstack([*each, weighted.label_average_precision])
+
+    return values
+
+
+def _scores_frame(model, others, found, names):
+    n_scores = len(SCORES)
+    columns = {
+        "better": [score.better for score in SCORES.values()],
+        "value": found.value[:n_scores],
+        "low": found.low[:n_scores],
+        "high": found.high[:n_scores],
+    }
+    for name, other in others.items():
+        weighted = other.once
+        columns[name] = [score.of(weighted)[0] for score in SCORES.values()]
+    frame = pd.DataFrame(columns, index=[in_full(name, model.top_k) for name in SCORES])
+    frame["beats trivial"] = pd.Series(
+        [_beats(row) for _, row in frame.iterrows()], frame.index, dtype=object
+    )
+    left_out = notes(model, names)
+    of_values = [left_out[score.over] for score in SCORES.values()]
+    both = zip(of_values, found.notes()[:n_scores], strict=True)
+    frame["note"] = ["; ".join(filter(None, pair)) for pair in both]
+    # With k = 1, one row twice says nothing.
+    return frame[~frame.index.duplicated()]
+
+
+def _beats(row):
+    trivial = row[TRIVIAL].dropna()
+    if np.isnan(row["low"]) or trivial.empty:
+        return None
+    if row["better"] == "higher":
+        return bool(row["low"] > trivial.max())
+    return bool(row["high"] < trivial.min())
+
+
+def _labels_frame(model, found, thresholds, names):
+    once, n_scores = model.once, len(SCORES)
+    support = model.labels.sum(axis=0)
+    prevalence = support / len(model.labels)
+    columns = zip(model.labels.T, model.scores.T, strict=True)
+    gaps = [_rows.calibration_gaps(y[:, None], s[:, None]) for y, s in columns]
+    return pd.DataFrame(
+        {
+            "support": support.astype(int),
+            "prevalence": prevalence,
+            "average precision": found.value[n_scores:],
+            "low": found.low[n_scores:],
+            "high": found.high[n_scores:],
+            "chance": np.where(support > 0, prevalence, np.nan),
+            "ROC-AUC": once.label_roc_auc[:, 0],
+            "F1": once.label_f1[:, 0],
+            "precision": once.label_precision[:, 0],
+            "recall": once.label_recall[:, 0],
+            "threshold": thresholds,
+            "calibration error": [np.abs(gap.mean(axis=0)).sum() for gap in gaps],
+            "log loss": _rows.cross_entropy(model.labels, model.scores).mean(axis=0),
+        },
+        index=pd.Index(names, name="label"),
+    )
+
+
+def _about(bootstrap, labels, y_train):
+    n_rows, n_labels = labels.shape
+    trivial = "y_train" if y_train is not None else "y_true itself"
+    return [
+        f"{n_rows} rows, {n_labels} labels; {bootstrap.in_words()}",
+        f"trivial answers know the label frequencies of {trivial}",
+    ]

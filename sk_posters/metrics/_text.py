@@ -1,0 +1,116 @@
+"""How reports and comparisons look as text and as HTML."""
+
+from html import escape
+
+import numpy as np
+
+__all__ = ["comparison_text", "html", "report_text"]
+
+MOST_LABELS = 25  # So many, and the whole is shorter than 50 lines.
+WIDTH = 88
+LABEL_HEADS = {
+    "chance": "chance",
+    "ROC-AUC": "AUC",
+    "F1": "F1",
+    "precision": "prec.",
+    "recall": "recall",
+    "threshold": "thr.",
+    "calibration error": "calib.",
+}
+
+
+def report_text(report):
+    """Return a report in less than 50 lines."""
+    lines = [_cut(line) for line in report.about]
+    scores = report.scores
+    lines.append(
+        f"  {'':23}{'value':>8}{'interval':>18}{'no label':>10}{'frequencies':>13}"
+        f"{'most freq.':>12}"
+    )
+    for name, row in scores.iterrows():
+        mark = "*" if row["beats trivial"] else " "
+        lines.append(
+            f"{mark} {name:23}{number(row['value']):>8}{_interval(row):>18}"
+            f"{number(row['no label']):>10}{number(row['label frequencies']):>13}"
+            f"{number(row['most frequent']):>12}"
+        )
+    lines.append(_cut(_below(scores)))
+    return "\n".join([*lines, *_label_lines(report.labels)])
+
+
+def _below(scores):
+    text = "* the whole interval is better than all trivial answers"
+    noted = scores["note"][scores["note"] != ""]
+    if not len(noted):
+        return text
+    return f"{text}; notes: {len(noted)}"
+
+
+def _label_lines(labels):
+    # One line says how many are not shown, so that one label fewer is.
+    shown = labels if len(labels) <= MOST_LABELS else labels[: MOST_LABELS - 1]
+    heads = "".join(f"{head:>7}" for head in LABEL_HEADS.values())
+    yield f"  {'label':12}{'n':>6}{'AP':>6}{'interval':>13}{heads}"
+    for name, row in shown.iterrows():
+        cells = [f"{row['support']:6.0f}", f"{number(row['average precision']):>6}"]
+        cells.append(f"{_interval(row, 2):>13}")
+        cells += [f"{number(row[column]):>7}" for column in LABEL_HEADS]
+        text = str(name)
+        text = text if len(text) <= 12 else text[:11] + "…"
+        yield f"  {text:12}{''.join(cells)}"
+    if len(shown) < len(labels):
+        yield f"  … and {len(labels) - len(shown)} more in report.labels"
+
+
+def comparison_text(comparison):
+    """Return a comparison, a line for each model and score."""
+    frame = comparison.differences
+    names = [" ".join(_words(key)) for key in frame.index]
+    width = max(len(name) for name in names)
+    lines = [*comparison.about]
+    lines.append(
+        f"{'':{width}}{'a':>8}{'b':>8}{'a - b':>9}{'interval':>20}{'above 0':>9}"
+        "  better"
+    )
+    for name, (_, row) in zip(names, frame.iterrows(), strict=True):
+        share = row["share above zero"]
+        share = "-" if np.isnan(share) else f"{share:.3f}"
+        lines.append(
+            f"{name:{width}}{number(row['a']):>8}{number(row['b']):>8}"
+            f"{number(row['difference'], sign='+'):>9}{_interval(row, sign='+'):>20}"
+            f"{share:>9}  {row['better']}"
+        )
+    noted = frame["note"][frame["note"] != ""]
+    lines += [f"{' '.join(_words(key))}: {note}" for key, note in noted.items()]
+    return "\n".join(lines)
+
+
+def html(about, frames):
+    """Return paragraphs and tables, all names escaped."""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in about)
+    tables = "".join(
+        frame.to_html(float_format=number, escape=True) for frame in frames
+    )
+    return f"<div>{lines}{tables}</div>"
+
+
+def number(value, digits=3, sign=""):
+    """Return a number as text, a dash where it is undefined."""
+    if np.isnan(value):
+        return "-"
+    return f"{value:{sign}.{digits if abs(value) < 100 else 0}f}"
+
+
+def _interval(row, digits=3, sign=""):
+    if np.isnan(row["low"]):
+        return "-"
+    low, high = (number(row[name], digits, sign) for name in ("low", "high"))
+    return f"[{low}, {high}]"
+
+
+def _words(key):
+    return [str(part) for part in (key if isinstance(key, tuple) else (key,))]
+
+
+def _cut(line):
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"

@@ -1,0 +1,396 @@
+"""The report: scores with intervals beside trivial ones, and what is undefined said."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import bootstrap
+
+from sk_posters.metrics import multilabel_report, scores_beside_trivial
+from sk_posters.metrics._bootstrap import Bootstrap
+from sk_posters.metrics._evaluation import SCORES
+
+NAMES = ["Drama", "Comedy", "News"]
+TRIVIAL = ["no label", "label frequencies", "most frequent"]
+
+
+@pytest.fixture
+def problem():
+    """Labels (each with a positive), probabilities that know something."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random((80, 3)) < [0.5, 0.3, 0.2]).astype(int)
+    return labels, (labels + 2 * rng.random((80, 3))) / 3
+
+
+def report_of(problem, **params):
+    return multilabel_report(
+        *problem, **{"n_bootstrap": 100, "random_state": 0} | params
+    )
+
+
+# Values
+
+
+def test_rows_columns_and_directions(problem):
+    scores = report_of(problem).scores
+    assert len(scores) == len(SCORES)
+    assert list(scores) == [
+        *("better", "value", "low", "high"),
+        *TRIVIAL,
+        *("beats trivial", "note"),
+    ]
+    assert set(scores["better"]) == {"higher", "lower"}
+    assert {"precision at 3", "recall at 3", "top-3 hit"} <= set(scores.index)
+
+
+def test_values_are_those_of_the_shorter_table(problem):
+    rng = np.random.default_rng(1)
+    y_train = (rng.random((50, 3)) < [0.6, 0.3, 0.2]).astype(int)
+    scores = report_of(problem, y_train=y_train).scores.rename(
+        columns={"value": "model"}
+    )
+    table = scores_beside_trivial(*problem, y_train=y_train)
+    table = table.rename({"macro mAP": "macro average precision"})
+    columns = ["model", *TRIVIAL]
+    pd.testing.assert_frame_equal(scores.loc[table.index, columns], table[columns])
+
+
+def test_values_lie_in_their_intervals(problem):
+    scores = report_of(problem).scores.drop("calibration error")  # Has none.
+    assert (scores["low"] <= scores["value"]).all()
+    assert (scores["value"] <= scores["high"]).all()
+
+
+def test_labels_derived_by_hand():
+    y_true = pd.DataFrame({"Drama": [1, 0, 1, 0], "News": [0, 0, 0, 1]})
+    y_score = [[0.9, 0.1], [0.6, 0.2], [0.5, 0.1], [0.2, 0.4]]
+    labels = report_of((y_true, y_score), thresholds=[0.5, 0.3]).labels
+    drama = labels.loc["Drama"]
+    assert drama["support"] == 2
+    assert drama["prevalence"] == drama["chance"] == 0.5
+    assert drama["average precision"] == pytest.approx((1 + 2 / 3) / 2)
+    assert drama["ROC-AUC"] == 3 / 4
+    assert drama["precision"] == drama["recall"] == drama["F1"] == 1 / 2
+    assert drama["threshold"] == 0.5
+    gaps = [1 - 0.9, 0.6, 1 - 0.5, 0.2]
+    assert drama["calibration error"] == pytest.approx(np.mean(gaps))
+    right = [0.9, 0.4, 0.5, 0.8]
+    assert drama["log loss"] == pytest.approx(-np.mean(np.log(right)))
+    assert labels.loc["News", "F1"] == 1
+
+
+def test_thresholds_by_name(problem):
+    by_name = {"News": 0.3, "Drama": 0.5, "Comedy": 0.4}
+    for thresholds in (by_name, pd.Series(by_name)):
+        report = report_of(problem, label_names=NAMES, thresholds=thresholds)
+        other = report_of(problem, label_names=NAMES, thresholds=[0.5, 0.4, 0.3])
+        assert report.scores.equals(other.scores)
+        assert report.labels.loc["News", "threshold"] == 0.3
+
+
+def test_decisions_of_trivial_answers_do_not_follow_the_thresholds(problem):
+    high = report_of(problem, thresholds=1).scores
+    low = report_of(problem).scores
+    columns = ["no label", "most frequent"]
+    assert high[columns].equals(low[columns])
+
+
+def test_an_answer_that_knows_is_marked_and_a_constant_one_is_not(problem):
+    y_true, _ = problem
+    assert report_of(problem).scores.loc["macro average precision", "beats trivial"]
+    constant = np.tile(y_true.mean(axis=0), (len(y_true), 1))
+    beats = report_of((y_true, constant)).scores["beats trivial"]
+    assert not beats.any()
+
+
+def test_at_k_is_bounded_by_the_labels_and_not_said_twice(problem):
+    assert "recall at 3" in report_of(problem, top_k=9).scores.index
+    index = report_of(problem, top_k=1).scores.index
+    assert list(index).count("top-1 hit") == 1
+
+
+# Intervals
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+def test_intervals_are_those_of_scipy(method):
+    rng = np.random.default_rng(0)
+    y_true = np.ones((60, 2), dtype=int)
+    y_score = rng.random((60, 2)) ** 2
+    report = report_of((y_true, y_score), n_bootstrap=20_000, method=method)
+    rows = -np.log(y_score).mean(axis=1)
+    theirs = bootstrap((rows,), np.mean, n_resamples=20_000, method=method, rng=0)
+    bounds = report.scores.loc["log loss", ["low", "high"]].astype(float)
+    # Both are drawn: with 20 000 resamples, bounds differ by some 0.03 standard errors.
+    error = rows.std() / np.sqrt(60)
+    np.testing.assert_allclose(bounds, theirs.confidence_interval, atol=0.1 * error)
+
+
+def test_one_seed_one_report(problem):
+    first, second = report_of(problem), report_of(problem)
+    assert first.scores.equals(second.scores)
+    assert not first.scores.equals(report_of(problem, random_state=1).scores)
+
+
+def test_blocks_of_resamples_change_nothing(problem, monkeypatch):
+    whole = report_of(problem, method="bca")
+    monkeypatch.setattr("sk_posters.metrics._bootstrap.CELLS_AT_A_TIME", 80 * 3 * 7)
+    pieces = report_of(problem, method="bca")
+    pd.testing.assert_frame_equal(whole.scores, pieces.scores)
+
+
+def test_groups_of_copies_are_no_new_rows(problem):
+    copies = [np.tile(each, (4, 1)) for each in problem]
+    groups = np.tile(np.arange(80), 4)
+    one, grouped = report_of(problem), report_of(copies, groups=groups)
+    one_scores, grouped_scores = (r.scores.drop(columns="note") for r in (one, grouped))
+    pd.testing.assert_frame_equal(one_scores, grouped_scores)
+    alone = report_of(copies).scores
+    width = (one.scores["high"] - one.scores["low"])["micro F1"]
+    # Four times as many rows that pass for independent: half the width.
+    assert (alone["high"] - alone["low"])["micro F1"] == pytest.approx(
+        width / 2, rel=0.3
+    )
+    assert "100 resamples of 80 groups" in grouped.about[0]
+
+
+def test_a_perfect_answer_has_an_interval_without_width(problem):
+    y_true, _ = problem
+    for method in ("percentile", "bca"):
+        scores = report_of((y_true, y_true), method=method).scores
+        row = scores.loc["macro average precision", ["value", "low", "high"]]
+        assert row.tolist() == [1, 1, 1]
+
+
+def test_bias_beyond_all_resamples_has_no_bca_interval():
+    def statistic(weights):
+        return np.where(weights.max(axis=0) > 1, 1.0, 0.0)[np.newaxis]
+
+    settings = {"groups": None, "confidence_level": 0.95, "random_state": 0}
+    drawn = Bootstrap(50, n_bootstrap=99, method="bca", **settings)
+    found = drawn.intervals(statistic, 1)
+    assert np.isnan([found.low, found.high]).all()
+    message = "no interval: all resamples lie on one side of the value"
+    assert found.notes() == [message]
+
+
+def test_a_value_outside_of_its_percentiles_says_so():
+    def statistic(weights):  # How many rows were drawn: all once, fewer in resamples.
+        return (weights > 0).sum(axis=0, dtype=float)[np.newaxis]
+
+    settings = {"groups": None, "confidence_level": 0.95, "random_state": 0}
+    drawn = Bootstrap(50, n_bootstrap=99, method="percentile", **settings)
+    found = drawn.intervals(statistic, 1)
+    assert found.high < found.value
+    assert found.notes() == ["resamples are biased: the value lies outside"]
+
+
+def test_calibration_error_has_no_interval_and_says_so(problem):
+    row = report_of(problem).scores.loc["calibration error"]
+    assert np.isnan([row["low"], row["high"]]).all()
+    assert row["beats trivial"] is None
+    assert row["note"] == "no interval: resamples shift it upwards"
+    without = report_of(problem, n_bootstrap=0).scores.loc["calibration error"]
+    assert without["value"] == row["value"]
+    assert without["note"] == ""
+
+
+def test_a_resample_without_any_positive_is_counted():
+    y_true = np.zeros((6, 2), dtype=int)
+    y_true[0, 0] = 1
+    scores = report_of((y_true, np.full((6, 2), 0.5))).scores
+    note = scores.loc["micro average precision", "note"]
+    assert note.startswith("undefined in ")
+    assert note.endswith(" of 100 resamples")
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_bootstrap": 0}, "no intervals: n_bootstrap is 0"),
+        ({"groups": np.zeros(80)}, "no intervals: they need two groups or more"),
+    ],
+)
+def test_without_intervals_the_report_says_why(problem, params, message):
+    report = report_of(problem, **params)
+    assert report.scores[["low", "high"]].isna().all(axis=None)
+    assert report.scores["beats trivial"].isna().all()
+    assert message in str(report).splitlines()[0]
+
+
+# What is undefined
+
+
+def test_a_label_without_a_positive_is_left_out_and_named(problem):
+    y_true, y_score = problem
+    y_true[:, 2] = 0
+    report = report_of((y_true, y_score), label_names=NAMES)
+    two = report_of((y_true[:, :2], y_score[:, :2]), label_names=NAMES[:2])
+    for name in ("macro average precision", "macro F1", "weighted F1"):
+        assert report.scores.loc[name, "value"] == two.scores.loc[name, "value"]
+        note = report.scores.loc[name, "note"]
+        assert note == "over 2 of 3 labels; without a positive: 'News'"
+    assert "constant: 'News'" in report.scores.loc["macro ROC-AUC", "note"]
+    undefined = [
+        "average precision",
+        "low",
+        "high",
+        "chance",
+        "ROC-AUC",
+        "F1",
+        "recall",
+    ]
+    assert report.labels.loc["News", undefined].isna().all()
+    assert report.labels.loc["News", "support"] == 0
+
+
+def test_a_label_that_every_row_has_has_no_roc_auc(problem):
+    y_true, y_score = problem
+    y_true[:, 0] = 1
+    report = report_of((y_true, y_score), label_names=NAMES)
+    assert np.isnan(report.labels.loc["Drama", "ROC-AUC"])
+    assert report.labels.loc["Drama", "average precision"] == 1
+    note = report.scores.loc["macro ROC-AUC", "note"]
+    assert note == "over 2 of 3 labels; constant: 'Drama'"
+
+
+def test_without_any_positive_nothing_is_zero_in_silence():
+    report = report_of((np.zeros((5, 2)), np.zeros((5, 2))))
+    scores = report.scores
+    undefined = scores.index[scores["value"].isna()]
+    assert set(undefined) == {
+        *("macro F1", "micro F1", "weighted F1", "samples F1", "macro ROC-AUC"),
+        *("macro average precision", "micro average precision"),
+        *("recall at 2", "top-2 hit", "top-1 hit"),
+    }
+    assert scores.loc[undefined, "note"].str.startswith("undefined: ").all()
+    assert scores.loc["hamming loss", "value"] == 0
+    assert "-" in str(report)
+
+
+def test_rows_without_a_label_are_counted(problem):
+    y_true, _ = problem
+    notes = report_of(problem).scores["note"]
+    n_labelled = y_true.any(axis=1).sum()
+    assert notes["recall at 3"] == f"over the {n_labelled} of 80 rows with a label"
+
+
+def test_one_label_has_no_order(problem):
+    y_true, y_score = problem
+    scores = report_of((y_true[:, 0], y_score[:, 0])).scores
+    for name in ("LRAP", "ranking loss", "coverage error", "recall at 1"):
+        assert np.isnan(scores.loc[name, "value"])
+        assert scores.loc[name, "note"] == "undefined: one label alone has no order"
+    assert scores.loc["macro F1", "value"] == scores.loc["micro F1", "value"]
+
+
+def test_one_row_has_no_interval():
+    report = report_of(([[1, 0]], [[0.9, 0.2]]))
+    assert report.scores["low"].isna().all()
+    assert "they need two rows or more" in report.about[0]
+    assert report.scores.loc["hamming loss", "value"] == 0
+
+
+# What it is given
+
+
+def test_a_list_of_arrays_is_settled_by_the_training_rows():
+    y_score = [np.ones((3, 1)), np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])]
+    y_true, y_train = [[1, 0], [1, 1], [1, 1]], [[1, 0], [1, 1]]
+    report = report_of((y_true, y_score), y_train=y_train)
+    assert report.scores.loc["hamming loss", "value"] == 0
+    assert "trivial answers know the label frequencies of y_train" in report.about
+    with pytest.raises(ValueError, match="fit met one class only"):
+        report_of((y_true, y_score))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"label_names": NAMES[:2]}, "a name for each of the 3 labels: got 2, 'Drama'"),
+        ({"label_names": ["A", "B", "A"]}, "differ from each other: got 'A' more than"),
+        ({"thresholds": [0.5, 0.4]}, r"one for each of the 3 labels: got shape \(2,\)"),
+        (
+            {"thresholds": {0: 0.5, 2: 0.1}},
+            "thresholds must hold every label: it lacks 1",
+        ),
+        ({"thresholds": np.nan}, "thresholds must be finite: got nan"),
+        ({"groups": [1, 2]}, r"a group for each of the 80 rows: got shape \(2,\)"),
+        ({"groups": [None] + 79 * ["a"]}, "must not be missing: got None in row 0"),
+        ({"y_train": [[1, 0]]}, "y_train and y_true must have the same labels: got 2"),
+        ({"method": "basic"}, "'method' parameter"),
+        ({"n_bootstrap": -1}, "'n_bootstrap' parameter"),
+        ({"confidence_level": 1}, "'confidence_level' parameter"),
+        ({"top_k": 0}, "'top_k' parameter"),
+    ],
+)
+def test_wrong_parameters_are_refused(problem, params, message):
+    with pytest.raises(ValueError, match=message):
+        report_of(problem, **params)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, r"y_score must not hold nan or infinity: got nan in row 4, column 1"),
+        (1.5, r"y_score must hold probabilities, 0 to 1: got 1\.5 in row 4, column 1"),
+    ],
+)
+def test_scores_that_are_no_probabilities_are_refused(problem, value, message):
+    y_true, y_score = problem
+    y_score[4, 1] = value
+    with pytest.raises(ValueError, match=message):
+        report_of((y_true, y_score))
+
+
+def test_names_that_contradict_are_refused(problem):
+    y_true, y_score = problem
+    y_true = pd.DataFrame(y_true, columns=NAMES)
+    with pytest.raises(
+        ValueError, match="columns of label_names and y_true and y_score"
+    ):
+        report_of((y_true, y_score), label_names=NAMES[::-1])
+    y_train = y_true[NAMES[::-1]]
+    with pytest.raises(ValueError, match="columns of y_train and y_true and y_score"):
+        report_of((y_true, y_score), y_train=y_train)
+
+
+# How it looks
+
+
+@pytest.mark.parametrize("n_labels", [3, 25, 40])
+def test_it_prints_in_less_than_50_lines_of_a_terminal(n_labels):
+    rng = np.random.default_rng(0)
+    y_true = (rng.random((50, n_labels)) < 0.3).astype(int)
+    names = [f"{'A long name of a label':30}{j}" for j in range(n_labels)]
+    report = report_of((y_true, rng.random((50, n_labels))), label_names=names)
+    lines = repr(report).splitlines()
+    assert len(lines) < 50
+    assert max(map(len, lines)) <= 88
+    assert ("… and 16 more in report.labels" in lines[-1]) == (n_labels == 40)
+
+
+def test_notes_are_counted_in_print(problem):
+    y_true, y_score = problem
+    y_true[:, 0] = 1  # No constant label and no row without a label below.
+    y_true[0, 0], y_true[0, 1] = 0, 1
+    below = "* the whole interval is better than all trivial answers"
+    lines = str(report_of((y_true, y_score), n_bootstrap=0)).splitlines()
+    assert below in lines
+    lines = str(report_of((y_true, y_score))).splitlines()
+    assert f"{below}; notes: 1" in lines  # That calibration error has no interval.
+
+
+def test_names_are_escaped_in_html(problem):
+    report = report_of(problem, label_names=["<b>", "a & b", "News"])
+    page = report._repr_html_()
+    assert "<b>" not in page
+    assert "&lt;b&gt;" in page
+    assert "a &amp; b" in page
+    assert page == report.to_html()
+
+
+def test_the_frame_is_a_copy(problem):
+    report = report_of(problem)
+    frame = report.to_frame()
+    frame["value"] = 0
+    assert report.scores.loc["micro F1", "value"] > 0
