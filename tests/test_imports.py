@@ -24,8 +24,9 @@ FLOORS = [
         "_layers",
         "_optional",
         "_store",
+        "_stratify",
     ],
-    ["_labels", "_lazy_images", "_rows", "_targets", "metrics"],
+    ["_labels", "_lazy_images", "_rows", "_targets", "metrics", "model_selection"],
     ["_images", "datasets"],
     ["_feeding", "_networks"],
     ["_compiled", "_keras"],
@@ -36,7 +37,8 @@ FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floo
 
 # They serve any classifier, so they must work where Keras is not even installed.
 WITHOUT_KERAS = ["_answers", "_decoding", "_images", "_labels", "_lazy_images"]
-WITHOUT_KERAS += ["_store", "datasets", "metrics", "plotting"]
+WITHOUT_KERAS += ["_store", "_stratify", "datasets", "metrics", "model_selection"]
+WITHOUT_KERAS += ["plotting"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 
@@ -45,7 +47,8 @@ PROBE = """
 import sys
 import sk_posters
 from sk_posters import {names}
-import sk_posters.datasets, sk_posters.metrics, sk_posters.plotting
+import sk_posters.datasets, sk_posters.metrics, sk_posters.model_selection
+import sk_posters.plotting
 heavy = ["keras", "matplotlib", "scikeras", "tensorflow"]
 print("loaded:", sorted(name for name in heavy if name in sys.modules))
 """
