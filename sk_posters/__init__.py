@@ -9,11 +9,17 @@ __version__ = "0.1.0.dev0"
 # Where each public name lives. Names are loaded on first use, so that importing
 # the package imports no TensorFlow.
 _HOMES = {
+    "MultilabelTunedThresholdClassifierCV": "sk_posters._thresholds",
     "PosterClassifier": "sk_posters._classifier",
     "PosterImageLoader": "sk_posters._images",
 }
 
-__all__ = ["PosterClassifier", "PosterImageLoader", "__version__"]
+__all__ = [
+    "MultilabelTunedThresholdClassifierCV",
+    "PosterClassifier",
+    "PosterImageLoader",
+    "__version__",
+]
 
 prepare_tensorflow()
 

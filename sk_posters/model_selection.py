@@ -145,8 +145,8 @@ class MultilabelStratifiedGroupKFold(GroupsConsumerMixin, _BaseKFold):
     >>> folds = MultilabelStratifiedGroupKFold(n_splits=2)
     >>> for train, test in folds.split(y, y, groups):
     ...     print(test, y[test].sum(axis=0))
-    [0 2 5] [2 0]
-    [1 3 4] [2 2]
+    [0 1 5] [2 1]
+    [2 3 4] [2 1]
     """
 
     def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
