@@ -18,7 +18,7 @@ RATES = np.geomspace(0.2, 10, 60)
 class Cutoffs:
     """The best threshold for all labels, and the best ones for each.
 
-    Subclasses have `for_all`, `for_each` and `of_rates`.
+    Subclasses have `for_all`, `for_each` and `of_trials`.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Cutoffs:
     def rate(self):
         """The number of rows given a label per positive row that is best for all."""
         thresholds = [self._at_counts(rate * self.n_positive) for rate in RATES]
-        return float(middle_best(RATES, self.of_rates(np.array(thresholds))))
+        return float(middle_best(RATES, self.of_trials(np.array(thresholds))))
 
     def at_rate(self):
         """Return thresholds at which all labels are given at the same, best rate.
@@ -59,17 +59,112 @@ class Cutoffs:
         """
         return self._at_counts(self.rate * self.n_positive)
 
-    def middle_best(candidates, values):
-    """Return the best candidate, of several the middle one."""
-    return candidates[_middle_place(values)]
+    def shrunk(self, own, shrinkage):
+        """Draw thresholds towards the common rate where a label has few positives.
+
+        Parameters
+        ----------
+        own : ndarray of shape (n_labels,)
+            The best threshold of each label.
+        shrinkage : float
+            With as many positives, a label's own threshold counts one half.
+
+        Returns
+        -------
+        ndarray of shape (n_labels,)
+            Thresholds that give a label to a number of rows between the two.
+        """
+        weight = self.n_positive / np.maximum(self.n_positive + shrinkage, 1e-9)
+        # Less than half a row counts as no row.
+        own = np.log(np.maximum((self.scores >= own).sum(axis=0), 0.4))
+        common = np.log(np.maximum(self.rate * self.n_positive, 0.4))
+        return self._at_counts(np.exp(common + weight * (own - common)))
+
+    def _at_counts(self, counts):
+        """Return thresholds that give each label to about so many rows."""
+        n = len(self.scores)
+        below = n - np.clip(np.round(counts), 0, n).astype(int)
+        edges = np.concatenate([self.sorted[:1], self.sorted, self.sorted[-1:]])
+        columns = np.arange(len(below))
+        lower, upper = edges[below, columns], edges[below + 1, columns]
+        middle = lower + (upper - lower) / 2
+        return np.where(below == n, np.nextafter(upper, np.inf), middle)
 
 
-def _middle_place(values):
-    best = np.flatnonzero(values >= values.max() - 1e-12)
-    return best[len(best) // 2]
+class F1Cutoffs(Cutoffs):
+    """Thresholds for an average of F1: all that differ are tried, exactly.
 
+    Parameters
+    ----------
+    labels : ndarray of shape (n, n_labels)
+        0/1 for each row and label.
+    scores : ndarray of shape (n, n_labels)
+        Scores of rows that the model was not fitted on.
+    thresholds : int, ndarray or None
+        How many thresholds are tried at most, or which; None tries all that differ.
+    average : {"macro", "micro", "weighted"}
+        How the F1 of labels are put together.
+    """
 
-def _f1(self, label, hits, given):
+    def __init__(self, labels, scores, thresholds=None, average="macro"):
+        super().__init__(labels, scores, thresholds)
+        self.average = average
+
+    def for_all(self):
+        """Return all candidates, and the score of each as the threshold of all labels.
+
+        Returns
+        -------
+        candidates, values : ndarray of shape (n_candidates,)
+            Thresholds and scores.
+        """
+        candidates = self._candidates(self.scores)
+        return candidates, self._values([candidates] * self.labels.shape[1])
+
+    def of_trials(self, thresholds):
+        """Return the score of several thresholds for each label.
+
+        Parameters
+        ----------
+        thresholds : ndarray of shape (n_trials, n_labels)
+            Thresholds to try, one for each label.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            Scores.
+        """
+        return self._values(thresholds.T)
+
+    def _values(self, thresholds):
+        all_hits, all_given, values = 0, 0, 0
+        for label, trials in enumerate(thresholds):
+            hits, given = self._outcomes(label, trials)
+            all_hits, all_given = all_hits + hits, all_given + given
+            values = values + self._weight(label) * self._f1(label, hits, given)
+        if self.average == "micro":
+            return _f1(all_hits, all_given, self.n_positive.sum())
+        return values
+
+    def for_each(self):
+        """Return the best thresholds of all labels.
+
+        Returns
+        -------
+        ndarray of shape (n_labels,)
+            A threshold per label.
+        """
+        curves = [self._curve(label) for label in range(self.labels.shape[1])]
+        if self.average == "micro":
+            return self._for_each_micro(curves)
+        return np.array(
+            [
+                middle_best(candidates, self._f1(label, hits, given))
+                for label, (candidates, hits, given) in enumerate(curves)
+            ]
+        )
+
+    def _f1(self, label, hits, given):
         return _f1(hits, given, self.n_positive[label])
 
     def _for_each_micro(self, curves):
@@ -134,9 +229,9 @@ class ScorerCutoffs(Cutoffs):
             Thresholds and scores.
         """
         candidates = self._candidates(self.scores)
-        return candidates, self.of_rates(candidates[:, np.newaxis])
+        return candidates, self.of_trials(candidates[:, np.newaxis])
 
-    def of_rates(self, thresholds):
+    def of_trials(self, thresholds):
         """Return the score of several thresholds for each label.
 
         Parameters
@@ -205,43 +300,14 @@ def cutoffs_of(labels, scores, thresholds, scoring, judge):
     return ScorerCutoffs(labels, scores, thresholds, judge)
 
 
-def shrunk(own, common, n_positive, shrinkage):
-    """Return thresholds drawn towards the common one where a label has few positives.
-
-    Parameters
-    ----------
-    own : ndarray of shape (n_labels,)
-        The best threshold of each label, as log-odds.
-    common : float
-        The best one for all labels.
-    n_positive : ndarray of shape (n_labels,)
-        Positives that a label's threshold was learned from.
-    shrinkage : float
-        With as many positives, a label's own threshold counts one half.
-
-    Returns
-    -------
-    ndarray of shape (n_labels,)
-        Thresholds between the two.
-    """
-    weight = n_positive / np.maximum(n_positive + shrinkage, 1e-9)
-    return common + weight * (own - common)
-
-
-def nearest_best(candidates, values, common):
-    """Return the best candidate; of several, the one nearest to the common one."""
-    return candidates[_nearest_place(candidates, values, common)]
-
-
 def middle_best(candidates, values):
     """Return the best candidate, of several the middle one."""
-    best = np.flatnonzero(values >= values.max() - 1e-12)
-    return candidates[best[len(best) // 2]]
+    return candidates[_middle_place(values)]
 
 
-def _nearest_place(candidates, values, common):
+def _middle_place(values):
     best = np.flatnonzero(values >= values.max() - 1e-12)
-    return best[np.argmin(np.abs(candidates[best] - common))]
+    return best[len(best) // 2]
 
 
 def _f1(hits, given, n_positive):
