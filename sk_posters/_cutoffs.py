@@ -3,8 +3,9 @@
 from functools import cached_property
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
-__all__ = ["cutoffs_of", "middle_best"]
+__all__ = ["cutoffs_of", "judge_of", "middle_best"]
 
 # Scores that are sums over labels, or ratios of such sums: their best thresholds can be
 # found label by label. All others must be asked for every trial.
@@ -298,6 +299,41 @@ def cutoffs_of(labels, scores, thresholds, scoring, judge):
         average = scoring.removeprefix("f1_")
         return F1Cutoffs(labels, scores, thresholds, average)
     return ScorerCutoffs(labels, scores, thresholds, judge)
+
+
+def judge_of(scorer, scoring):
+    """Return a function of labels and answers: the score to make great.
+
+    Parameters
+    ----------
+    scorer : callable
+        A scorer of scikit-learn's kind, which takes an estimator, X and y.
+    scoring : str or callable
+        What error messages call it.
+
+    Returns
+    -------
+    callable
+        It raises ValueError if the scorer asks for more than answers.
+    """
+
+    def judge(labels, answers):
+        try:
+            return scorer(_Answers(), answers, labels)
+        except AttributeError as error:
+            raise ValueError(
+                "scoring must judge answers of 0 and 1, from the method predict, as "
+                f"'f1_macro' does: got {scoring!r}."
+            ) from error
+
+    return judge
+
+
+class _Answers(BaseEstimator):
+    """What a scorer takes for an estimator: its X are the answers themselves."""
+
+    def predict(self, X):
+        return X
 
 
 def middle_best(candidates, values):

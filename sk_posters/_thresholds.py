@@ -17,7 +17,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._answers import label_matrix
+from sk_posters._answers import indicator_matrix
 from sk_posters._calibration import (
     SigmoidCalibration,
     TemperatureCalibration,
@@ -32,12 +32,13 @@ from sk_posters._compat import (
     _estimator_has,
     _fit_context,
 )
-from sk_posters._cutoffs import cutoffs_of, middle_best
+from sk_posters._cutoffs import cutoffs_of, judge_of, middle_best
 from sk_posters._out_of_fold import held_out_scores, scores_of, splits_of
 from sk_posters.model_selection import MultilabelStratifiedGroupKFold
 
 __all__ = ["MultilabelTunedThresholdClassifierCV"]
 
+USE_INSTEAD = "For a binary target, use scikit-learn's TunedThresholdClassifierCV."
 CALIBRATIONS = {"sigmoid": SigmoidCalibration, "temperature": TemperatureCalibration}
 
 
@@ -187,6 +188,8 @@ class MultilabelTunedThresholdClassifierCV(
     >>> for model in (classifier, tuned):
     ...     answers = model.fit(X, y).predict(X_test)
     ...     print(f"{f1_score(y_test, answers, average='macro'):.2f}")
+    0.51
+    0.59
     """
 
     _parameter_constraints: dict = {
@@ -271,7 +274,7 @@ class MultilabelTunedThresholdClassifierCV(
         NotFittedError
             If ``cv="prefit"`` and `estimator` is not fitted.
         """
-        labels, names = _labels_of(y)
+        labels, names = indicator_matrix(y, "y", USE_INSTEAD)
         X, y = indexable(X, y)
         routed = self._route(params)
         splits = splits_of(self, X, y, labels, routed.splitter.split)
@@ -312,7 +315,8 @@ class MultilabelTunedThresholdClassifierCV(
                 "threshold can be learned. Look at its parameters and at X."
             )
         scores = self._calibrated(np.concatenate(parts), labels)
-        objective = self._objective()
+        scorer = check_scoring(self.estimator, scoring=self.scoring)
+        objective = judge_of(scorer, self.scoring)
         cutoffs = cutoffs_of(
             labels, scores, self._thresholds(), self.scoring, objective
         )
@@ -344,21 +348,6 @@ class MultilabelTunedThresholdClassifierCV(
         margins = self._margins(scores)
         self.calibration_ = CALIBRATIONS[self.calibration]().fit(margins, labels)
         return self.calibration_.transform(margins)
-
-    def _objective(self):
-        """Return a function of labels and answers: the score to make great."""
-        scorer = check_scoring(self.estimator, scoring=self.scoring)
-
-        def objective(labels, answers):
-            try:
-                return scorer(_Answers(), answers, labels)
-            except (AttributeError, NotImplementedError) as error:
-                raise ValueError(
-                    "scoring must judge answers of 0 and 1, from the method predict, "
-                    f"as 'f1_macro' does: got {self.scoring!r}."
-                ) from error
-
-        return objective
 
     def _thresholds(self):
         if self.thresholds is None or isinstance(self.thresholds, Integral):
@@ -493,24 +482,3 @@ class MultilabelTunedThresholdClassifierCV(
         tags.target_tags.single_output = False
         tags.target_tags.multi_output = True
         return tags
-
-
-class _Answers(BaseEstimator):
-    """What a scorer takes for an estimator: its X are the answers themselves."""
-
-    def predict(self, X):
-        return X
-
-
-def _labels_of(y):
-    if y is None:
-        raise ValueError(
-            "This classifier requires y to be passed, but the target y is None."
-        )
-    if np.ndim(y) != 2:
-        raise ValueError(
-            "y must be a 0/1 matrix with a column per label: got an array of "
-            f"{np.ndim(y)} dimensions. For one binary target, use scikit-learn's "
-            "TunedThresholdClassifierCV."
-        )
-    return label_matrix(y, "y")

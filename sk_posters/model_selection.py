@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state, indexable
 
-from sk_posters._answers import label_matrix, shortened
+from sk_posters._answers import indicator_matrix, shortened
 from sk_posters._compat import (
     GroupsConsumerMixin,
     _BaseKFold,
@@ -24,6 +24,11 @@ __all__ = [
     "MultilabelStratifiedKFold",
     "multilabel_train_test_split",
 ]
+
+USE_INSTEAD = (
+    "For one class per row, use StratifiedKFold, StratifiedGroupKFold or "
+    "train_test_split(stratify=…) of scikit-learn."
+)
 
 
 class MultilabelStratifiedKFold(_BaseKFold):
@@ -107,7 +112,7 @@ class MultilabelStratifiedKFold(_BaseKFold):
         yield from super().split(X, y)
 
     def _iter_test_masks(self, X, y, groups):
-        labels, names = _labels_of(y, "y")
+        labels, names = indicator_matrix(y, "y", USE_INSTEAD)
         rows = np.arange(len(labels))
         yield from _test_masks(self, labels, names, rows)
 
@@ -186,7 +191,7 @@ class MultilabelStratifiedGroupKFold(GroupsConsumerMixin, _BaseKFold):
         yield from super().split(X, y, groups)
 
     def _iter_test_masks(self, X, y, groups):
-        labels, names = _labels_of(y, "y")
+        labels, names = indicator_matrix(y, "y", USE_INSTEAD)
         yield from _test_masks(self, labels, names, _codes_of(groups))
 
 
@@ -256,7 +261,7 @@ def multilabel_train_test_split(
     """
     if not arrays:
         raise ValueError("Give at least one array to split before `stratify`.")
-    labels, names = _labels_of(stratify, "stratify")
+    labels, names = indicator_matrix(stratify, "stratify", USE_INSTEAD)
     *arrays, _, groups = indexable(*arrays, labels, groups)
     n_train, n_test = _validate_shuffle_split(
         _num_samples(labels), test_size, train_size, default_test_size=0.25
@@ -274,35 +279,6 @@ def multilabel_train_test_split(
             f"{len(np.unique(units))} groups. Ask for other sizes."
         )
     return [_safe_indexing(array, rows) for array in arrays for rows in (train, test)]
-
-
-def _labels_of(y, name):
-    """Return labels as a 0/1 matrix, and their names."""
-    if y is None:
-        raise ValueError(
-            f"{name} must be a 0/1 matrix with a column per label: got None. Without "
-            "labels, split by KFold, GroupKFold or train_test_split of scikit-learn."
-        )
-    if isinstance(y, list):
-        y = _array_of(y, name)
-    if np.ndim(y) != 2:
-        raise ValueError(
-            f"{name} must be a 0/1 matrix with a column per label: got an array of "
-            f"{np.ndim(y)} dimensions. For one class per row, use StratifiedKFold, "
-            "StratifiedGroupKFold or train_test_split(stratify=…) of scikit-learn."
-        )
-    return label_matrix(y, name)
-
-
-def _array_of(y, name):
-    try:
-        return np.asarray(y)
-    except ValueError as error:  # NumPy's word for rows of different lengths
-        raise ValueError(
-            f"{name} must be a 0/1 matrix with a column per label: got rows of "
-            "different lengths. Lists of label names become such a matrix with "
-            "sklearn.preprocessing.MultiLabelBinarizer."
-        ) from error
 
 
 def _codes_of(groups):

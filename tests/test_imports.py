@@ -18,7 +18,9 @@ PACKAGE = ROOT / "sk_posters"
 FLOORS = [
     [
         "_answers",
+        "_calibration",
         "_compat",
+        "_cutoffs",
         "_decoding",
         "_environment",
         "_layers",
@@ -27,8 +29,8 @@ FLOORS = [
         "_stratify",
     ],
     ["_labels", "_lazy_images", "_rows", "_targets", "metrics", "model_selection"],
-    ["_images", "datasets"],
-    ["_feeding", "_networks"],
+    ["_images", "_out_of_fold", "datasets"],
+    ["_feeding", "_networks", "_thresholds"],
     ["_compiled", "_keras"],
     ["_classifier"],
     ["plotting"],
@@ -36,7 +38,8 @@ FLOORS = [
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
 # They serve any classifier, so they must work where Keras is not even installed.
-WITHOUT_KERAS = ["_answers", "_decoding", "_images", "_labels", "_lazy_images"]
+WITHOUT_KERAS = ["_answers", "_calibration", "_cutoffs", "_decoding", "_images"]
+WITHOUT_KERAS += ["_labels", "_lazy_images", "_out_of_fold", "_thresholds"]
 WITHOUT_KERAS += ["_store", "_stratify", "datasets", "metrics", "model_selection"]
 WITHOUT_KERAS += ["plotting"]
 KERAS = {"keras", "scikeras", "tensorflow"}
