@@ -103,7 +103,9 @@ def least_possible(target):
     return {
         f"{ABSOLUTE}, least possible": float(100 * (distance * N_FOLDS).max())
         / len(target),
-        f"{RELATIVE}, least possible": float((distance / share)[share >= 1].max()),
+        f"{RELATIVE}, least possible": float(
+            (distance / np.maximum(share, 1))[share >= 1].max()
+        ),
     }
 
 
