@@ -328,7 +328,9 @@ CLASSIFIERS = {
     "list of arrays of a meta-estimator": MultiOutputClassifier(LogisticRegression()),
     "array": LOGISTIC,
     "decision function only": OneVsRestClassifier(LinearSVC()),
-    "pipeline": make_pipeline(StandardScaler(), MLPClassifier(max_iter=5)),
+    "pipeline": make_pipeline(
+        StandardScaler(), MLPClassifier(max_iter=20, random_state=0)
+    ),
 }
 
 
