@@ -9,6 +9,7 @@ __version__ = "0.1.0.dev0"
 # Where each public name lives. Names are loaded on first use, so that importing
 # the package imports no TensorFlow.
 _HOMES = {
+    "MultilabelTunedThresholdClassifierCV": "sk_posters._thresholds",
     "PosterClassifier": "sk_posters._classifier",
     "PosterEncoder": "sk_posters._encoder",
     "PosterImageLoader": "sk_posters._images",
@@ -16,6 +17,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "MultilabelTunedThresholdClassifierCV",
     "PosterClassifier",
     "PosterEncoder",
     "PosterImageLoader",

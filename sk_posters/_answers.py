@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils import check_array
+from sklearn.utils.multiclass import type_of_target
 
 __all__ = [
     "check_answers",
@@ -16,6 +17,7 @@ __all__ = [
     "check_sample_weight",
     "check_zeros_and_ones",
     "common_names",
+    "indicator_matrix",
     "label_matrix",
     "score_matrix",
     "shortened",
@@ -50,6 +52,33 @@ def label_matrix(y, name):
     names = _names(y, values)
     check_zeros_and_ones(values, names, name)
     return values.astype(int), names
+
+
+def indicator_matrix(y, name, otherwise):
+    """Return a target of two dimensions as 0/1 columns, and their names.
+
+    `otherwise` says what to do with a target of one dimension.
+    """
+    if y is None:
+        raise ValueError(
+            f"{name} must be a 0/1 matrix with a column per label. This requires y to "
+            "be passed, but the target y is None."
+        )
+    if not hasattr(y, "shape") or not hasattr(y, "ndim"):
+        try:
+            y = np.asarray(y)
+        except ValueError as error:  # NumPy's word for rows of different lengths
+            raise ValueError(
+                f"{name} must be a 0/1 matrix with a column per label: got rows of "
+                "different lengths. Lists of label names become such a matrix with "
+                "sklearn.preprocessing.MultiLabelBinarizer."
+            ) from error
+    if y.ndim != 2:
+        raise ValueError(
+            f"{name} must be a 0/1 matrix with a column per label: got an array of "
+            f"{y.ndim} dimensions. Unknown label type: {type_of_target(y)}. {otherwise}"
+        )
+    return label_matrix(y, name)
 
 
 def score_matrix(y_score, only_class=np.nan):

@@ -81,6 +81,14 @@ CASES = {
             "ours, BCa": "lines printed",
         },
     ),
+    "bench_splits": (
+        ["--n-samples", "40", "--n-seeds", "2", "--rows", "50"],
+        {"KFold": "groups on both sides", "ours, groups": "seconds of 50 rows"},
+    ),
+    "bench_thresholds": (
+        ["--n-samples", "200"],
+        {"nested folds": "macro F1, per label, shrunk (default)"},
+    ),
     "bench_job": (
         [*FEW, "--epochs", "2"],
         {side: "seconds of the job" for side in ("tutorial", "ours")},
@@ -223,6 +231,30 @@ def test_first_epoch_is_not_counted(benchmark_of):
     clock = benchmark_of("_side").epoch_clock()
     clock.ends = [10.0, 12.0, 15.0]
     np.testing.assert_array_equal(clock.seconds, [2.0, 3.0])
+
+
+def test_deviations_of_labels(benchmark_of):
+    splits = benchmark_of("bench_splits")
+    target = np.array([[1, 1], [0, 1], [0, 0], [0, 0], [1, 0]])
+    groups = np.array(["a", "b", "c", "b", "d"])
+    found = splits.deviations([np.array([0, 1]), np.array([2, 3, 4])], target, groups)
+    assert found[splits.ABSOLUTE] == pytest.approx(60)
+    assert found[splits.RELATIVE] == pytest.approx(0.6 / 0.4)
+    assert found[splits.SIZES] == 1
+    assert found[splits.ON_BOTH_SIDES] == 2
+    least = splits.least_possible(np.repeat(np.eye(2, dtype=int), [7, 13], axis=0))
+    assert list(least.values()) == pytest.approx([100 * 0.6 / 4, 0.6 / 1.4])
+
+
+def test_thresholds_take_features_of_a_file(benchmark_of, in_this_process, tmp_path):
+    thresholds = benchmark_of("bench_thresholds")
+    file = tmp_path / "features.npz"
+    np.savez(file, **thresholds.drawn(120))
+    arguments = ["--features", str(file), "--repeat", "1", "--output", str(tmp_path)]
+    thresholds.main(arguments)
+    written = json.loads((tmp_path / "bench_thresholds.json").read_text())
+    assert written["posters"] == "own"
+    assert written["table"]["macro F1, trivial: no label"]["nested folds"]["max"] == 0
 
 
 def test_line_through_points_on_a_line(benchmark_of):

@@ -3,6 +3,8 @@
 import keras
 import pytest
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import (
@@ -10,7 +12,12 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sk_posters import PosterClassifier, PosterEncoder, PosterImageLoader
+from sk_posters import (
+    MultilabelTunedThresholdClassifierCV,
+    PosterClassifier,
+    PosterEncoder,
+    PosterImageLoader,
+)
 
 # A network that learns the blobs of the checks in little time.
 CLASSIFIER = PosterClassifier(
@@ -33,6 +40,28 @@ CHECK_PARAMETERS = {
 EXPECTED_FAILURES = {
     "check_estimator_tags_renamed": "the scikeras base defines _more_tags, too",
     "check_mixin_order": "the scikeras base has its mixin on the wrong side",
+}
+
+TUNED = MultilabelTunedThresholdClassifierCV(OneVsRestClassifier(LogisticRegression()))
+ONE_CLASS_A_ROW = "gives classes such as 1 and 2 to a classifier of label matrices"
+EXPECTED_FAILURES_OF_TUNED = {
+    **dict.fromkeys(
+        [
+            "check_classifier_not_supporting_multiclass",
+            "check_classifier_data_not_an_array",
+            "check_classifiers_classes",
+            "check_classifiers_one_label",
+            "check_classifiers_one_label_sample_weights",
+            "check_classifiers_train",
+            "check_decision_proba_consistency",
+            "check_estimator_sparse_array",
+            "check_estimator_sparse_matrix",
+            "check_estimators_dtypes",
+            "check_fit2d_1feature",
+        ],
+        ONE_CLASS_A_ROW,
+    ),
+    "check_classifier_multioutput": "asks for the threshold 0, which is tuned here",
 }
 
 # The checks that ask nothing of X: the tags of loader and encoder say that their X is
@@ -73,6 +102,22 @@ def name_of(check):
 def test_scikit_learn_checks(estimator, check, double_precision):
     parameters = CHECK_PARAMETERS.get(name_of(check), {})
     check(clone(estimator).set_params(**parameters))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore:Label not . is present in all training examples")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@parametrize_with_checks(
+    [TUNED], expected_failed_checks=lambda estimator: EXPECTED_FAILURES_OF_TUNED
+)
+def test_scikit_learn_checks_of_tuned_thresholds(estimator, check):
+    check(clone(estimator))
+
+
+def test_the_checks_of_tuned_thresholds_run():
+    ours = [name_of(check) for _, check in estimator_checks_generator(TUNED)]
+    assert len(ours) >= 60
+    assert set(ours) >= set(EXPECTED_FAILURES_OF_TUNED)
 
 
 def test_as_many_checks_run_as_for_the_network_of_scikit_learn():

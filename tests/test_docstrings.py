@@ -12,6 +12,8 @@ import pytest
 from numpydoc.docscrape import FunctionDoc, NumpyDocString
 from numpydoc.validate import validate
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 
 import sk_posters
 
@@ -171,7 +173,17 @@ def fitted_encoder(tmp_path):
     return sk_posters.PosterEncoder(n_jobs=1).fit([path])
 
 
-@pytest.mark.parametrize("build", [fitted_loader, fitted_encoder, fitted_classifier])
+def fitted_thresholds(_):
+    X = np.arange(20.0).reshape(-1, 1)
+    y = np.column_stack([X[:, 0] > 8, X[:, 0] % 3 == 0]).astype(int)
+    classifier = OneVsRestClassifier(LogisticRegression())
+    return sk_posters.MultilabelTunedThresholdClassifierCV(classifier).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [fitted_loader, fitted_encoder, fitted_classifier, fitted_thresholds],
+)
 def test_attributes_documented_are_those_that_fit_gives(build, tmp_path):
     estimator = build(tmp_path)
     attributes = NumpyDocString(inspect.getdoc(type(estimator)))["Attributes"]

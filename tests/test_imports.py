@@ -18,7 +18,9 @@ PACKAGE = ROOT / "sk_posters"
 FLOORS = [
     [
         "_answers",
+        "_calibration",
         "_compat",
+        "_cutoffs",
         "_decoding",
         "_devices",
         "_efficientnet",
@@ -27,6 +29,7 @@ FLOORS = [
         "_optional",
         "_pixels",
         "_store",
+        "_stratify",
         "_weights",
     ],
     [
@@ -37,9 +40,17 @@ FLOORS = [
         "_rows",
         "_targets",
         "metrics",
+        "model_selection",
     ],
-    ["_encoding", "_images", "_keras_runner", "_onnx_runner", "datasets"],
-    ["_feeding", "_networks", "_runners"],
+    [
+        "_encoding",
+        "_images",
+        "_keras_runner",
+        "_onnx_runner",
+        "_out_of_fold",
+        "datasets",
+    ],
+    ["_feeding", "_networks", "_runners", "_thresholds"],
     ["_encoder", "_trainable"],
     ["_compiled", "_keras"],
     ["_classifier"],
@@ -53,6 +64,8 @@ WITHOUT_KERAS += ["_labels", "_lazy_images", "_store", "_weights"]
 WITHOUT_KERAS += ["_encoder", "_encoding", "_feature_store", "_onnx_runner"]
 WITHOUT_KERAS += ["_pipelines", "_pixels", "_runners"]
 WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
+WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
+WITHOUT_KERAS += ["_thresholds", "model_selection"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 
@@ -61,7 +74,8 @@ PROBE = """
 import sys
 import sk_posters
 from sk_posters import {names}
-import sk_posters.datasets, sk_posters.metrics, sk_posters.plotting
+import sk_posters.datasets, sk_posters.metrics, sk_posters.model_selection
+import sk_posters.plotting
 heavy = ["keras", "matplotlib", "scikeras", "tensorflow"]
 print("loaded:", sorted(name for name in heavy if name in sys.modules))
 """

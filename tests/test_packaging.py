@@ -25,7 +25,7 @@ IMAGE = re.compile(r"\.(jpe?g|png|gif|bmp|tiff?|webp)$", re.IGNORECASE)
 PYPI_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 PUBLIC_MODULES = ["sk_posters", "sk_posters.datasets", "sk_posters.metrics"]
-PUBLIC_MODULES += ["sk_posters.plotting"]
+PUBLIC_MODULES += ["sk_posters.model_selection", "sk_posters.plotting"]
 
 
 def public_names():

@@ -1,0 +1,146 @@
+"""Scores → probabilities that mean what they say, learned from scores and labels.
+
+Scores come in as margins: log-odds, or whatever a decision function gives.
+"""
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, logit
+
+__all__ = ["SigmoidCalibration", "TemperatureCalibration", "log_odds"]
+
+# Nearer to 0 or 1, probabilities of different models say nothing.
+SURE = 1e-9
+
+
+def log_odds(probabilities):
+    """Return log-odds, finite even for probabilities of 0 and 1."""
+    return logit(np.clip(probabilities, SURE, 1 - SURE))
+
+
+class TemperatureCalibration:
+    """Probabilities from margins divided by one temperature for all labels.
+
+    Attributes
+    ----------
+    temperature : float
+        Above 1, the margins were too sure.
+    """
+
+    def fit(self, margins, labels):
+        """Find the temperature with the smallest log loss.
+
+        Parameters
+        ----------
+        margins : ndarray of shape (n, n_labels)
+            Of rows that the model was not fitted on.
+        labels : ndarray of shape (n, n_labels)
+            Their 0/1.
+
+        Returns
+        -------
+        TemperatureCalibration
+            This object.
+        """
+        # The scale of a decision function is unknown; that of log-odds is near 1.
+        scale = np.sqrt(np.mean(margins**2)) or 1.0
+
+        def loss(log_temperature):
+            scaled = margins / (scale * np.exp(log_temperature))
+            return np.mean(np.logaddexp(0, scaled) - labels * scaled)
+
+        found = minimize_scalar(loss, bounds=(-10, 10), method="bounded")
+        self.temperature = float(scale * np.exp(found.x))
+        return self
+
+    def transform(self, margins):
+        """Return the probabilities.
+
+        Parameters
+        ----------
+        margins : ndarray of shape (n, n_labels)
+            Margins of any rows.
+
+        Returns
+        -------
+        ndarray of shape (n, n_labels)
+            Numbers from 0 to 1.
+        """
+        return expit(margins / self.temperature)
+
+
+class SigmoidCalibration:
+    """Platt's probabilities: a sigmoid of slope and intercept for each label.
+
+    Slopes are never negative, so that no label's ranks are turned around. As Platt's,
+    the targets keep a little away from 0 and 1, so that labels with few positives get
+    modest probabilities.
+
+    Attributes
+    ----------
+    slope, intercept : ndarray of shape (n_labels,)
+        What margins are multiplied by, and what is added.
+    """
+
+    def fit(self, margins, labels):
+        """Find slopes and intercepts with the smallest log loss.
+
+        Parameters
+        ----------
+        margins : ndarray of shape (n, n_labels)
+            Of rows that the model was not fitted on.
+        labels : ndarray of shape (n, n_labels)
+            Their 0/1.
+
+        Returns
+        -------
+        SigmoidCalibration
+            This object.
+        """
+        pairs = [
+            _sigmoid_of(*columns) for columns in zip(margins.T, labels.T, strict=True)
+        ]
+        self.slope, self.intercept = np.transpose(pairs)
+        return self
+
+    def transform(self, margins):
+        """Return the probabilities.
+
+        Parameters
+        ----------
+        margins : ndarray of shape (n, n_labels)
+            Margins of any rows.
+
+        Returns
+        -------
+        ndarray of shape (n, n_labels)
+            Numbers from 0 to 1.
+        """
+        return expit(self.slope * margins + self.intercept)
+
+
+def _sigmoid_of(margins, labels):
+    """Return slope and intercept of one label."""
+    n_positive, n_negative = labels.sum(), len(labels) - labels.sum()
+    target = np.where(
+        labels == 1, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2)
+    )
+    center, scale = margins.mean(), margins.std() or 1.0
+    standard = (margins - center) / scale
+
+    def loss(parameters):
+        scaled = parameters[0] * standard + parameters[1]
+        error = expit(scaled) - target
+        gradient = [np.mean(error * standard), np.mean(error)]
+        return np.mean(np.logaddexp(0, scaled) - target * scaled), np.array(gradient)
+
+    found = minimize(
+        loss,
+        [1.0, logit(target.mean())],
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, None), (None, None)],
+        options={"ftol": 1e-12, "gtol": 1e-8},
+    )
+    slope = found.x[0] / scale
+    return slope, found.x[1] - slope * center

@@ -1,0 +1,362 @@
+"""Which thresholds of scores make the best answers, for all labels or for each."""
+
+from functools import cached_property
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+__all__ = ["cutoffs_of", "judge_of", "middle_best"]
+
+# Scores that are sums over labels, or ratios of such sums: their best thresholds can be
+# found label by label. All others must be asked for every trial.
+F1_AVERAGES = {"f1_macro", "f1_micro", "f1_weighted"}
+N_TRIALS = 100
+MOST_ROUNDS = 20
+# How many rows may be given a label for each positive row.
+RATES = np.geomspace(0.2, 10, 60)
+
+
+class Cutoffs:
+    """The best threshold for all labels, and the best ones for each.
+
+    Subclasses have `for_all`, `for_each` and `of_trials`.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n, n_labels)
+        0/1 for each row and label.
+    scores : ndarray of shape (n, n_labels)
+        Scores of rows that the model was not fitted on.
+    thresholds : int, ndarray or None
+        How many thresholds are tried at most, or which; None tries all that differ.
+    """
+
+    def __init__(self, labels, scores, thresholds=None):
+        self.labels = labels
+        self.scores = scores
+        self.thresholds = thresholds
+        self.n_positive = labels.sum(axis=0)
+        self.order = np.argsort(scores, axis=0)
+        self.sorted = np.take_along_axis(scores, self.order, axis=0)
+
+    def _candidates(self, scores):
+        if isinstance(self.thresholds, np.ndarray):
+            return self.thresholds
+        return _between(scores, self.thresholds)
+
+    @cached_property
+    def rate(self):
+        """The number of rows given a label per positive row that is best for all."""
+        thresholds = [self._at_counts(rate * self.n_positive) for rate in RATES]
+        return float(middle_best(RATES, self.of_trials(np.array(thresholds))))
+
+    def at_rate(self):
+        """Return thresholds at which all labels are given at the same, best rate.
+
+        Returns
+        -------
+        ndarray of shape (n_labels,)
+            A threshold per label.
+        """
+        return self._at_counts(self.rate * self.n_positive)
+
+    def shrunk(self, own, shrinkage):
+        """Draw thresholds towards the common rate where a label has few positives.
+
+        Parameters
+        ----------
+        own : ndarray of shape (n_labels,)
+            The best threshold of each label.
+        shrinkage : float
+            With as many positives, a label's own threshold counts one half.
+
+        Returns
+        -------
+        ndarray of shape (n_labels,)
+            Thresholds that give a label to a number of rows between the two.
+        """
+        weight = self.n_positive / np.maximum(self.n_positive + shrinkage, 1e-9)
+        # Less than half a row counts as no row.
+        own = np.log(np.maximum((self.scores >= own).sum(axis=0), 0.4))
+        common = np.log(np.maximum(self.rate * self.n_positive, 0.4))
+        return self._at_counts(np.exp(common + weight * (own - common)))
+
+    def _at_counts(self, counts):
+        """Return thresholds that give each label to about so many rows."""
+        n = len(self.scores)
+        below = n - np.clip(np.round(counts), 0, n).astype(int)
+        edges = np.concatenate([self.sorted[:1], self.sorted, self.sorted[-1:]])
+        columns = np.arange(len(below))
+        lower, upper = edges[below, columns], edges[below + 1, columns]
+        middle = lower + (upper - lower) / 2
+        return np.where(below == n, np.nextafter(upper, np.inf), middle)
+
+
+class F1Cutoffs(Cutoffs):
+    """Thresholds for an average of F1: all that differ are tried, exactly.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n, n_labels)
+        0/1 for each row and label.
+    scores : ndarray of shape (n, n_labels)
+        Scores of rows that the model was not fitted on.
+    thresholds : int, ndarray or None
+        How many thresholds are tried at most, or which; None tries all that differ.
+    average : {"macro", "micro", "weighted"}
+        How the F1 of labels are put together.
+    """
+
+    def __init__(self, labels, scores, thresholds=None, average="macro"):
+        super().__init__(labels, scores, thresholds)
+        self.average = average
+
+    def for_all(self):
+        """Return all candidates, and the score of each as the threshold of all labels.
+
+        Returns
+        -------
+        candidates, values : ndarray of shape (n_candidates,)
+            Thresholds and scores.
+        """
+        candidates = self._candidates(self.scores)
+        return candidates, self._values([candidates] * self.labels.shape[1])
+
+    def of_trials(self, thresholds):
+        """Return the score of several thresholds for each label.
+
+        Parameters
+        ----------
+        thresholds : ndarray of shape (n_trials, n_labels)
+            Thresholds to try, one for each label.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            Scores.
+        """
+        return self._values(thresholds.T)
+
+    def _values(self, thresholds):
+        all_hits, all_given, values = 0, 0, 0
+        for label, trials in enumerate(thresholds):
+            hits, given = self._outcomes(label, trials)
+            all_hits, all_given = all_hits + hits, all_given + given
+            values = values + self._weight(label) * self._f1(label, hits, given)
+        if self.average == "micro":
+            return _f1(all_hits, all_given, self.n_positive.sum())
+        return values
+
+    def for_each(self):
+        """Return the best thresholds of all labels.
+
+        Returns
+        -------
+        ndarray of shape (n_labels,)
+            A threshold per label.
+        """
+        curves = [self._curve(label) for label in range(self.labels.shape[1])]
+        if self.average == "micro":
+            return self._for_each_micro(curves)
+        return np.array(
+            [
+                middle_best(candidates, self._f1(label, hits, given))
+                for label, (candidates, hits, given) in enumerate(curves)
+            ]
+        )
+
+    def _f1(self, label, hits, given):
+        return _f1(hits, given, self.n_positive[label])
+
+    def _for_each_micro(self, curves):
+        # Dinkelbach: the best ratio of two sums is the one at which the best
+        # difference, numerator - ratio * denominator, is zero. It falls apart by label.
+        ratio, best = 0.0, None
+        for _ in range(MOST_ROUNDS):
+            chosen = [
+                curve[:, _middle_place(2 * curve[1] - ratio * curve[2])]
+                for curve in curves
+            ]
+            thresholds, hits, given = np.transpose(chosen)
+            value = float(_f1(hits.sum(), given.sum(), self.n_positive.sum()))
+            if best is not None and value <= ratio:
+                break
+            ratio, best = value, thresholds
+        return best
+
+    def _curve(self, label):
+        candidates = self._candidates(self.scores[:, label])
+        return np.stack([candidates, *self._outcomes(label, candidates)])
+
+    def _outcomes(self, label, thresholds):
+        """Return how many rows are given a label rightly, and how many at all."""
+        order = self.order[:, label]
+        first = np.searchsorted(self.sorted[:, label], thresholds)
+        hits_from = np.append(np.cumsum(self.labels[order[::-1], label])[::-1], 0)
+        return hits_from[first], len(order) - first
+
+    def _weight(self, label):
+        if self.average == "weighted":
+            return self.n_positive[label] / max(self.n_positive.sum(), 1)
+        return 1 / len(self.n_positive)
+
+
+class ScorerCutoffs(Cutoffs):
+    """Thresholds for any score of answers, by trials.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n, n_labels)
+        0/1 for each row and label.
+    scores : ndarray of shape (n, n_labels)
+        Scores of rows that the model was not fitted on.
+    thresholds : int, ndarray or None
+        How many thresholds are tried at most, or which; None tries 100.
+    judge : callable
+        Takes labels and answers and returns a number, the greater the better.
+    """
+
+    def __init__(self, labels, scores, thresholds, judge):
+        thresholds = N_TRIALS if thresholds is None else thresholds
+        super().__init__(labels, scores, thresholds)
+        self.judge = judge
+
+    def for_all(self):
+        """Return all candidates, and the score of each as the threshold of all labels.
+
+        Returns
+        -------
+        candidates, values : ndarray of shape (n_candidates,)
+            Thresholds and scores.
+        """
+        candidates = self._candidates(self.scores)
+        return candidates, self.of_trials(candidates[:, np.newaxis])
+
+    def of_trials(self, thresholds):
+        """Return the score of several thresholds for each label.
+
+        Parameters
+        ----------
+        thresholds : ndarray of shape (n_trials, n_labels)
+            Thresholds to try, one for each label.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            Scores.
+        """
+        answers = ((self.scores >= trial).astype(int) for trial in thresholds)
+        return np.array([self.judge(self.labels, each) for each in answers])
+
+    def for_each(self):
+        """Return the best threshold of each label in turn, with the others held.
+
+        Labels start from the common rate.
+
+        Returns
+        -------
+        ndarray of shape (n_labels,)
+            A threshold per label.
+        """
+        thresholds = self.at_rate()
+        answers = (self.scores >= thresholds).astype(int)
+        best = self.judge(self.labels, answers)
+        for label in range(len(thresholds)):
+            candidates = self._candidates(self.scores[:, label])
+            values = []
+            for candidate in candidates:
+                answers[:, label] = self.scores[:, label] >= candidate
+                values.append(self.judge(self.labels, answers))
+            if max(values) > best:
+                best = max(values)
+                thresholds[label] = middle_best(candidates, np.array(values))
+            answers[:, label] = self.scores[:, label] >= thresholds[label]
+        return thresholds
+
+
+def cutoffs_of(labels, scores, thresholds, scoring, judge):
+    """Return the `Cutoffs` for a score.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n, n_labels)
+        0/1 for each row and label.
+    scores : ndarray of shape (n, n_labels)
+        Scores of rows that the model was not fitted on.
+    thresholds : int, ndarray or None
+        How many thresholds are tried at most, or which.
+    scoring : str or callable
+        Name of the score.
+    judge : callable
+        The score of answers, where its name is not one of `F1_AVERAGES`.
+
+    Returns
+    -------
+    Cutoffs
+        With methods ``for_all`` and ``for_each``.
+    """
+    if isinstance(scoring, str) and scoring in F1_AVERAGES:
+        average = scoring.removeprefix("f1_")
+        return F1Cutoffs(labels, scores, thresholds, average)
+    return ScorerCutoffs(labels, scores, thresholds, judge)
+
+
+def judge_of(scorer, scoring):
+    """Return a function of labels and answers: the score to make great.
+
+    Parameters
+    ----------
+    scorer : callable
+        A scorer of scikit-learn's kind, which takes an estimator, X and y.
+    scoring : str or callable
+        What error messages call it.
+
+    Returns
+    -------
+    callable
+        It raises ValueError if the scorer asks for more than answers.
+    """
+
+    def judge(labels, answers):
+        try:
+            return scorer(_Answers(), answers, labels)
+        except AttributeError as error:
+            raise ValueError(
+                "scoring must judge answers of 0 and 1, from the method predict, as "
+                f"'f1_macro' does: got {scoring!r}."
+            ) from error
+
+    return judge
+
+
+class _Answers(BaseEstimator):
+    """What a scorer takes for an estimator: its X are the answers themselves."""
+
+    def predict(self, X):
+        return X
+
+
+def middle_best(candidates, values):
+    """Return the best candidate, of several the middle one."""
+    return candidates[_middle_place(values)]
+
+
+def _middle_place(values):
+    best = np.flatnonzero(values >= values.max() - 1e-12)
+    return best[len(best) // 2]
+
+
+def _f1(hits, given, n_positive):
+    return 2 * hits / np.maximum(given + n_positive, 1)
+
+
+def _between(scores, most=None):
+    """Return thresholds in the middle between scores, below and above all of them."""
+    known = np.unique(scores)
+    above = np.nextafter(known[-1], np.inf)
+    middle = known[:-1] + np.diff(known) / 2
+    candidates = np.concatenate([known[:1], middle, [above]])
+    if most is not None and most < len(candidates):
+        places = np.linspace(0, len(candidates) - 1, most).round().astype(int)
+        candidates = candidates[places]
+    return candidates
