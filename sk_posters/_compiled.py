@@ -11,6 +11,7 @@ from collections import deque
 
 import numpy as np
 
+from sk_posters._network_files import network_from_bytes, network_to_bytes
 from sk_posters._networks import reseed
 
 __all__ = ["CompiledNetwork", "compiled_network"]
@@ -62,8 +63,20 @@ class CompiledNetwork:
     def __reduce__(self):
         # Keras does not save how far the seeds of dropout have come, so that a copy
         # would train on otherwise than its original.
-        seeds = [state.numpy() for state in _seed_states(self.model)]
-        return _restored, (self.model, seeds)
+        return _restored, (self.model, self._seeds())
+
+    # Files of models, which hold no code, are made of these two. Pickle and copy use
+    # the method above.
+
+    def __getstate__(self):
+        return {"network": network_to_bytes(self.model), "seeds": self._seeds()}
+
+    def __setstate__(self, state):
+        self.__init__(network_from_bytes(state["network"]))
+        _set_seeds(self.model, state["seeds"])
+
+    def _seeds(self):
+        return [state.numpy() for state in _seed_states(self.model)]
 
 
 class _Kept:
@@ -139,7 +152,11 @@ def _seed_states(model):
     return [each for each in model.variables if id(each) not in weights]
 
 
-def _restored(model, seeds):
+def _set_seeds(model, seeds):
     for variable, value in zip(_seed_states(model), seeds, strict=True):
         variable.assign(value)
+
+
+def _restored(model, seeds):
+    _set_seeds(model, seeds)
     return CompiledNetwork(model)

@@ -9,7 +9,14 @@ import numpy as np
 from sk_posters._devices import device_scope, devices_of
 from sk_posters._layers import FusedBatchNormalization
 
-__all__ = ["ImageNetwork", "in_unit_range", "poster_cnn", "reseed"]
+__all__ = [
+    "ImageNetwork",
+    "in_unit_range",
+    "loaded_network",
+    "poster_cnn",
+    "reseed",
+    "saved_network",
+]
 
 # TensorFlow turns x / 255 into x * (1 / 255), which is another float now and then. The
 # sum of these two products is x / 255 to the bit: the first is exact, for HIGH has few
@@ -48,10 +55,10 @@ class ImageNetwork(keras.Sequential):
     # scikeras puts methods of its own in place of these on all Keras models. They save
     # a class like this one under a name that no other process knows.
     def __reduce__(self):
-        return _loaded, (_saved(self), _distribution(self))
+        return loaded_network, (saved_network(self), _distribution(self))
 
     def __deepcopy__(self, memo):
-        return _loaded(_saved(self), _distribution(self))
+        return loaded_network(saved_network(self), _distribution(self))
 
 
 def _distribution(model):
@@ -77,19 +84,44 @@ def in_unit_range(images):
     return floats * HIGH_255TH + floats * LOW_255TH
 
 
-def _saved(model):
-    """Return the bytes of a `.keras` file."""
+def saved_network(model):
+    """Turn a network into the bytes of a `.keras` file.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network.
+
+    Returns
+    -------
+    bytes
+        Layers, weights, and the state of the optimizer.
+    """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
         model.save(path)
         return path.read_bytes()
 
 
-def _loaded(content, distribute=None):
+def loaded_network(content, distribute=None):
+    """Turn the bytes of a `.keras` file into a network, in Keras's safe mode.
+
+    Parameters
+    ----------
+    content : bytes
+        What `saved_network` returned.
+    distribute : {"mirrored"} or None, default=None
+        The devices it shall be on.
+
+    Returns
+    -------
+    keras.Model
+        The network.
+    """
     with TemporaryDirectory() as folder, device_scope(distribute):
         path = Path(folder) / "network.keras"
         path.write_bytes(content)
-        return keras.saving.load_model(path)
+        return keras.saving.load_model(path, safe_mode=True)
 
 
 def poster_cnn(

@@ -1,0 +1,155 @@
+"""Parts of a file in one zip, which holds what it should and nothing else."""
+
+import os
+import re
+import stat
+import uuid
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+__all__ = ["ModelFileError", "pack", "read_whole", "unpack", "write_whole"]
+
+MAX_PARTS = 100_000
+
+
+class ModelFileError(ValueError):
+    """A file of a model that cannot be used, or a model that no file can hold."""
+
+
+def pack(parts):
+    """Put parts into a zip, uncompressed.
+
+    Parameters
+    ----------
+    parts : dict of str to bytes
+        Name and content of each part.
+
+    Returns
+    -------
+    bytes
+        The zip.
+    """
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in parts.items():
+            # A fixed date, so that equal models make equal files.
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return buffer.getvalue()
+
+
+def unpack(content, *, what, names, required):
+    """Take a zip apart, in memory.
+
+    Parts are stored, never compressed, and together no larger than the zip: so there
+    is nothing that could grow. No part is written to disk.
+
+    Parameters
+    ----------
+    content : bytes
+        The zip.
+    what : str
+        What it is: the subject of error messages.
+    names : str
+        Regular expression of the names that parts may have.
+    required : tuple of str
+        Names of parts that must be there.
+
+    Returns
+    -------
+    dict of str to bytes
+        Name and content of each part.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no zip, or damaged, or anything about it is unusual.
+    """
+    if not content.startswith(b"PK\x03\x04"):
+        raise ModelFileError(f"{what} is {'no zip archive' if content else 'empty'}")
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            entries = archive.infolist()
+            _check_entries(entries, len(content), what, names)
+            parts = {entry.filename: archive.read(entry) for entry in entries}
+    except ModelFileError:
+        raise
+    except Exception as error:  # zipfile lets errors of many kinds through.
+        raise ModelFileError(f"{what} is damaged or cut off ({error})") from error
+    missing = [name for name in required if name not in parts]
+    if missing:
+        raise ModelFileError(f"{what} lacks {', '.join(missing)}")
+    return parts
+
+
+def _check_entries(entries, size, what, names):
+    if len(entries) > MAX_PARTS:
+        raise ModelFileError(
+            f"{what} has {len(entries)} parts, more than the {MAX_PARTS} allowed"
+        )
+    seen = set()
+    for entry in entries:
+        name = entry.orig_filename
+        if not re.fullmatch(names, name):
+            raise ModelFileError(f"{what} holds {name!r}, which does not belong there")
+        if name in seen:
+            raise ModelFileError(f"{what} holds {name!r} twice")
+        seen.add(name)
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG):
+            raise ModelFileError(f"{what} holds {name!r} as a link, not as a file")
+        if entry.flag_bits & 1 or entry.compress_type != zipfile.ZIP_STORED:
+            raise ModelFileError(
+                f"{what} holds {name!r} compressed or encrypted; parts are stored"
+            )
+    # Parts that share their bytes would be larger together than the file.
+    if sum(entry.file_size for entry in entries) > size:
+        raise ModelFileError(f"{what} declares more bytes than it has")
+
+
+def read_whole(path):
+    """Read a file once, so that what is checked is what is used.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    bytes
+        Its content.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ModelFileError
+        If it is a folder, a device or a pipe.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ModelFileError("this is a folder or a device, not a file")
+    return path.read_bytes()
+
+
+def write_whole(path, content):
+    """Write a file, all of it or nothing; what was there before is replaced.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    content : bytes
+        Its content.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
