@@ -13,7 +13,10 @@ _HOMES = {
     "PosterClassifier": "sk_posters._classifier",
     "PosterEncoder": "sk_posters._encoder",
     "PosterImageLoader": "sk_posters._images",
+    "load_model": "sk_posters._persistence",
     "make_poster_pipeline": "sk_posters._pipelines",
+    "model_card": "sk_posters._persistence",
+    "save_model": "sk_posters._persistence",
 }
 
 __all__ = [
@@ -22,7 +25,10 @@ __all__ = [
     "PosterEncoder",
     "PosterImageLoader",
     "__version__",
+    "load_model",
     "make_poster_pipeline",
+    "model_card",
+    "save_model",
 ]
 
 prepare_tensorflow()

@@ -18,6 +18,7 @@ PACKAGE = ROOT / "sk_posters"
 FLOORS = [
     [
         "_answers",
+        "_archive",
         "_calibration",
         "_compat",
         "_cutoffs",
@@ -38,6 +39,7 @@ FLOORS = [
         "_labels",
         "_lazy_images",
         "_rows",
+        "_skops",
         "_targets",
         "metrics",
         "model_selection",
@@ -51,10 +53,10 @@ FLOORS = [
         "datasets",
     ],
     ["_feeding", "_networks", "_runners", "_thresholds"],
-    ["_encoder", "_trainable"],
+    ["_encoder", "_network_files", "_trainable"],
     ["_compiled", "_keras"],
     ["_classifier"],
-    ["_pipelines", "plotting"],
+    ["_persistence", "_pipelines", "plotting"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
@@ -66,6 +68,7 @@ WITHOUT_KERAS += ["_pipelines", "_pixels", "_runners"]
 WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
 WITHOUT_KERAS += ["_thresholds", "model_selection"]
+WITHOUT_KERAS += ["_archive", "_persistence", "_skops"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 
