@@ -14,8 +14,10 @@ from sk_posters._optional import import_optional
 
 __all__ = ["estimator_from_bytes", "estimator_to_bytes"]
 
-# This package's own types, beside those that skops trusts by itself.
-OWN_TYPES = {
+# This package's own types, beside those that skops trusts by itself. And one of
+# scikit-learn's that skops does not: what OneVsRestClassifier keeps for a label that no
+# row has, or every row. It holds one array, and what it does is compare and repeat it.
+TRUSTED = {
     "sk_posters._calibration.SigmoidCalibration",
     "sk_posters._calibration.TemperatureCalibration",
     "sk_posters._classifier.PosterClassifier",
@@ -26,6 +28,7 @@ OWN_TYPES = {
     "sk_posters._thresholds.MultilabelTunedThresholdClassifierCV",
     "sk_posters.model_selection.MultilabelStratifiedGroupKFold",
     "sk_posters.model_selection.MultilabelStratifiedKFold",
+    "sklearn.multiclass._ConstantPredictor",
 }
 
 # Kinds of nodes that estimators are made of. Left out: methods of objects, and
@@ -104,7 +107,7 @@ def estimator_from_bytes(content, *, trusted=()):
         with warnings.catch_warnings():
             # load_model speaks of versions itself.
             warnings.simplefilter("ignore", InconsistentVersionWarning)
-            estimator = skops.loads(content, trusted=sorted({*OWN_TYPES, *trusted}))
+            estimator = skops.loads(content, trusted=sorted({*TRUSTED, *trusted}))
     except ModelFileError:
         raise
     except Exception as error:
@@ -146,7 +149,7 @@ def _checked(skops, content, trusted):
             f"the list of its estimators is not what skops writes "
             f"({type(error).__name__}: {error})"
         ) from error
-    unknown = sorted(found - OWN_TYPES - set(trusted))
+    unknown = sorted(found - TRUSTED - set(trusted))
     if unknown:
         raise ModelFileError(
             f"it holds types that are not trusted: {', '.join(unknown)}. If you know "

@@ -274,6 +274,16 @@ def test_a_type_that_nobody_trusts_is_not_saved(tmp_path):
     assert_array_equal(loaded.predict([[0], [1]]), forest.predict([[0], [1]]))
 
 
+def test_a_label_without_a_positive_is_saved(tmp_path):
+    X, y = np.eye(4), np.array([[0, 1, 1], [0, 0, 1], [0, 1, 1], [0, 0, 1]])
+    classifier = OneVsRestClassifier(LogisticRegression())
+    with pytest.warns(UserWarning, match="Label"):
+        classifier.fit(X, y)
+    save_model(classifier, tmp_path / "it.model")
+    loaded = load_model(tmp_path / "it.model")
+    assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
+
+
 def test_what_skops_cannot_write_is_said(tmp_path):
     model = FunctionTransformer(lambda X: X).fit([[1]])
     with pytest.raises(ModelFileError, match="not trusted"):
