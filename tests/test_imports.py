@@ -56,7 +56,7 @@ FLOORS = [
     ["_encoder", "_network_files", "_trainable"],
     ["_compiled", "_keras"],
     ["_classifier"],
-    ["_persistence", "_pipelines", "plotting"],
+    ["_onnx_export", "_persistence", "_pipelines", "plotting"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
@@ -68,7 +68,7 @@ WITHOUT_KERAS += ["_pipelines", "_pixels", "_runners"]
 WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
 WITHOUT_KERAS += ["_thresholds", "model_selection"]
-WITHOUT_KERAS += ["_archive", "_persistence", "_skops"]
+WITHOUT_KERAS += ["_archive", "_onnx_export", "_persistence", "_skops"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 
