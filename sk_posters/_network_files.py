@@ -1,6 +1,10 @@
 """Keras networks as bytes that run nothing when they are read."""
 
 import json
+import math
+
+import keras
+from keras.src.backend.common import global_state
 
 from sk_posters._archive import ModelFileError, unpack
 from sk_posters._networks import loaded_network, saved_network
@@ -68,9 +72,16 @@ def network_from_bytes(content):
     ModelFileError
         If it is no such file, or is damaged, or holds a layer that runs code.
     """
-    check_network(content)
+    config, n_bytes = check_network(content)
     try:
+        n_values = _count_values(config)
+        if 2 * n_values > n_bytes:  # A half float takes two bytes.
+            raise ModelFileError(
+                f"the network in it needs {n_values} values, and brings {n_bytes} bytes"
+            )
         return loaded_network(content)
+    except ModelFileError:
+        raise
     except Exception as error:
         raise ModelFileError(
             f"Keras cannot build the network in it ({type(error).__name__}: "
@@ -87,6 +98,13 @@ def check_network(content):
     ----------
     content : bytes
         The file.
+
+    Returns
+    -------
+    config : dict
+        What the network is made of.
+    n_bytes : int
+        Size of the weights.
 
     Raises
     ------
@@ -114,6 +132,26 @@ def check_network(content):
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
+    return config, len(parts["model.weights.h5"])
+
+
+def _count_values(config):
+    """Return how many numbers a network holds, without room for them.
+
+    A few bytes may ask for a layer that no memory holds.
+    """
+    # Keras gives variables of such a scope their values later, on any occasion, unless
+    # it forgets them.
+    name = "uninitialized_variables"
+    others = list(global_state.get_global_attribute(name, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            model = keras.saving.deserialize_keras_object(
+                {**config, "compile_config": None}, safe_mode=True
+            )
+        return sum(math.prod(variable.shape) for variable in model.weights)
+    finally:
+        global_state.set_global_attribute(name, others)
 
 
 def _check_class(item):

@@ -112,6 +112,7 @@ def save_model(
     True
     """
     check_is_fitted(model)
+    _check_trusted(trusted)
     try:
         content = estimator_to_bytes(model, trusted=trusted)
     except ModelFileError as error:
@@ -184,8 +185,8 @@ def load_model(path, *, trusted=()):
 
     Notes
     -----
-    A file can still be large, or hold a model that takes much memory, or one that
-    gives wrong answers on purpose. The checksums find damage, and prove nothing about
+    A file can still hold a model that gives wrong answers on purpose, or one that is
+    large, if the file is as large. The checksums find damage, and prove nothing about
     where a file comes from.
 
     Examples
@@ -197,6 +198,7 @@ def load_model(path, *, trusted=()):
     >>> load_model("trivial.model").predict([[7]])
     array([[0, 1]])
     """
+    _check_trusted(trusted)
     card, content = _opened(path)
     try:
         model = estimator_from_bytes(content, trusted=trusted)
@@ -243,6 +245,13 @@ def model_card(path):
     """
     card, _ = _opened(path)
     return card
+
+
+def _check_trusted(trusted):
+    if isinstance(trusted, str):
+        raise TypeError(
+            f"trusted must be a list of dotted names: write trusted=[{trusted!r}]."
+        )
 
 
 def _opened(path):

@@ -8,11 +8,15 @@ import stat
 import subprocess
 import sys
 import zipfile
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
-from keras.src.backend.common.global_state import set_global_attribute
+from keras.src.backend.common.global_state import (
+    get_global_attribute,
+    set_global_attribute,
+)
 from numpy.testing import assert_array_equal
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
@@ -274,6 +278,12 @@ def test_a_type_that_nobody_trusts_is_not_saved(tmp_path):
     assert_array_equal(loaded.predict([[0], [1]]), forest.predict([[0], [1]]))
 
 
+def test_trusted_is_a_list(head, file):
+    for use in (partial(save_model, head), load_model):
+        with pytest.raises(TypeError, match=r"write trusted=\['theirs\.Type'\]"):
+            use(file, trusted="theirs.Type")
+
+
 def test_a_label_without_a_positive_is_saved(tmp_path):
     X, y = np.eye(4), np.array([[0, 1, 1], [0, 0, 1], [0, 1, 1], [0, 0, 1]])
     classifier = OneVsRestClassifier(LogisticRegression())
@@ -469,8 +479,6 @@ def node(kind, name, **more):
 
 
 def partial_of_system(marker):
-    from functools import partial
-
     return partial(os.system, f"touch '{marker}'")
 
 
@@ -735,6 +743,35 @@ def test_a_network_that_keras_cannot_build_is_refused(network):
 
     with pytest.raises(ModelFileError, match="Keras cannot build the network"):
         network_from_bytes(edited_network(network, edit))
+
+
+def test_a_network_larger_than_its_file_is_refused(network):
+    def edit(config):
+        config["config"]["layers"][-1]["config"]["units"] = 2**50
+
+    waiting = "uninitialized_variables"
+    before = list(get_global_attribute(waiting, []))
+    with pytest.raises(
+        ModelFileError, match=r"needs \d{16} values, and brings \d+ byt"
+    ):
+        network_from_bytes(edited_network(network, edit))
+    # Or else Keras would make room for them when it builds the next network.
+    assert get_global_attribute(waiting) == before
+
+
+def test_weights_that_lie_in_another_file_are_refused(network, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    parts = opened(saved_network(network))
+    elsewhere = tmp_path / "other.h5"
+    with h5py.File(elsewhere, "w") as other:
+        other["bias"] = np.zeros(2, np.float32)
+    weights = io.BytesIO(parts["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:
+        del file["layers/conv2d/vars/1"]
+        file["layers/conv2d/vars/1"] = h5py.ExternalLink(elsewhere, "bias")
+    content = pack({**parts, "model.weights.h5": weights.getvalue()})
+    with pytest.raises(ModelFileError, match="Keras cannot build the network"):
+        network_from_bytes(content)
 
 
 def test_a_network_file_holds_what_keras_writes(network):
