@@ -17,6 +17,7 @@ from sk_posters._compiled import compiled_network
 from sk_posters._environment import hint_at_slow_tensorflow
 from sk_posters._feeding import ImageBatches, check_images, image_kind
 from sk_posters._keras import KerasEstimator
+from sk_posters._losses import label_balance
 from sk_posters._networks import poster_cnn
 from sk_posters._rows import split_rows, usable_weights
 from sk_posters._targets import TargetEncoder
@@ -60,7 +61,17 @@ class PosterClassifier(KerasEstimator):
     learning_rate : float, default=None
         Learning rate; None leaves the optimizer's own (0.001 for Adam).
     loss : str, callable, class or keras.losses.Loss, default="binary_crossentropy"
-        Loss of each label.
+        Loss of each label; "focal" [2]_ and "asymmetric" [3]_ count easy cells less.
+        Its own parameters are given as ``loss__name``.
+    label_weight : "balanced", array-like of shape (n_labels,) or dict, default=None
+        Weight of the positive cells of each label, in the order of labels or by name;
+        names that are left out have weight 1. "balanced" stands for ``(negatives +
+        1) / (positives + 1)``, counted in the rows of the first `fit`. The loss must
+        be a mean over labels, as those above are.
+    logit_adjustment : float, default=0.0
+        While training, add this times ``log((positives + 1) / (negatives + 1))`` of
+        each label to its logit [4]_. Probabilities are left unadjusted, so that those
+        of rare labels rise; 1 makes all labels equal, 0 is off.
     metrics : str, list or dict, default=None
         Keras metrics that `history_` shall hold beside the loss.
     callbacks : keras.callbacks.Callback, class, list or dict, default=None
@@ -127,6 +138,11 @@ class PosterClassifier(KerasEstimator):
     ----------
     .. [1] kgptalkie, "Multi-Label Image Classification on Movies Poster using CNN",
        2020.
+    .. [2] T. Lin, P. Goyal, R. Girshick, K. He and P. Dollár, "Focal Loss for Dense
+       Object Detection", ICCV 2017.
+    .. [3] T. Ridnik et al., "Asymmetric Loss For Multi-Label Classification", ICCV
+       2021.
+    .. [4] A. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
 
     Examples
     --------
@@ -149,6 +165,8 @@ class PosterClassifier(KerasEstimator):
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "label_weight": [StrOptions({"balanced"}), "array-like", dict, None],
+        "logit_adjustment": [Interval(Real, 0, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "shuffle": ["boolean"],
@@ -172,6 +190,8 @@ class PosterClassifier(KerasEstimator):
         optimizer="adam",
         learning_rate=None,
         loss="binary_crossentropy",
+        label_weight=None,
+        logit_adjustment=0.0,
         metrics=None,
         callbacks=None,
         patience=None,
@@ -191,6 +211,8 @@ class PosterClassifier(KerasEstimator):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.loss = loss
+        self.label_weight = label_weight
+        self.logit_adjustment = logit_adjustment
         self.metrics = metrics
         self.callbacks = callbacks
         self.patience = patience
@@ -286,7 +308,8 @@ class PosterClassifier(KerasEstimator):
         self._validate_params()
         self._check_input(X, reset=True)
         vars(self).pop("_network", None)
-        self._network = self._start(TargetEncoder().fit(y))
+        encoder = TargetEncoder().fit(y)
+        self._network = self._start(encoder, encoder.transform(y))
         return self
 
     def predict_proba(self, X):
@@ -375,7 +398,7 @@ class PosterClassifier(KerasEstimator):
         targets = encoder.transform(y)
         check_consistent_length(images, targets)
         weights, rows = usable_weights(sample_weight, images, keras.config.floatx())
-        network = self._network if goes_on else self._start(encoder)
+        network = self._network if goes_on else self._start(encoder, targets, weights)
 
         def batches(rows, **options):
             return ImageBatches(
@@ -394,8 +417,15 @@ class PosterClassifier(KerasEstimator):
         self._network = network
         return self
 
-    def _start(self, encoder):
+    def _start(self, encoder, targets, weights=None):
         """Return an untrained network for these labels, and forget the last one."""
+        self._balance = label_balance(
+            targets,
+            encoder.label_names,
+            weights,
+            label_weight=self.label_weight,
+            logit_adjustment=self.logit_adjustment,
+        )
         self._seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._target_encoder = encoder
         self.label_names_ = encoder.label_names

@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import ClassifierTags
 
 from sk_posters._feeding import prefetched
+from sk_posters._losses import label_wise, named_loss
 
 __all__ = ["KerasEstimator"]
 
@@ -165,11 +166,13 @@ class KerasEstimator(KerasClassifier):
         if self.callbacks is not None or not _is_plain(list(chosen.values())):
             return None
         state = keras.config.floatx(), keras.config.dtype_policy().name
-        return repr((self.image_shape_, len(self.label_names_), state, chosen))
+        shape = self.image_shape_, len(self.label_names_)
+        return repr((shape, state, self._balance, chosen))
 
     def _compile(self, model):
         """Compile a model with optimizer, loss and metrics and what is routed there."""
         params = self.get_params(deep=False)
+        params["loss"] = named_loss(self.loss)
 
         def built(name, to_class, **more):
             item = try_to_convert_strings_to_classes(params[name], to_class)
@@ -180,7 +183,9 @@ class KerasEstimator(KerasClassifier):
         if metrics is not None and not isinstance(metrics, (dict, list)):
             metrics = [metrics]
         model.compile(
-            loss=built("loss", get_loss_class_function_or_string),
+            loss=label_wise(
+                built("loss", get_loss_class_function_or_string), *self._balance
+            ),
             metrics=metrics,
             optimizer=self._own_optimizer(built),
             **route_params(params, destination="compile", pass_filter=()),
