@@ -16,9 +16,10 @@ from sk_posters._compat import (
 from sk_posters._compiled import compiled_network
 from sk_posters._environment import hint_at_slow_tensorflow
 from sk_posters._feeding import ImageBatches, check_images, image_kind
+from sk_posters._finetuning import BackboneTraining, finetuning_network, renew
 from sk_posters._keras import KerasEstimator
 from sk_posters._losses import label_balance
-from sk_posters._networks import poster_cnn
+from sk_posters._networks import poster_cnn, reseed
 from sk_posters._rows import split_rows, usable_weights
 from sk_posters._targets import TargetEncoder
 
@@ -35,16 +36,24 @@ FIT_ARGUMENTS = (
 )
 
 
-class PosterClassifier(KerasEstimator):
+class PosterClassifier(BackboneTraining, KerasEstimator):
     """Multi-label convolutional network for images.
 
     The network of the movie poster tutorial [1]_: blocks of convolution, batch
     normalisation, pooling and dropout, then dense layers, then one sigmoid per label.
+    Or a backbone that has learned from ImageNet, with sigmoids of its own.
 
     Parameters
     ----------
+    network : str, default="poster_cnn"
+        "poster_cnn", or a backbone: "efficientnet_lite0", "efficientnet_lite1" or
+        "efficientnet_lite2". Those take images in colour, and have no use for
+        `filters`, `dense_units` and `batch_norm`: they keep the batch statistics of
+        ImageNet. See the notes.
     dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
         Dropout rate of each block and then of each dense layer, or one rate for all.
+        A backbone has one dropout layer, before its sigmoids: rates per layer are not
+        meant for it and give 0.2.
     filters : tuple of int, default=(16, 32, 64, 128)
         Filters of each block's 3×3 convolution.
     dense_units : tuple of int, default=(128, 128)
@@ -52,14 +61,29 @@ class PosterClassifier(KerasEstimator):
     batch_norm : bool, default=True
         Whether to normalise by the statistics of the batch. They count rows, whatever
         their `sample_weight`.
+    unfreeze : "all" or int, default="all"
+        How much of a backbone is trained: all, or so many of its 7 stages, the last
+        ones. 0 trains the sigmoids alone, on features that are computed once.
+    head_start : bool, default=True
+        Whether the sigmoids of a backbone start from logistic regressions on its
+        features, which serves rare labels. With ``unfreeze=0`` they are all there is,
+        and no epoch follows.
+    augment : tuple of str, default=None
+        How images are varied while training: "flip" (left and right), "crop",
+        "colour", "mixup" and "cutmix". None is ("flip", "crop") for a backbone, and
+        () for the tutorial's network and where ``unfreeze=0``.
     epochs : int, default=5
         Passes over the training rows in each `fit`.
     batch_size : int, default=32
         Rows in a training step and in a step of prediction.
-    optimizer : str, class or keras.optimizers.Optimizer, default="adam"
-        Keras optimizer. Its own parameters are given as ``optimizer__name``.
+    optimizer : str, class or keras.optimizers.Optimizer, default="auto"
+        Keras optimizer. Its own parameters are given as ``optimizer__name``. "auto" is
+        Adam for the tutorial's network. For a backbone it is AdamW, whose rate rises
+        and falls once in each call of `fit`, and is ``optimizer__head_factor=10``
+        times higher for the sigmoids; ``optimizer__use_ema=True`` averages weights.
     learning_rate : float, default=None
-        Learning rate; None leaves the optimizer's own (0.001 for Adam).
+        Learning rate, the highest where it changes; None leaves the optimizer's own
+        (0.001 for Adam, 0.0004 for a backbone).
     loss : str, callable, class or keras.losses.Loss, default="binary_crossentropy"
         Loss of each label; "focal" [2]_ and "asymmetric" [3]_ count easy cells less.
         Its own parameters are given as ``loss__name``.
@@ -131,6 +155,12 @@ class PosterClassifier(KerasEstimator):
     fewer, ranks may be good while answers at 0.5 are worse than trivial ones: more
     epochs or a smaller `batch_size` help.
 
+    A backbone is trained in two phases: `head_start`, then `epochs` of what
+    `unfreeze` says. A further fit starts from ImageNet again, one with `warm_start`
+    from where the last one ended. Posters of ``PosterImageLoader(image_size=(288,
+    208))`` have the shape of posters, and cost the same as a square of 245 pixels.
+    The weights need ``pip install 'sk-posters[pretrained]'``.
+
     A 1-D target of classes is learned as one label per class; its probabilities are
     divided by their sum.
 
@@ -158,6 +188,10 @@ class PosterClassifier(KerasEstimator):
     """
 
     _parameter_constraints = {
+        "network": [str],
+        "unfreeze": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
+        "head_start": ["boolean"],
+        "augment": [tuple, list, None],
         "dropout": [Interval(Real, 0, 1, closed="left"), tuple, list],
         "filters": [tuple, list],
         "dense_units": [tuple, list],
@@ -176,18 +210,23 @@ class PosterClassifier(KerasEstimator):
     }
 
     # The parameters that the network is built from.
-    _NETWORK = ("filters", "dense_units", "batch_norm", "dropout")
+    _NETWORK = ("network", "dropout", "filters", "dense_units", "batch_norm")
+    _NETWORK += ("unfreeze", "augment")
 
     def __init__(
         self,
         *,
+        network="poster_cnn",
         dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
         filters=(16, 32, 64, 128),
         dense_units=(128, 128),
         batch_norm=True,
+        unfreeze="all",
+        head_start=True,
+        augment=None,
         epochs=5,
         batch_size=32,
-        optimizer="adam",
+        optimizer="auto",
         learning_rate=None,
         loss="binary_crossentropy",
         label_weight=None,
@@ -202,10 +241,14 @@ class PosterClassifier(KerasEstimator):
         verbose=0,
         **routed,
     ):
+        self.network = network
         self.dropout = dropout
         self.filters = filters
         self.dense_units = dense_units
         self.batch_norm = batch_norm
+        self.unfreeze = unfreeze
+        self.head_start = head_start
+        self.augment = augment
         self.epochs = epochs
         self.batch_size = batch_size
         self.optimizer = optimizer
@@ -413,7 +456,18 @@ class PosterClassifier(KerasEstimator):
         seed = self._seed if self.shuffle else None
         done = len(self.history_.get("loss", ()))
         training = batches(rows, seed=seed, epoch=done)
-        self._train(network.model, training, held_out, epochs=epochs, **arguments)
+        arguments["epochs"] = epochs
+        if self._has_backbone:
+            self._train_backbone(
+                network.model,
+                training,
+                held_out,
+                starts=self.head_start and not goes_on,
+                batch_size=batch_size,
+                **arguments,
+            )
+        else:
+            self._train(network.model, self._mixed(training), held_out, **arguments)
         self._network = network
         return self
 
@@ -433,14 +487,38 @@ class PosterClassifier(KerasEstimator):
         self.history_ = {}
 
         def build():
-            parameters = {name: getattr(self, name) for name in self._NETWORK}
-            model = poster_cnn(self.image_shape_, len(self.label_names_), **parameters)
+            model = self._new_network()
             self._compile(model)
             return model
 
-        network = compiled_network(build, self._seed, self._network_key())
+        network = compiled_network(
+            build,
+            self._seed,
+            self._network_key(),
+            renew if self._has_backbone else reseed,
+        )
         self._set_learning_rate(network.model)
         return network
+
+    def _new_network(self):
+        n_labels = len(self.label_names_)
+        options = {"dropout": self.dropout, "augment": self._augmentations()}
+        if self._has_backbone:
+            return finetuning_network(
+                self.network,
+                self.image_shape_,
+                n_labels,
+                unfreeze=self.unfreeze,
+                **options,
+            )
+        return poster_cnn(
+            self.image_shape_,
+            n_labels,
+            filters=self.filters,
+            dense_units=self.dense_units,
+            batch_norm=self.batch_norm,
+            **options,
+        )
 
     def _check_input(self, X, *, reset):
         """Return images that can be read by batches; learn or compare their form."""

@@ -8,7 +8,7 @@ from sk_posters._efficientnet import NORM_EPSILON, convolutions
 from sk_posters._layers import FrozenBatchNormalization, FusedBatchNormalization
 from sk_posters._networks import ImageNetwork, in_unit_range
 
-__all__ = ["ImageModel", "keras_backbone"]
+__all__ = ["ImageModel", "keras_backbone", "restore_weights"]
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
@@ -83,7 +83,6 @@ def keras_backbone(name, image_shape, *, trainable=True, frozen_statistics=True)
             f"The backbone {name!r} takes images of shape (height, width, 3), got "
             f"{image_shape!r}. Load images in colour."
         )
-    weights = load_weights(name)
     inputs = keras.Input(image_shape, name="images")
     outputs = keras.layers.Rescaling(
         255 / backbone.std, -backbone.mean / backbone.std, name="pixel_scaling"
@@ -100,9 +99,21 @@ def keras_backbone(name, image_shape, *, trainable=True, frozen_statistics=True)
             add = keras.layers.Add(name=f"{each.block}_sum")
             outputs = add([outputs, block_input])
     model = ImageModel(inputs, outputs, name=name)
-    _set_weights(model, weights, convolutions(backbone.stages))
+    restore_weights(model)
     model.trainable = trainable
     return model
+
+
+def restore_weights(model):
+    """Give a backbone the weights of ImageNet, whatever it has learned since.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What `keras_backbone` returned.
+    """
+    table = convolutions(backbone_named(model.name).stages)
+    _set_weights(model, load_weights(model.name), table)
 
 
 def _convolution(each):

@@ -18,6 +18,7 @@ PACKAGE = ROOT / "sk_posters"
 FLOORS = [
     [
         "_answers",
+        "_augmentation",
         "_compat",
         "_decoding",
         "_efficientnet",
@@ -39,7 +40,7 @@ FLOORS = [
     ["_images", "datasets"],
     ["_feeding", "_networks"],
     ["_trainable"],
-    ["_compiled", "_keras"],
+    ["_compiled", "_finetuning", "_keras"],
     ["_classifier"],
     ["plotting"],
 ]
