@@ -80,7 +80,8 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         Keras optimizer. Its own parameters are given as ``optimizer__name``. "auto" is
         Adam for the tutorial's network. For a backbone it is AdamW, whose rate rises
         and falls once in each call of `fit`, and is ``optimizer__head_factor=10``
-        times higher for the sigmoids; ``optimizer__use_ema=True`` averages weights.
+        times higher for the sigmoids; ``optimizer__use_ema=True`` averages weights,
+        but `patience` goes back to weights that are not averaged.
     learning_rate : float, default=None
         Learning rate, the highest where it changes; None leaves the optimizer's own
         (0.001 for Adam, 0.0004 for a backbone).

@@ -269,7 +269,7 @@ class BackboneTraining:
 
     def _callbacks(self, *, has_validation):
         callbacks = super()._callbacks(has_validation=has_validation)
-        if self._has_backbone and _is_auto(self.optimizer):
+        if self._has_backbone and self.optimizer == "auto":
             done = len(self.history_.get("loss", ()))
             callbacks = [OneCycle(first_epoch=done), *callbacks]
         return callbacks
@@ -330,10 +330,6 @@ class BackboneTraining:
                 scores = head.evaluate(batches, return_dict=True, verbose=0)
                 for name, value in scores.items():
                     self.history_[prefix + name] = [float(value)]
-
-
-def _is_auto(optimizer):
-    return isinstance(optimizer, str) and optimizer == "auto"
 
 
 def head_of(model):

@@ -173,7 +173,7 @@ class KerasEstimator(KerasClassifier):
         """Compile a model with optimizer, loss and metrics and what is routed there."""
         params = self.get_params(deep=False)
         params["loss"] = named_loss(self.loss)
-        if isinstance(self.optimizer, str) and self.optimizer == "auto":
+        if self.optimizer == "auto":
             params["optimizer"] = self._auto_optimizer()
 
         def built(name, to_class, **more):
