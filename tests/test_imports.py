@@ -18,6 +18,7 @@ PACKAGE = ROOT / "sk_posters"
 FLOORS = [
     [
         "_answers",
+        "_augmentation",
         "_calibration",
         "_compat",
         "_cutoffs",
@@ -37,6 +38,7 @@ FLOORS = [
         "_feature_store",
         "_labels",
         "_lazy_images",
+        "_losses",
         "_rows",
         "_targets",
         "metrics",
@@ -52,7 +54,7 @@ FLOORS = [
     ],
     ["_feeding", "_networks", "_runners", "_thresholds"],
     ["_encoder", "_trainable"],
-    ["_compiled", "_keras"],
+    ["_compiled", "_finetuning", "_keras"],
     ["_classifier"],
     ["_pipelines", "plotting"],
 ]
