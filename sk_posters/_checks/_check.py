@@ -123,7 +123,7 @@ def check_posters(
     genre_text=None,
     scores=None,
     splits=None,
-    max_distance=4,
+    max_distance=6,
     min_side=64,
     n_splits=5,
     n_jobs=-1,
@@ -152,7 +152,7 @@ def check_posters(
         returns; also its list with an array of shape (n_samples, 2) per label.
     splits : cross-validator or iterable of (train, test), default=None
         The splits to look for leaks in. A cross-validator is given `groups`.
-    max_distance : int or None, default=4
+    max_distance : int or None, default=6
         In how many of 64 bits the perceptual hashes of near duplicates may differ, 0
         to 12. None looks for exact duplicates only, which needs no further package.
     min_side : int, default=64
@@ -206,10 +206,13 @@ def check_posters(
     - notes: ``"suspicious label"``.
 
     Near duplicates are found by the perceptual hash ``phash`` of the package ImageHash,
-    which looks at coarse structure: scaling, recompression and small changes of
-    colour keep it, mirroring and cropping do not. Two posters may share it by design,
-    such as those of a series of films: look at them before you drop any. Hashes are
-    compared within buckets, not all with all.
+    which looks at coarse structure in grey. Copies of 150 real posters at half the
+    size, in another compression, darker or without colour were all found at a distance
+    of 6, brighter ones or those cropped by 1 % nearly all, and half of those cropped by
+    3 % or with a border; mirrored ones are not. Among 3989 real posters, no pair that
+    looks different is that close; from 10 on there are some. Yet two films may share
+    a design: look at near duplicates before you drop any. Hashes are compared within
+    buckets, not all with all.
 
     Suspicious labels are found by confident learning, a label at a time: the other
     value is likelier than the one given, and at least as likely as for the average row

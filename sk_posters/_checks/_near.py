@@ -15,8 +15,9 @@ def near_pairs(codes, max_distance):
     """Return the pairs of hashes that differ in a few bits at most.
 
     The bits are cut into one part more than may differ, so that two such hashes agree
-    in one whole part at least [1]_: only hashes that do are compared. With 100 000
-    posters and a distance of 4, a part has about 8000 values.
+    in one whole part at least [1]_: only hashes that do are compared. With a distance
+    of 6, a part has 512 or 1024 values. 100 000 hashes that are as unequal as those of
+    real posters take less than a second; a distance of 8 takes four times as long.
 
     Parameters
     ----------
