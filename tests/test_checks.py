@@ -374,12 +374,21 @@ def test_text_of_all_kinds_is_shorter_than_40_lines(drawn, tmp_path):
     lines = str(check).splitlines()
     assert len(lines) < 40
     assert max(map(len, lines)) <= 88
+    # What to do is never cut short.
+    assert {line.strip() for line in lines} >= set(check.findings["advice"])
     assert repr(check) == str(check)
     assert any("and 4 more" in line for line in lines)
     page = check._repr_html_()
     assert "<b>" not in page
     assert "&lt;b&gt;" in page
     assert "… and 2 more in findings" in page
+    assert all(advice in page for advice in check.findings["advice"])
+
+
+def test_long_lists_of_rows_are_shortened(paths, y):
+    check = check_posters([paths[0]] * N, y[["Drama"]] * 0 + 1, max_distance=None)
+    assert "in rows 0, 1, 2, 3, 4, 5, 6, 7 and 4 more" in str(check)
+    assert "<td>0, 1, 2, 3, 4, 5, 6, 7 and 4 more</td>" in check.to_html()
 
 
 def test_the_text_says_what_was_not_looked_at(paths, y):

@@ -6,7 +6,7 @@ from sk_posters._checks._rows import Finding, sets_of
 
 __all__ = ["image_findings"]
 
-KEEP_TOGETHER = "give the groups of this check to a splitter that keeps them whole"
+KEEP_TOGETHER = "split by the groups of this check"
 
 
 def image_findings(posters, min_side):
@@ -89,7 +89,7 @@ def _near(posters, rows):
     names = posters.names_that_differ(rows)
     if names:
         detail += ", but have other labels"
-    advice = f"Look at them. If they show the same, keep one, or {KEEP_TOGETHER}."
+    advice = f"If they show the same, keep one of them, or {KEEP_TOGETHER}."
     return Finding("near duplicates", "warning", rows, names, detail, advice)
 
 

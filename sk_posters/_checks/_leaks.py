@@ -8,8 +8,7 @@ from sk_posters._checks._rows import Finding
 
 __all__ = ["check_splits", "leaks"]
 
-USE_GROUPS = "Make the splits with MultilabelStratifiedGroupKFold and the groups of "
-USE_GROUPS += "this check."
+USE_GROUPS = "Split with MultilabelStratifiedGroupKFold and the groups of this check."
 
 
 def check_splits(splits, paths, y, groups):
