@@ -13,15 +13,19 @@ _HOMES = {
     "PosterClassifier": "sk_posters._classifier",
     "PosterEncoder": "sk_posters._encoder",
     "PosterImageLoader": "sk_posters._images",
+    "PosterCheck": "sk_posters._checks",
+    "check_posters": "sk_posters._checks",
     "make_poster_pipeline": "sk_posters._pipelines",
 }
 
 __all__ = [
     "MultilabelTunedThresholdClassifierCV",
+    "PosterCheck",
     "PosterClassifier",
     "PosterEncoder",
     "PosterImageLoader",
     "__version__",
+    "check_posters",
     "make_poster_pipeline",
 ]
 

@@ -52,7 +52,7 @@ FLOORS = [
         "_out_of_fold",
         "datasets",
     ],
-    ["_feeding", "_networks", "_runners", "_thresholds"],
+    ["_checks", "_feeding", "_networks", "_runners", "_thresholds"],
     ["_encoder", "_trainable"],
     ["_compiled", "_finetuning", "_keras"],
     ["_classifier"],
@@ -67,7 +67,7 @@ WITHOUT_KERAS += ["_encoder", "_encoding", "_feature_store", "_onnx_runner"]
 WITHOUT_KERAS += ["_pipelines", "_pixels", "_runners"]
 WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
-WITHOUT_KERAS += ["_thresholds", "model_selection"]
+WITHOUT_KERAS += ["_checks", "_thresholds", "model_selection"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 
