@@ -7,8 +7,9 @@ difference to the reference (the recipe `"frozen"`) hold for one setting, not fo
 best of many. So the last setting of the frozen part is chosen in inner folds, from
 candidates, for each outer fold anew: its score is honest for the whole procedure.
 
-Networks (`--network-folds`) take minutes per epoch, and are therefore trained on some
-of the folds alone. Their table compares all on the rows of those folds.
+Networks take minutes per epoch. `--part networks` trains them on two of the folds
+(`--network-folds`), and compares all, with the recipe `"best"` beside them, on the rows
+of those folds.
 """
 
 import json
@@ -23,6 +24,7 @@ N_FOLDS = 5
 INNER_FOLDS = 3
 WIDTH = 1280  # Features of one kind of pooling.
 REFERENCE = "Lite0, 320×224, average, C=0.001 (recipe frozen)"
+BEST = "mix: three larger, average and maximum (recipe best)"
 LITE0 = ("efficientnet_lite0", 320, 224)
 LITE1 = ("efficientnet_lite1", 352, 240)
 LITE2 = ("efficientnet_lite2", 368, 256)
@@ -66,9 +68,7 @@ SETTINGS = {
         [LITE0, LITE1, LITE2], pooling="avgmax", flip=True, C=3e-4
     ),
     "mix: three larger": setting(LARGE, flip=True, C=3e-4),
-    "mix: three larger, average and maximum (recipe best)": setting(
-        LARGE, pooling="avgmax", flip=True, C=3e-4
-    ),
+    BEST: setting(LARGE, pooling="avgmax", flip=True, C=3e-4),
 }
 # What the inner folds choose from.
 CANDIDATES = [name for name in SETTINGS if name.startswith("mix:")]
@@ -296,28 +296,36 @@ def frozen_part(posters, y, groups, splits, options):
     }
     reference = scores[REFERENCE]
     rows.append(table_row(CHOSEN, y, scores[CHOSEN], reference, groups, **cost))
-    return rows, scores
+    return rows
 
 
-def network_part(posters, y, groups, splits, frozen):
-    """Score networks on the rows of some folds, and the best mix beside them."""
+def network_part(posters, y, groups, splits, options):
+    """Score networks on the rows of some folds, and frozen features beside them."""
+    features = Features(posters.data, options.cache_dir)
+    splits = splits[: options.network_folds]
     tested = np.concatenate([test for _, test in splits])
-    y, groups = y[tested], groups[tested]
-    reference = frozen[REFERENCE][tested]
     nothing = {"seconds to encode": np.nan, "seconds of a fit": np.nan}
-    rows, best = [], frozen[CHOSEN][tested]
-    for name, scores in {REFERENCE: reference, CHOSEN: best}.items():
-        rows.append(table_row(name, y, scores, reference, groups, **nothing))
-    targets = posters.target.to_numpy()
-    for name, (recipe, params) in NETWORKS.items():
-        scores, seconds = network_scores(recipe, params, posters.data, targets, splits)
+    rows, frozen = [], {}
+    for name in (REFERENCE, BEST):
+        X, _ = features.of(SETTINGS[name])
+        frozen[name] = out_of_fold(SETTINGS[name], X, y, splits)[tested]
+
+    def add(name, scores, **cost):
+        row = table_row(
+            name, y[tested], scores, frozen[REFERENCE], groups[tested], **cost
+        )
+        rows.append(row)
+
+    for name, scores in frozen.items():
+        add(name, scores, **nothing)
+    for name in options.networks or NETWORKS:
+        recipe, params = NETWORKS[name]
+        scores, seconds = network_scores(recipe, params, posters.data, y, splits)
         scores = scores[tested].astype(float)
-        cost = {"seconds to encode": 0.0, "seconds of a fit": seconds}
-        rows.append(table_row(name, y, scores, reference, groups, **cost))
+        add(name, scores, **{"seconds to encode": 0.0, "seconds of a fit": seconds})
         if recipe != "cnn":
-            mixed = mean_of_logits(scores, best)
-            mix = f"{name}, mixed with {CHOSEN}"
-            rows.append(table_row(mix, y, mixed, reference, groups, **nothing))
+            mixed = mean_of_logits(scores, frozen[BEST])
+            add(f"{name}, mixed with recipe best", mixed, **nothing)
     return rows
 
 
@@ -332,10 +340,16 @@ def main(arguments=None):
         "--cache-dir", type=Path, help="folder that keeps features (default: none)"
     )
     options.add_argument(
+        "--part", choices=["frozen", "networks"], default="frozen", help="what to study"
+    )
+    options.add_argument(
         "--network-folds",
         type=int,
-        default=0,
-        help="folds that networks are trained on (default: 0, none)",
+        default=2,
+        help="folds that networks are trained on (default: 2)",
+    )
+    options.add_argument(
+        "--networks", nargs="+", choices=NETWORKS, help="which (default: all)"
     )
     options = options.parse_args(arguments)
     posters = load(options.data, options.n_samples)
@@ -345,13 +359,13 @@ def main(arguments=None):
     groups = np.asarray(posters.groups)[: options.n_samples]
     warnings.simplefilter("ignore", UserWarning)  # Some labels are too rare for folds.
     splits = grouped(N_FOLDS, y, groups)
-    rows, scores = frozen_part(posters, y, groups, splits, options)
-    content = {"machine": machine(), "frozen": rows}
-    if options.network_folds:
-        some = splits[: options.network_folds]
-        content["networks"] = network_part(posters, y, groups, some, scores)
+    part = frozen_part if options.part == "frozen" else network_part
+    content = {
+        "machine": machine(),
+        "rows": part(posters, y, groups, splits, options),
+    }
     options.output.mkdir(parents=True, exist_ok=True)
-    file = options.output / "study_recipes.json"
+    file = options.output / f"study_recipes_{options.part}.json"
     file.write_text(json.dumps(content, indent=1) + "\n")
     print(f"wrote {file}")
 
