@@ -79,7 +79,8 @@ def main(arguments=None):
         y_test,
         tuned.predict_proba(X_test),
         y_train=y,
-        thresholds=tuned.best_thresholds_,
+        # The report gives labels above a threshold, the classifier from there on.
+        thresholds=np.nextafter(tuned.best_thresholds_, 0),
         n_bootstrap=options.n_bootstrap,
         random_state=options.random_state,
     )
@@ -122,7 +123,23 @@ def main(arguments=None):
     print(READING)
 
 
-READING = ""
+READING = """
+How to read this, with the default options:
+
+- Yes, it has learned: mean average precision is about five times that of chance. But
+  two of the 20 labels are chance, and their bars say so, pale and beside their marks.
+  The intervals of rare labels are wide: fifteen rows of Western tell little.
+- Probabilities of balanced classes are far too high (calibration error 0.16). Sigmoids
+  mend that, to below 0.01. War has so few rows that its curve is mostly hollow: noise.
+- Thresholds were tuned for macro F1, and it rose from 0.48 to 0.57. One threshold for
+  all labels would have done about as well here, and much better in micro F1 (0.72).
+- It has a cost that no mean shows. The map of co-occurrence has a dark column: Mystery,
+  which nothing tells, is given to every row. F1 asks for just that where a label
+  cannot be found; who does not want it should leave such labels out. That also lowers
+  element accuracy below the answer that gives no label at all.
+- All this holds for one draw of rows and one fit. The rows were drawn so that a linear
+  classifier can find most labels; posters are not as kind.
+"""
 
 
 if __name__ == "__main__":

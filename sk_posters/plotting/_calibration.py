@@ -24,7 +24,6 @@ __all__ = ["MultilabelCalibrationDisplay"]
 
 POOLED = "all labels"
 FEW = 30
-HISTOGRAM = [0, -0.42, 1, 0.27]  # Its place under the curves, in their measure.
 OPTIONS = {
     "n_bins": [Interval(Integral, 1, None, closed="left")],
     "strategy": [StrOptions({"uniform", "quantile"})],
@@ -56,8 +55,8 @@ class MultilabelCalibrationDisplay:
     ----------
     ax_ : matplotlib Axes
         The axes of the curves.
-    histogram_ax_ : matplotlib Axes
-        The axes of the histogram.
+    histogram_ax_ : matplotlib Axes or None
+        The axes of the histogram; None where `ax` was given.
     figure_ : matplotlib Figure
         The figure that holds them.
     lines_ : dict of matplotlib Line2D
@@ -117,7 +116,8 @@ class MultilabelCalibrationDisplay:
         strategy : {"uniform", "quantile"}, default="uniform"
             Whether bins have the same width, or hold the same number of cells.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            Where to draw the curves, without a histogram; None makes a new figure with
+            both.
 
         Returns
         -------
@@ -172,7 +172,8 @@ arrays
         strategy : {"uniform", "quantile"}, default="uniform"
             Whether bins have the same width, or hold the same number of cells.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
+            Where to draw the curves, without a histogram; None makes a new figure with
+            both.
 
         Returns
         -------
@@ -218,7 +219,8 @@ arrays
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw, histogram included; None makes a new figure.
+            Where to draw the curves, without a histogram; None makes a new figure with
+            both.
 
         Returns
         -------
@@ -231,9 +233,12 @@ arrays
             If there are more curves than can be told apart.
         """
         check_told_apart(self.curves)
-        self.ax_ = axes_for(ax, self, (6.8, 6.8 + 0.2 * len(self.curves)))
+        self.ax_, self.histogram_ax_ = ax, None
+        if ax is None:
+            size = (6.8, 6.6 + 0.2 * len(self.curves))
+            options = {"nrows": 2, "height_ratios": (3, 1), "sharex": True}
+            self.ax_, self.histogram_ax_ = axes_for(None, self, size, **options)
         self.figure_ = self.ax_.figure
-        self.histogram_ax_ = self.ax_.inset_axes(HISTOGRAM, sharex=self.ax_)
         style = {"color": QUIET, "linewidth": 1}
         handles = self.ax_.plot([0, 1], [0, 1], linestyle="--", **style)
         texts = ["probabilities that are right"]
@@ -249,7 +254,8 @@ arrays
                 text += f", share of positives {self.base_rates[name]:.3f}"
             texts.append(text)
         self._finish()
-        add_legend(self.ax_, handles, texts, below=-HISTOGRAM[1])
+        owner = self.ax_ if self.histogram_ax_ is None else self.figure_
+        add_legend(owner, handles, texts)
         return self
 
     def _draw_curve(self, name, curve, colour, marker):
@@ -257,27 +263,29 @@ arrays
         x, y = curve["probability"], curve["positive"]
         style = {"color": colour, "marker": marker, "ms": 7, "clip_on": False}
         (line,) = self.ax_.plot(x, y, markevery=~few, zorder=3, **style)
-        style |= {"mfc": "white", "linestyle": ""}
-        self.ax_.plot(x[few], y[few], zorder=4, **style)
+        if few.any():  # A line of no points would count as one in the corner.
+            style |= {"mfc": "white", "linestyle": ""}
+            self.ax_.plot(x[few], y[few], zorder=4, **style)
         if self.base_rates is not None:
             self.ax_.axhline(
                 self.base_rates[name], color=colour, linestyle=":", linewidth=1.2
             )
         self.lines_[name] = line
-        self.histogram_ax_.hist(
-            self.scores[name],
-            bins=np.linspace(0, 1, 31),
-            histtype="step",
-            color=colour,
-            linewidth=1.5,
-        )
+        if self.histogram_ax_ is not None:
+            style = {"histtype": "step", "color": colour, "linewidth": 1.5}
+            bins = np.linspace(0, 1, 31)
+            self.histogram_ax_.hist(self.scores[name], bins=bins, **style)
+
+    @property
+    def _lowest(self):
+        return self.ax_ if self.histogram_ax_ is None else self.histogram_ax_
 
     def _finish(self):
-        self.ax_.set(xlim=(0, 1), ylim=(0, 1))
-        self.ax_.set_ylabel("share that is positive")
-        self.histogram_ax_.set(yscale="log", ylabel="cells")
-        self.histogram_ax_.set_xlabel("probability that the model gives")
-        for ax in (self.ax_, self.histogram_ax_):
+        self.ax_.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is positive")
+        if self.histogram_ax_ is not None:
+            self.histogram_ax_.set(yscale="log", ylabel="cells")
+        self._lowest.set_xlabel("probability that the model gives")
+        for ax in {self.ax_, self._lowest}:
             ax.spines[["top", "right"]].set_visible(False)
             ax.grid(True, color="#d8dee4", linewidth=0.8)
             ax.set_axisbelow(True)

@@ -3,10 +3,9 @@
 import numpy as np
 
 from sk_posters._answers import common_names, label_matrix
-from sk_posters._optional import import_optional
 from sk_posters.metrics._inputs import check_names
 from sk_posters.plotting._estimators import learned_names
-from sk_posters.plotting._style import add_title, shown_names
+from sk_posters.plotting._style import add_title, axes_for, shown_names
 from sk_posters.plotting._text import PLAIN
 
 __all__ = ["LabelCooccurrenceDisplay"]
@@ -146,15 +145,13 @@ class LabelCooccurrenceDisplay:
         ValueError
             If `ax` does not hold two.
         """
-        name = type(self).__name__
-        plt = import_optional("matplotlib.pyplot", extra="plot", purpose=name)
         self.order_ = np.argsort(-self.y_true.sum(axis=0), kind="stable")
         self.true_ = _shares(self.y_true[:, self.order_])
         self.predicted_ = _shares(self.y_pred[:, self.order_])
         if ax is None:
             side = 0.8 + 0.24 * len(self.order_)
             size = (2 * side + 4, side + 2.8)
-            ax = plt.subplots(ncols=2, figsize=size, layout="constrained")[1]
+            ax = axes_for(None, self, size, ncols=2)
         self.axes_ = np.asarray(ax, dtype=object)
         if self.axes_.shape != (2,):
             raise ValueError(
@@ -164,7 +161,7 @@ class LabelCooccurrenceDisplay:
         self.figure_ = self.axes_[0].figure
         both = np.concatenate([self.true_, self.predicted_])
         style = {
-            "cmap": plt.get_cmap("Blues").with_extremes(bad=NO_ROW),
+            "cmap": "Blues",
             "vmin": 0,
             "vmax": np.nanmax(both, initial=0.01),
             "rasterized": True,
@@ -179,6 +176,9 @@ class LabelCooccurrenceDisplay:
     def _draw(self, ax, shares, style):
         n_labels, shares = shares.shape[1], np.ma.masked_invalid(shares)
         edges = np.arange(n_labels + 1) - 0.5
+        ax.fill_between(
+            [-0.5, n_labels - 0.5], -0.5, n_labels - 0.5, color=NO_ROW, lw=0
+        )
         ax.pcolormesh(edges, edges, shares[:-1], **style)
         last = np.array([n_labels, n_labels + 1])  # A gap sets the last row apart.
         return ax.pcolormesh(edges, last, shares[-1:], **style)

@@ -25,13 +25,13 @@ MOST_LETTERS = 28
 AXIS_HEIGHT = 0.5  # Of ticks and the name of an axis, in inches.
 
 
-def axes_for(ax, display, size):
+def axes_for(ax, display, size, **options):
     """Return the axes to draw on: those given, or those of a new figure."""
     name = type(display).__name__
     plt = import_optional("matplotlib.pyplot", extra="plot", purpose=name)
     if ax is not None:
         return ax
-    return plt.subplots(figsize=size, layout="constrained")[1]
+    return plt.subplots(figsize=size, layout="constrained", **options)[1]
 
 
 def shown_names(names):
@@ -70,27 +70,24 @@ def add_title(ax, first, *others):
     ]
 
 
-def add_legend(ax, handles, texts, *, below=0):
-    """Put a legend under the axes, with names drawn as they stand.
-
-    `below` is what else stands under the axes, as a share of their height.
-    """
-    transforms = import_optional(
-        "matplotlib.transforms", extra="plot", purpose="A legend"
-    )
-    scale = ax.figure.dpi_scale_trans
+def add_legend(ax, handles, texts):
+    """Put a legend under axes, or at the foot of a figure; names as they stand."""
+    place = {"loc": "outside lower left"}
+    if hasattr(ax, "transAxes"):
+        transforms = import_optional(
+            "matplotlib.transforms", extra="plot", purpose="A legend"
+        )
+        scale = ax.figure.dpi_scale_trans
+        lower = transforms.ScaledTranslation(0, -AXIS_HEIGHT, scale)
+        place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "borderaxespad": 0}
+        place |= {"bbox_transform": ax.transAxes + lower, "borderpad": 0}
     # Matplotlib leaves out what starts with an underscore, so texts come afterwards.
     legend = ax.legend(
         handles,
         ["text"] * len(handles),
-        loc="upper left",
-        bbox_to_anchor=(0, -below),
-        bbox_transform=ax.transAxes
-        + transforms.ScaledTranslation(0, -AXIS_HEIGHT, scale),
-        borderaxespad=0,
-        borderpad=0,
         frameon=False,
         fontsize=PLAIN["fontsize"],
+        **place,
     )
     for shown, text in zip(legend.get_texts(), texts, strict=True):
         shown.set(text=text, color=DARK, parse_math=False, usetex=False)

@@ -293,6 +293,8 @@ default=None
     def _draw_levels(self, name, colour, marker):
         """Draw the chosen and the trivial F1 of a curve; return both in words."""
         said = []
+        if np.isnan(self.curves[name]["F1"]).all():
+            return ": no row has it"
         if self.chosen is not None:
             threshold, value = self.chosen[name]
             if np.isnan(threshold):
@@ -348,8 +350,9 @@ default=None
         room = 0.02 * (self.thresholds[-1] - self.thresholds[0])  # For a mark there.
         self.ax_.set_xlim(self.thresholds[0] - room, self.thresholds[-1] + room)
         known = ["at the mark"] * (self.chosen is not None)
-        known += ["if given to every row"] * (self.always is not None)
-        self._finish([metric], f"beside names: F1 {', '.join(known)}" * with_levels)
+        known += ["if every row were given it"] * (self.always is not None)
+        last = f"beside names: F1 {', and '.join(known)}" * with_levels
+        self._finish([metric], last)
 
     def _levels(self, name):
         values = [self.chosen[name][1]] if self.chosen is not None else []
