@@ -241,6 +241,9 @@ def test_an_average_at_each_labels_own_threshold_is_a_level(answers):
         expected = f1_score(y, y_score >= thresholds, average=name)
         assert np.isnan(display.chosen[name][0])
         assert display.marks_[name].get_ydata() == pytest.approx([expected] * 2)
+    texts = texts_of(display.ax_)
+    assert any("at each label's own threshold (dashes)" in text for text in texts)
+    assert not any(text.startswith("marks:") for text in texts)
 
 
 def test_an_average_at_one_threshold_for_all_is_a_mark(answers):

@@ -82,7 +82,7 @@ class ThresholdCurveDisplay:
     >>> [name for name, metric in display.lines_]
     ['Drama', 'micro']
     >>> print(f"{display.always['Drama']:.2f} {display.chosen['Drama'][1]:.2f}")
-    0.66 0.69
+    0.62 0.74
     """
 
     def __init__(self, thresholds, curves, *, chosen=None, always=None):
@@ -300,7 +300,7 @@ default=None
             if np.isnan(threshold):
                 style = {"linewidth": 1.2, "linestyle": (0, (8, 3))}
                 self.marks_[name] = self.ax_.axhline(value, color=colour, **style)
-                said.append(f"{value:.2f} with each label's own (long dashes)")
+                said.append(f"{value:.2f} at each label's own threshold (dashes)")
             else:
                 style = {"marker": marker, "ms": 9, "mec": "white", "linestyle": ""}
                 (self.marks_[name],) = self.ax_.plot(
@@ -363,7 +363,7 @@ default=None
         lines = [f"What does each threshold give in {' and '.join(metrics)}?"]
         if metrics[0] == "F1":
             lines = ["Which threshold gives the best F1?"]
-        if self.marks_:
+        if any(not np.isnan(self.chosen[name][0]) for name in self.marks_):
             lines.append("marks: the thresholds that were chosen")
         if last and "F1" in metrics and self.always is not None:
             lines.append(last)
