@@ -315,6 +315,8 @@ class MultilabelTunedThresholdClassifierCV(
                 "threshold can be learned. Look at its parameters and at X."
             )
         scores = self._calibrated(np.concatenate(parts), labels)
+        # A sigmoid without a slope takes from scores what they told.
+        informative &= np.ptp(scores, axis=0) > 0
         scorer = check_scoring(self.estimator, scoring=self.scoring)
         objective = judge_of(scorer, self.scoring)
         cutoffs = cutoffs_of(
