@@ -79,8 +79,7 @@ def main(arguments=None):
         y_test,
         tuned.predict_proba(X_test),
         y_train=y,
-        # The report gives labels above a threshold, the classifier from there on.
-        thresholds=np.nextafter(tuned.best_thresholds_, 0),
+        thresholds=tuned.best_thresholds_,
         n_bootstrap=options.n_bootstrap,
         random_state=options.random_state,
     )
