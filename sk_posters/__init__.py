@@ -13,6 +13,8 @@ _HOMES = {
     "PosterClassifier": "sk_posters._classifier",
     "PosterEncoder": "sk_posters._encoder",
     "PosterImageLoader": "sk_posters._images",
+    "PosterCheck": "sk_posters._checks",
+    "check_posters": "sk_posters._checks",
     "export_onnx": "sk_posters._onnx_export",
     "load_model": "sk_posters._persistence",
     "make_poster_pipeline": "sk_posters._pipelines",
@@ -22,10 +24,12 @@ _HOMES = {
 
 __all__ = [
     "MultilabelTunedThresholdClassifierCV",
+    "PosterCheck",
     "PosterClassifier",
     "PosterEncoder",
     "PosterImageLoader",
     "__version__",
+    "check_posters",
     "export_onnx",
     "load_model",
     "make_poster_pipeline",

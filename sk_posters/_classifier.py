@@ -17,8 +17,10 @@ from sk_posters._compiled import compiled_network
 from sk_posters._devices import compute_policy, device_scope
 from sk_posters._environment import hint_at_slow_tensorflow
 from sk_posters._feeding import ImageBatches, check_images, image_kind
+from sk_posters._finetuning import BackboneTraining, finetuning_network, renew
 from sk_posters._keras import KerasEstimator
-from sk_posters._networks import poster_cnn
+from sk_posters._losses import label_balance
+from sk_posters._networks import poster_cnn, reseed
 from sk_posters._rows import split_rows, usable_weights
 from sk_posters._targets import TargetEncoder
 
@@ -35,16 +37,24 @@ FIT_ARGUMENTS = (
 )
 
 
-class PosterClassifier(KerasEstimator):
+class PosterClassifier(BackboneTraining, KerasEstimator):
     """Multi-label convolutional network for images.
 
     The network of the movie poster tutorial [1]_: blocks of convolution, batch
     normalisation, pooling and dropout, then dense layers, then one sigmoid per label.
+    Or a backbone that has learned from ImageNet, with sigmoids of its own.
 
     Parameters
     ----------
+    network : str, default="poster_cnn"
+        "poster_cnn", or a backbone: "efficientnet_lite0", "efficientnet_lite1" or
+        "efficientnet_lite2". Those take images in colour, and have no use for
+        `filters`, `dense_units` and `batch_norm`: they keep the batch statistics of
+        ImageNet. See the notes.
     dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
         Dropout rate of each block and then of each dense layer, or one rate for all.
+        A backbone has one dropout layer, before its sigmoids: rates per layer are not
+        meant for it and give 0.2.
     filters : tuple of int, default=(16, 32, 64, 128)
         Filters of each block's 3×3 convolution.
     dense_units : tuple of int, default=(128, 128)
@@ -52,16 +62,42 @@ class PosterClassifier(KerasEstimator):
     batch_norm : bool, default=True
         Whether to normalise by the statistics of the batch. They count rows, whatever
         their `sample_weight`.
+    unfreeze : "all" or int, default="all"
+        How much of a backbone is trained: all, or so many of its 7 stages, the last
+        ones. 0 trains the sigmoids alone, on features that are computed once.
+    head_start : bool, default=True
+        Whether the sigmoids of a backbone start from logistic regressions on its
+        features, which serves rare labels. With ``unfreeze=0`` they are all there is,
+        and no epoch follows.
+    augment : tuple of str, default=None
+        How images are varied while training: "flip" (left and right), "crop",
+        "colour", "mixup" and "cutmix". None is ("flip", "crop") for a backbone, and
+        () for the tutorial's network and where ``unfreeze=0``.
     epochs : int, default=5
         Passes over the training rows in each `fit`.
     batch_size : int, default=32
         Rows in a training step and in a step of prediction.
-    optimizer : str, class or keras.optimizers.Optimizer, default="adam"
-        Keras optimizer. Its own parameters are given as ``optimizer__name``.
+    optimizer : str, class or keras.optimizers.Optimizer, default="auto"
+        Keras optimizer. Its own parameters are given as ``optimizer__name``. "auto" is
+        Adam for the tutorial's network. For a backbone it is AdamW, whose rate rises
+        and falls once in each call of `fit`, and is ``optimizer__head_factor=10``
+        times higher for the sigmoids; ``optimizer__use_ema=True`` averages weights,
+        but `patience` goes back to weights that are not averaged.
     learning_rate : float, default=None
-        Learning rate; None leaves the optimizer's own (0.001 for Adam).
+        Learning rate, the highest where it changes; None leaves the optimizer's own
+        (0.001 for Adam, 0.0004 for a backbone).
     loss : str, callable, class or keras.losses.Loss, default="binary_crossentropy"
-        Loss of each label.
+        Loss of each label; "focal" [2]_ and "asymmetric" [3]_ count easy cells less.
+        Its own parameters are given as ``loss__name``.
+    label_weight : "balanced", array-like of shape (n_labels,) or dict, default=None
+        Weight of the positive cells of each label, in the order of labels or by name;
+        names that are left out have weight 1. "balanced" stands for ``(negatives +
+        1) / (positives + 1)``, counted in the rows of the first `fit`. The loss must
+        be a mean over labels, as those above are.
+    logit_adjustment : float, default=0.0
+        While training, add this times ``log((positives + 1) / (negatives + 1))`` of
+        each label to its logit [4]_. Probabilities are left unadjusted, so that those
+        of rare labels rise; 1 makes all labels equal, 0 is off.
     metrics : str, list or dict, default=None
         Keras metrics that `history_` shall hold beside the loss.
     callbacks : keras.callbacks.Callback, class, list or dict, default=None
@@ -134,6 +170,12 @@ class PosterClassifier(KerasEstimator):
     fewer, ranks may be good while answers at 0.5 are worse than trivial ones: more
     epochs or a smaller `batch_size` help.
 
+    A backbone is trained in two phases: `head_start`, then `epochs` of what
+    `unfreeze` says. A further fit starts from ImageNet again, one with `warm_start`
+    from where the last one ended. Posters of ``PosterImageLoader(image_size=(288,
+    208))`` have the shape of posters, and cost the same as a square of 245 pixels.
+    The weights need ``pip install 'sk-posters[pretrained]'``.
+
     A 1-D target of classes is learned as one label per class; its probabilities are
     divided by their sum.
 
@@ -141,6 +183,11 @@ class PosterClassifier(KerasEstimator):
     ----------
     .. [1] kgptalkie, "Multi-Label Image Classification on Movies Poster using CNN",
        2020.
+    .. [2] T. Lin, P. Goyal, R. Girshick, K. He and P. Dollár, "Focal Loss for Dense
+       Object Detection", ICCV 2017.
+    .. [3] T. Ridnik et al., "Asymmetric Loss For Multi-Label Classification", ICCV
+       2021.
+    .. [4] A. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
 
     Examples
     --------
@@ -156,6 +203,10 @@ class PosterClassifier(KerasEstimator):
     """
 
     _parameter_constraints = {
+        "network": [str],
+        "unfreeze": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
+        "head_start": ["boolean"],
+        "augment": [tuple, list, None],
         "dropout": [Interval(Real, 0, 1, closed="left"), tuple, list],
         "filters": [tuple, list],
         "dense_units": [tuple, list],
@@ -163,6 +214,8 @@ class PosterClassifier(KerasEstimator):
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "label_weight": [StrOptions({"balanced"}), "array-like", dict, None],
+        "logit_adjustment": [Interval(Real, 0, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "shuffle": ["boolean"],
@@ -175,20 +228,27 @@ class PosterClassifier(KerasEstimator):
     }
 
     # The parameters that the network is built from.
-    _NETWORK = ("filters", "dense_units", "batch_norm", "dropout")
+    _NETWORK = ("network", "dropout", "filters", "dense_units", "batch_norm")
+    _NETWORK += ("unfreeze", "augment")
 
     def __init__(
         self,
         *,
+        network="poster_cnn",
         dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
         filters=(16, 32, 64, 128),
         dense_units=(128, 128),
         batch_norm=True,
+        unfreeze="all",
+        head_start=True,
+        augment=None,
         epochs=5,
         batch_size=32,
-        optimizer="adam",
+        optimizer="auto",
         learning_rate=None,
         loss="binary_crossentropy",
+        label_weight=None,
+        logit_adjustment=0.0,
         metrics=None,
         callbacks=None,
         patience=None,
@@ -202,15 +262,21 @@ class PosterClassifier(KerasEstimator):
         distribute=None,
         **routed,
     ):
+        self.network = network
         self.dropout = dropout
         self.filters = filters
         self.dense_units = dense_units
         self.batch_norm = batch_norm
+        self.unfreeze = unfreeze
+        self.head_start = head_start
+        self.augment = augment
         self.epochs = epochs
         self.batch_size = batch_size
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.loss = loss
+        self.label_weight = label_weight
+        self.logit_adjustment = logit_adjustment
         self.metrics = metrics
         self.callbacks = callbacks
         self.patience = patience
@@ -309,7 +375,8 @@ class PosterClassifier(KerasEstimator):
         self._validate_params()
         self._check_input(X, reset=True)
         vars(self).pop("_network", None)
-        self._network = self._start(TargetEncoder().fit(y))
+        encoder = TargetEncoder().fit(y)
+        self._network = self._start(encoder, encoder.transform(y))
         return self
 
     def predict_proba(self, X):
@@ -398,7 +465,7 @@ class PosterClassifier(KerasEstimator):
         targets = encoder.transform(y)
         check_consistent_length(images, targets)
         weights, rows = usable_weights(sample_weight, images, keras.config.floatx())
-        network = self._network if goes_on else self._start(encoder)
+        network = self._network if goes_on else self._start(encoder, targets, weights)
 
         def batches(rows, **options):
             return ImageBatches(
@@ -413,12 +480,30 @@ class PosterClassifier(KerasEstimator):
         seed = self._seed if self.shuffle else None
         done = len(self.history_.get("loss", ()))
         training = batches(rows, seed=seed, epoch=done)
-        self._train(network.model, training, held_out, epochs=epochs, **arguments)
+        arguments["epochs"] = epochs
+        if self._has_backbone:
+            self._train_backbone(
+                network.model,
+                training,
+                held_out,
+                starts=self.head_start and not goes_on,
+                batch_size=batch_size,
+                **arguments,
+            )
+        else:
+            self._train(network.model, self._mixed(training), held_out, **arguments)
         self._network = network
         return self
 
-    def _start(self, encoder):
+    def _start(self, encoder, targets, weights=None):
         """Return an untrained network for these labels, and forget the last one."""
+        self._balance = label_balance(
+            targets,
+            encoder.label_names,
+            weights,
+            label_weight=self.label_weight,
+            logit_adjustment=self.logit_adjustment,
+        )
         self._seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._target_encoder = encoder
         self.label_names_ = encoder.label_names
@@ -426,17 +511,43 @@ class PosterClassifier(KerasEstimator):
         self.history_ = {}
 
         def build():
-            parameters = {name: getattr(self, name) for name in self._NETWORK}
-            parameters["dtype"] = compute_policy(self.mixed_precision)
-            shape = self.image_shape_, len(self.label_names_)
             with device_scope(self.distribute):
-                model = poster_cnn(*shape, **parameters)
+                model = self._new_network()
                 self._compile(model)
             return model
 
-        network = compiled_network(build, self._seed, self._network_key())
+        network = compiled_network(
+            build,
+            self._seed,
+            self._network_key(),
+            renew if self._has_backbone else reseed,
+        )
         self._set_learning_rate(network.model)
         return network
+
+    def _new_network(self):
+        n_labels = len(self.label_names_)
+        options = {
+            "dropout": self.dropout,
+            "augment": self._augmentations(),
+            "dtype": compute_policy(self.mixed_precision),
+        }
+        if self._has_backbone:
+            return finetuning_network(
+                self.network,
+                self.image_shape_,
+                n_labels,
+                unfreeze=self.unfreeze,
+                **options,
+            )
+        return poster_cnn(
+            self.image_shape_,
+            n_labels,
+            filters=self.filters,
+            dense_units=self.dense_units,
+            batch_norm=self.batch_norm,
+            **options,
+        )
 
     def _check_input(self, X, *, reset):
         """Return images that can be read by batches; learn or compare their form."""

@@ -88,7 +88,7 @@ class _Kept:
         self.initial = initial
 
 
-def compiled_network(build, seed, key=None):
+def compiled_network(build, seed, key=None, renew=reseed):
     """Return a network with weights drawn from a seed: a free one, or a new one.
 
     Parameters
@@ -100,6 +100,8 @@ def compiled_network(build, seed, key=None):
     key : hashable, default=None
         Equal for networks that differ in nothing but their weights; None always
         builds.
+    renew : callable, default=reseed
+        Takes model and seed, and gives the model the weights of a new one.
 
     Returns
     -------
@@ -116,7 +118,7 @@ def compiled_network(build, seed, key=None):
             kept.model.optimizer.variables, kept.initial, strict=True
         ):
             variable.assign(np.broadcast_to(value, variable.shape))
-    reseed(kept.model, seed)
+    renew(kept.model, seed)
     return CompiledNetwork(kept.model, kept.key, kept.initial)
 
 

@@ -10,7 +10,8 @@ from sklearn.utils import gen_batches
 
 from sk_posters._compat import Interval, StrOptions, _fit_context
 from sk_posters._decoding import PosterFileError, describe_failures
-from sk_posters._encoding import ArrayImages, FileImages, encode, share_of_cores
+from sk_posters._encoding import ArrayImages, FileImages, encode
+from sk_posters._environment import thread_count
 from sk_posters._feature_store import FeatureStore
 from sk_posters._images import check_image_size, check_paths
 from sk_posters._lazy_images import PosterImages, check_files
@@ -216,7 +217,7 @@ default="bilinear"
                 list(dict.fromkeys(images.paths)),
                 image_size=images.image_size,
                 interpolation=images.interpolation,
-                n_jobs=share_of_cores(self.n_jobs),
+                n_jobs=self.n_jobs,
                 verbose=self.verbose,
             )
             failed = [(path, file.reason) for path, file in checked.items()]
@@ -260,7 +261,7 @@ default="bilinear"
             runners,
             flip=self.flip,
             batch_size=self.batch_size,
-            n_threads=share_of_cores(self.n_jobs),
+            n_threads=thread_count(self.n_jobs),
             store=self._store(),
             stop_at_failure=not may_fail,
             verbose=self.verbose,

@@ -1,11 +1,9 @@
 """Images of any kind through networks, in threads, past a store of features."""
 
-import os
 import threading
 from typing import NamedTuple
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
@@ -14,7 +12,7 @@ from sk_posters._feature_store import pixels_key
 from sk_posters._lazy_images import in_threads
 from sk_posters._store import decoded_key
 
-__all__ = ["ArrayImages", "Encoded", "FileImages", "encode", "share_of_cores"]
+__all__ = ["ArrayImages", "Encoded", "FileImages", "encode"]
 
 
 class FileImages:
@@ -215,24 +213,6 @@ class Encoded(NamedTuple):
     n_computed: int
     n_cached: int
     failed: list
-
-
-def share_of_cores(n_jobs):
-    """Return the number of threads to use.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        What a user asks for.
-
-    Returns
-    -------
-    int
-        As many, but no more than a worker of joblib has for itself.
-    """
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    n_threads = effective_n_jobs(n_jobs)
-    return min(n_threads, max(1, int(limit))) if limit.isdigit() else n_threads
 
 
 def encode(

@@ -6,7 +6,14 @@ import sys
 import warnings
 from pathlib import Path
 
-__all__ = ["hint_at_slow_tensorflow", "prepare_tensorflow", "share_of_cores"]
+from joblib import effective_n_jobs
+
+__all__ = [
+    "hint_at_slow_tensorflow",
+    "prepare_tensorflow",
+    "share_of_cores",
+    "thread_count",
+]
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 CPU_INFO = Path("/proc/cpuinfo")
@@ -61,6 +68,26 @@ def share_of_cores():
     # What joblib tells NumPy's libraries, too.
     n_threads = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, int(n_threads)) if n_threads.isdecimal() else None
+
+
+def thread_count(n_jobs):
+    """Return how many threads to start.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        What a user asks for, as in joblib. Negative numbers count from the cores that
+        are this process's share.
+
+    Returns
+    -------
+    int
+        The number of threads.
+    """
+    n_threads = effective_n_jobs(n_jobs)
+    if n_jobs is not None and n_jobs < 0:
+        n_threads = min(n_threads, share_of_cores() or n_threads)
+    return n_threads
 
 
 def _is_off_by_default():

@@ -261,13 +261,15 @@ def check_image_size(image_size):
         )
 
 
-def check_paths(X):
+def check_paths(X, name="X"):
     """Return paths as an array, or say what they should be.
 
     Parameters
     ----------
     X : array-like of shape (n_samples,)
         What a user gave as paths.
+    name : str, default="X"
+        The parameter: the subject of the error messages.
 
     Returns
     -------
@@ -279,7 +281,9 @@ def check_paths(X):
     ValueError
         If they are anything else, none, or URLs.
     """
-    allowed = "X must be a 1-D array-like of paths (str or pathlib.Path) of image files"
+    allowed = (
+        f"{name} must be a 1-D array-like of paths (str or pathlib.Path) of image files"
+    )
     if isinstance(X, str | bytes | os.PathLike):
         raise ValueError(f"{allowed}; got the single path {X!r}: pass [{X!r}]")
     if hasattr(X, "columns"):
@@ -297,23 +301,23 @@ def check_paths(X):
             f"{allowed}; got an array of shape {shape}: pass the column of paths, or "
             "leave the loader out if these are images already"
         )
-    paths = np.array([_check_path(row, item) for row, item in enumerate(X)], object)
-    if not len(paths):
+    paths = [_check_path(row, item, name) for row, item in enumerate(X)]
+    if not paths:
         raise ValueError(f"{allowed}, at least one; got none: is the selection empty?")
-    return paths
+    return np.array(paths, dtype=object)
 
 
-def _check_path(row, item):
+def _check_path(row, item, name):
     path = os.fspath(item) if isinstance(item, str | os.PathLike) else item
     if not isinstance(path, str):
         raise ValueError(
-            f"X must hold paths, each a str or a pathlib.Path; got {item!r} in row "
-            f"{row}, counted from 0: drop the row or fill in its path"
+            f"{name} must hold paths, each a str or a pathlib.Path; got {item!r} in "
+            f"row {row}, counted from 0: drop the row or fill in its path"
         )
     if URL.match(path):
         raise ValueError(
-            f"X must hold paths of files on this machine; got the URL {path!r} in row "
-            f"{row}, counted from 0: download the files first. "
+            f"{name} must hold paths of files on this machine; got the URL {path!r} "
+            f"in row {row}, counted from 0: download the files first. "
             "sk_posters.datasets.fetch_movie_posters does so for its data set"
         )
     return str(path)

@@ -29,6 +29,7 @@ from sk_posters._devices import (
     predict_on_devices,
 )
 from sk_posters._feeding import NextOrder, for_keras, prefetched
+from sk_posters._losses import label_wise, named_loss
 
 __all__ = ["KerasEstimator"]
 
@@ -174,7 +175,8 @@ class KerasEstimator(KerasClassifier):
             return None
         state = keras.config.floatx(), keras.config.dtype_policy().name
         state += (compute_policy(self.mixed_precision),)
-        return repr((self.image_shape_, len(self.label_names_), state, chosen))
+        shape = self.image_shape_, len(self.label_names_)
+        return repr((shape, state, self._balance, chosen))
 
     def _compile(self, model):
         """Compile a model with optimizer, loss and metrics and what is routed there.
@@ -182,6 +184,9 @@ class KerasEstimator(KerasClassifier):
         In the scope of its devices, where the optimizer's variables belong too.
         """
         params = self.get_params(deep=False)
+        params["loss"] = named_loss(self.loss)
+        if self.optimizer == "auto":
+            params["optimizer"] = self._auto_optimizer()
 
         def built(name, to_class, **more):
             item = try_to_convert_strings_to_classes(params[name], to_class)
@@ -197,7 +202,9 @@ class KerasEstimator(KerasClassifier):
         if routed.get("auto_scale_loss", True) and _trains_in_half_floats(model):
             optimizer = _with_loss_scale(optimizer, devices_of(model))
         model.compile(
-            loss=built("loss", get_loss_class_function_or_string),
+            loss=label_wise(
+                built("loss", get_loss_class_function_or_string), *self._balance
+            ),
             metrics=metrics,
             optimizer=optimizer,
             **{"jit_compile": self._jit_compile(), **routed},
@@ -321,7 +328,10 @@ class KerasEstimator(KerasClassifier):
 
 
 def _trains_in_half_floats(model):
-    return any(layer.compute_dtype == "float16" for layer in model.layers)
+    return any(
+        layer.compute_dtype == "float16" or _trains_in_half_floats(layer)
+        for layer in getattr(model, "layers", ())
+    )
 
 
 def _with_loss_scale(optimizer, n_devices):

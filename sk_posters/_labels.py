@@ -5,7 +5,13 @@ import ast
 import numpy as np
 import pandas as pd
 
-__all__ = ["check_indicators", "genres_to_indicators", "indicators_to_genres"]
+__all__ = [
+    "check_indicators",
+    "contradictions",
+    "genres_to_indicators",
+    "indicators_to_genres",
+    "read_genres",
+]
 
 
 def genres_to_indicators(genres, label_names=None):
@@ -125,6 +131,43 @@ def check_indicators(values, names, *, source):
             f"{names[column]!r}, row {row} ({wrong.sum()} such values in all, rows "
             "counted from 0). Correct the values, or drop columns that are no labels."
         )
+
+
+def contradictions(genres, values, names):
+    """Return the rows whose genres are not those of their zeros and ones.
+
+    Parameters
+    ----------
+    genres : sequence of length n_samples
+        The genres of each row, as `genres_to_indicators` takes them.
+    values : ndarray of shape (n_samples, n_labels)
+        Zeros and ones.
+    names : sequence of length n_labels
+        The names of the columns.
+
+    Returns
+    -------
+    list of (int, set or None)
+        Each such row, counted from 0, and the names that its genres say: None where
+        they are no list of names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_posters._labels import contradictions
+    >>> values = np.array([[1, 0], [0, 1]])
+    >>> contradictions(["['Comedy']", "['Comedy']"], values, ["Comedy", "Drama"])
+    [(1, {'Comedy'})]
+    """
+    wrong = []
+    for row, (value, given) in enumerate(zip(genres, values, strict=True)):
+        try:
+            said = set(read_genres(value, row))
+        except ValueError:
+            said = None
+        if said != {names[column] for column in np.flatnonzero(given)}:
+            wrong.append((row, said))
+    return wrong
 
 
 def read_genres(value, row):

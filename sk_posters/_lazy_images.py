@@ -4,11 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from joblib import effective_n_jobs
 from tqdm.auto import tqdm
 
 from sk_posters._decoding import PosterFileError, decode_image
-from sk_posters._environment import share_of_cores
+from sk_posters._environment import thread_count
 
 __all__ = ["CheckedFile", "PosterImages", "check_files", "in_threads"]
 
@@ -300,9 +299,7 @@ def in_threads(function, items, n_jobs):
     object
         What the function returns.
     """
-    n_threads = min(effective_n_jobs(n_jobs), len(items))
-    if n_jobs is not None and n_jobs < 0:
-        n_threads = min(n_threads, share_of_cores() or n_threads)
+    n_threads = min(thread_count(n_jobs), len(items))
     if n_threads < 2:
         yield from map(function, items)
     else:

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 import keras
 import numpy as np
 
+from sk_posters._augmentation import augmentation_layers
 from sk_posters._devices import device_scope, devices_of
 from sk_posters._layers import FusedBatchNormalization
 
@@ -132,6 +133,7 @@ def poster_cnn(
     dense_units=(128, 128),
     batch_norm=True,
     dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
+    augment=(),
     seed=0,
     dtype=None,
 ):
@@ -158,6 +160,8 @@ def poster_cnn(
         Whether to normalise each convolution and dense layer by batch statistics.
     dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
         Rate of each block and dense layer, or one rate for all.
+    augment : iterable of str, default=()
+        How images are varied while training, see `augmentation_layers`.
     seed : int, default=0
         Seed of weights and dropout, see `reseed`.
     dtype : str or keras.DTypePolicy, default=None
@@ -194,6 +198,8 @@ def poster_cnn(
         return layers.Dropout(rate, seed=0, dtype=policy, name=f"dropout_{number}")
 
     model = ImageNetwork([keras.Input(image_shape)], name="poster_cnn")
+    for layer in augmentation_layers(augment):
+        model.add(layer)
     size = image_shape[:2]
     for number, (width, rate) in enumerate(zip(filters, rates, strict=False), start=1):
         kernel, _ = _windows(size)
@@ -252,7 +258,8 @@ def reseed(model, seed):
     Parameters
     ----------
     model : keras.Model
-        A network of convolution, dense, normalisation and dropout layers.
+        A network of convolution, dense, normalisation, dropout and augmentation
+        layers.
     seed : int
         Where the seeds of the layers come from.
     """
@@ -272,6 +279,9 @@ def reseed(model, seed):
             state = [draw(2**31 - 1), 0]  # A seed, and how often it was used.
             if layer.rate > 0:
                 layer.seed_generator.state.assign(np.array(state, "uint32"))
+        elif hasattr(layer, "generator"):  # Keras's name for it in augmentation
+            state = [draw(2**31 - 1), 0]
+            layer.generator.state.assign(np.array(state, "uint32"))
 
 
 def _one_rate_per_layer(dropout, n_blocks, n_dense):

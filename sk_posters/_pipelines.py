@@ -4,7 +4,7 @@ import difflib
 
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_posters._encoder import PosterEncoder
@@ -18,11 +18,19 @@ def make_poster_pipeline(recipe="frozen", **params):
 
     Parameters
     ----------
-    recipe : {"frozen", "cnn"}, default="frozen"
+    recipe : {"frozen", "best", "finetuned", "cnn"}, default="frozen"
         `"frozen"`: features of a pretrained network (`encoder`, a
         :class:`PosterEncoder`), standardised (`scaler`), and one logistic regression
         per label (`classifier`). Trains in seconds once the features are computed, and
         loads no TensorFlow.
+        `"best"`: the same with three larger networks side by side (`encoders`), each
+        looking at a poster and its mirror image, with averages and maxima of what they
+        see: what the study in ``docs/benchmarks.md`` found best. Some twenty times
+        as long.
+        `"finetuned"`: decoded posters (`images`, a :class:`PosterImageLoader`), and a
+        pretrained network whose last layer starts from logistic regressions and which
+        is then trained as a whole (`classifier`, a :class:`PosterClassifier`). Takes
+        minutes per epoch without a GPU.
         `"cnn"`: decoded posters (`images`, a :class:`PosterImageLoader`), and the
         network of the movie poster tutorial, trained from scratch (`classifier`, a
         :class:`PosterClassifier`).
@@ -91,6 +99,31 @@ def _frozen():
     )
 
 
+def _best():
+    encoders = [
+        (name, PosterEncoder(name, image_size=size, pooling="avgmax", flip=True))
+        for name, size in (
+            ("efficientnet_lite0", (384, 272)),
+            ("efficientnet_lite1", (352, 240)),
+            ("efficientnet_lite2", (448, 320)),
+        )
+    ]
+    pipe = _frozen()
+    pipe.steps[0] = ("encoders", FeatureUnion(encoders))
+    return pipe.set_params(classifier__estimator__C=3e-4)
+
+
+def _finetuned():
+    from sk_posters._classifier import PosterClassifier
+
+    return Pipeline(
+        [
+            ("images", PosterImageLoader(image_size=(288, 208))),
+            ("classifier", PosterClassifier(network="efficientnet_lite0", epochs=3)),
+        ]
+    )
+
+
 def _cnn():
     # Imported here, because TensorFlow comes along.
     from sk_posters._classifier import PosterClassifier
@@ -100,7 +133,7 @@ def _cnn():
     )
 
 
-RECIPES = {"frozen": _frozen, "cnn": _cnn}
+RECIPES = {"frozen": _frozen, "best": _best, "finetuned": _finetuned, "cnn": _cnn}
 
 
 def _full_name(name, known, recipe):

@@ -73,7 +73,7 @@ class MultilabelTunedThresholdClassifierCV(
         is one.
     per_label : bool, default=True
         Whether each label has a threshold of its own, or all have the same.
-    shrinkage : float, default=20
+    shrinkage : float, default=200
         How strongly the thresholds of rare labels are drawn towards what is best for
         all labels: a label with that many positives counts half its own. 0 does not
         draw at all. Only for ``per_label=True``.
@@ -222,7 +222,7 @@ class MultilabelTunedThresholdClassifierCV(
         scoring="f1_macro",
         response_method="auto",
         per_label=True,
-        shrinkage=20,
+        shrinkage=200,
         at_least_one=False,
         calibration=None,
         thresholds=None,
@@ -315,6 +315,8 @@ class MultilabelTunedThresholdClassifierCV(
                 "threshold can be learned. Look at its parameters and at X."
             )
         scores = self._calibrated(np.concatenate(parts), labels)
+        # A sigmoid without a slope takes from scores what they told.
+        informative &= np.ptp(scores, axis=0) > 0
         scorer = check_scoring(self.estimator, scoring=self.scoring)
         objective = judge_of(scorer, self.scoring)
         cutoffs = cutoffs_of(

@@ -8,7 +8,7 @@ from sk_posters._efficientnet import NORM_EPSILON, convolutions
 from sk_posters._layers import FrozenBatchNormalization, FusedBatchNormalization
 from sk_posters._networks import ImageNetwork, in_unit_range
 
-__all__ = ["ImageModel", "keras_backbone"]
+__all__ = ["ImageModel", "keras_backbone", "restore_weights"]
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
@@ -39,7 +39,9 @@ class ImageModel(keras.Model):
     __deepcopy__ = ImageNetwork.__deepcopy__
 
 
-def keras_backbone(name, image_shape, *, trainable=True, frozen_statistics=True):
+def keras_backbone(
+    name, image_shape, *, trainable=True, frozen_statistics=True, dtype=None
+):
     """Build a pretrained backbone as a Keras model.
 
     Layers are named by what they do and where, the same in each version:
@@ -61,6 +63,8 @@ def keras_backbone(name, image_shape, *, trainable=True, frozen_statistics=True)
     frozen_statistics : bool, default=True
         Whether batch normalisation uses, and keeps, the statistics of ImageNet while
         it is trained. They suit small batches better than those of the batch.
+    dtype : str or keras.DTypePolicy, default=None
+        Policy of the layers. None leaves Keras's own.
 
     Returns
     -------
@@ -83,29 +87,47 @@ def keras_backbone(name, image_shape, *, trainable=True, frozen_statistics=True)
             f"The backbone {name!r} takes images of shape (height, width, 3), got "
             f"{image_shape!r}. Load images in colour."
         )
-    weights = load_weights(name)
     inputs = keras.Input(image_shape, name="images")
     outputs = keras.layers.Rescaling(
-        255 / backbone.std, -backbone.mean / backbone.std, name="pixel_scaling"
+        255 / backbone.std,
+        -backbone.mean / backbone.std,
+        name="pixel_scaling",
+        dtype=dtype,
     )(inputs)
     norm = FrozenBatchNormalization if frozen_statistics else FusedBatchNormalization
     for each in convolutions(backbone.stages):
         if each.opens:
             block_input = outputs
-        outputs = _convolution(each)(outputs)
-        outputs = norm(epsilon=NORM_EPSILON, name=f"{each.name}_norm")(outputs)
+        outputs = _convolution(each, dtype)(outputs)
+        outputs = norm(epsilon=NORM_EPSILON, name=f"{each.name}_norm", dtype=dtype)(
+            outputs
+        )
         if each.activated:
-            outputs = keras.layers.ReLU(6, name=f"{each.name}_relu6")(outputs)
+            outputs = keras.layers.ReLU(6, name=f"{each.name}_relu6", dtype=dtype)(
+                outputs
+            )
         if each.adds_input:
-            add = keras.layers.Add(name=f"{each.block}_sum")
+            add = keras.layers.Add(name=f"{each.block}_sum", dtype=dtype)
             outputs = add([outputs, block_input])
     model = ImageModel(inputs, outputs, name=name)
-    _set_weights(model, weights, convolutions(backbone.stages))
+    restore_weights(model)
     model.trainable = trainable
     return model
 
 
-def _convolution(each):
+def restore_weights(model):
+    """Give a backbone the weights of ImageNet, whatever it has learned since.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What `keras_backbone` returned.
+    """
+    table = convolutions(backbone_named(model.name).stages)
+    _set_weights(model, load_weights(model.name), table)
+
+
+def _convolution(each, dtype):
     """Return the layer of one convolution, whose weights are set later."""
     options = {
         "kernel_size": each.kernel,
@@ -113,6 +135,7 @@ def _convolution(each):
         "padding": "same",
         "use_bias": False,
         "name": f"{each.name}_conv",
+        "dtype": dtype,
     }
     # Drawn weights would cost time, and numbers of a global random state.
     if each.depthwise:

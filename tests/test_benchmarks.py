@@ -81,6 +81,14 @@ CASES = {
             "ours, BCa": "lines printed",
         },
     ),
+    "bench_frozen": (
+        ["--n-samples", "20"],
+        {
+            "encoding, ours": "images per second",
+            "frozen, all": "fit, warm cache, s",
+            "one poster": "next answers, median, ms",
+        },
+    ),
     "bench_splits": (
         ["--n-samples", "40", "--n-seeds", "2", "--rows", "50"],
         {"KFold": "groups on both sides", "ours, groups": "seconds of 50 rows"},

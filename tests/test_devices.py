@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sk_posters import PosterClassifier, _devices
+from sk_posters import PosterClassifier, _compiled, _devices
 from sk_posters._devices import EvenBatches, JointLossScaleOptimizer
 from sk_posters._feeding import ImageBatches
 
@@ -120,6 +120,7 @@ def test_keras_compiles_with_xla_where_there_is_a_gpu(
     class Gpu:
         device_type = "GPU"
 
+    monkeypatch.setattr(_compiled, "_free", [])  # Networks from before the GPU came.
     fake_gpus(monkeypatch, {})
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda *kind: [Gpu()])
     classifier = PosterClassifier(**tiny).initialize(images, labels)

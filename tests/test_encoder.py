@@ -203,16 +203,6 @@ def test_threads_share_few_images(paths, save_onnx, monkeypatch):
     small_encoder(save_onnx(), n_jobs=3).transform(paths)
 
 
-@pytest.mark.parametrize(
-    ("limit", "n_threads"), [(None, 3), ("2", 2), ("8", 3), ("0", 1), ("2,1", 3)]
-)
-def test_workers_take_no_more_than_their_share(limit, n_threads, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if limit is not None:
-        monkeypatch.setenv("OMP_NUM_THREADS", limit)
-    assert _encoding.share_of_cores(3) == n_threads
-
-
 def test_verbose_shows_images_per_second(paths, save_onnx, capfd):
     small_encoder(save_onnx(), verbose=1).transform(paths)
     printed = capfd.readouterr()

@@ -72,7 +72,7 @@ def test_nothing_is_said_where_the_user_has_decided(too_late, monkeypatch):
 
 def threads_of_worker():
     """How many threads a process of joblib has for itself, and decodes with."""
-    names = _lazy_images._in_threads(slow_name, range(8), -1)
+    names = _lazy_images.in_threads(slow_name, range(8), -1)
     return _environment.share_of_cores(), len(set(names))
 
 
@@ -101,6 +101,13 @@ def test_the_share_is_what_joblib_sets(text, share, monkeypatch):
     monkeypatch.setattr(_environment.multiprocessing, "parent_process", lambda: "a")
     monkeypatch.setenv("OMP_NUM_THREADS", text)
     assert _environment.share_of_cores() == share
+
+
+@pytest.mark.parametrize(("n_jobs", "n_threads"), [(3, 3), (None, 1), (-1, 1)])
+def test_who_names_a_number_of_threads_gets_it(n_jobs, n_threads, monkeypatch):
+    monkeypatch.setattr(_environment.multiprocessing, "parent_process", lambda: "a")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert _environment.thread_count(n_jobs) == n_threads
 
 
 @pytest.mark.parametrize(

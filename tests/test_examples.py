@@ -16,6 +16,9 @@ SCRIPT = Path(__file__).parents[1] / "examples" / "movie_genres.py"
 TRIVIAL = ["no label", "label frequencies", "most frequent"]
 
 
+EVALUATION = SCRIPT.with_name("plot_evaluation.py")
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     """Run the main job with some options; return what it printed."""
@@ -70,3 +73,33 @@ def test_real_posters_are_learned(run, real_posters, monkeypatch):
 
     monkeypatch.setattr(sk_posters.datasets, "load_poster_table", first_rows)
     assert "51 posters to learn from, 9 held out" in run("--data", str(real_posters))
+
+
+def test_pretrained_features_are_learned_reported_and_shown(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("SK_POSTERS_DATA", str(tmp_path / "data"))
+    script = SCRIPT.with_name("pretrained_genres.py")
+    argv = [str(script), "--n-samples", "60", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", argv)
+    runpy.run_path(str(script), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "51 posters to learn from, 9 held out" in printed
+    for name in ["9 rows", "macro average precision", "micro F1", "interval"]:
+        assert name in printed
+    with Image.open(tmp_path / "pretrained_posters.png") as image:
+        assert min(image.size) > 300
+
+
+def test_an_answer_is_reported_and_shown(tmp_path, monkeypatch, capsys):
+    options = ["--n-samples", "400", "--n-bootstrap", "20", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [str(EVALUATION), *options])
+    runpy.run_path(str(EVALUATION), run_name="__main__")
+    printed = capsys.readouterr().out
+    for name in ["macro average precision", "Western", "calibrated and tuned", "Yes"]:
+        assert name in printed
+    pictures = sorted(tmp_path.glob("*.png"))
+    assert len(pictures) == 6
+    for path in pictures:
+        with Image.open(path) as image:
+            assert min(image.size) > 300

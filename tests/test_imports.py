@@ -19,6 +19,7 @@ FLOORS = [
     [
         "_answers",
         "_archive",
+        "_augmentation",
         "_calibration",
         "_compat",
         "_cutoffs",
@@ -38,6 +39,7 @@ FLOORS = [
         "_feature_store",
         "_labels",
         "_lazy_images",
+        "_losses",
         "_rows",
         "_skops",
         "_targets",
@@ -52,9 +54,9 @@ FLOORS = [
         "_out_of_fold",
         "datasets",
     ],
-    ["_feeding", "_networks", "_runners", "_thresholds"],
+    ["_checks", "_feeding", "_networks", "_runners", "_thresholds"],
     ["_encoder", "_network_files", "_trainable"],
-    ["_compiled", "_keras"],
+    ["_compiled", "_finetuning", "_keras"],
     ["_classifier"],
     ["_onnx_export", "_persistence", "_pipelines", "plotting"],
 ]

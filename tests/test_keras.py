@@ -69,7 +69,7 @@ def test_parameters_are_those_of_the_signature_before_and_after_fit(
 
 
 def test_an_unknown_parameter_is_refused_at_once():
-    message = r"PosterClassifier has no parameter 'epoch'. It has batch_norm, .*epochs"
+    message = r"PosterClassifier has no parameter 'epoch'. It has augment, .*epochs"
     with pytest.raises(TypeError, match=message):
         PosterClassifier(epoch=3)
 

@@ -107,6 +107,26 @@ def test_cnn_is_the_network_of_the_tutorial(posters, tiny):
     assert pipe.predict_proba(posters.data).shape == (24, 3)
 
 
+def test_best_looks_with_three_networks(posters):
+    pipe = make_poster_pipeline("best")
+    assert list(pipe.named_steps) == ["encoders", "scaler", "classifier"]
+    encoders = dict(pipe["encoders"].transformer_list)
+    small = {f"encoders__{name}__image_size": (48, 32) for name in encoders}
+    pipe.set_params(**small).fit(posters.data, posters.target)
+    names = pipe["encoders"].get_feature_names_out()
+    assert len(names) == pipe["classifier"].n_features_in_ == 3 * 2 * 1280
+    assert pipe.predict_proba(posters.data).shape == (24, 3)
+
+
+def test_finetuned_trains_a_pretrained_network(posters):
+    pipe = make_poster_pipeline("finetuned")
+    assert pipe["images"].image_size == (288, 208)
+    assert pipe["classifier"].network == "efficientnet_lite0"
+    pipe.set_params(images__image_size=(32, 32), classifier__unfreeze=0)
+    pipe.fit(posters.data, posters.target)
+    assert pipe.predict_proba(posters.data).shape == (24, 3)
+
+
 def test_routed_parameters_reach_the_network():
     pipe = make_poster_pipeline("cnn", classifier__optimizer__momentum=0.5)
     assert pipe["classifier"].optimizer__momentum == 0.5
@@ -131,9 +151,17 @@ def test_full_and_last_names_may_be_mixed():
 @pytest.mark.parametrize(
     ("recipe", "params", "message"),
     [
-        ("frosen", {}, r"'frozen', 'cnn'; got 'frosen' \(did you mean 'frozen'\?\)$"),
-        ("x", {}, "recipe must be one of 'frozen', 'cnn'; got 'x'$"),
-        (7, {}, "recipe must be one of 'frozen', 'cnn'; got 7$"),
+        (
+            "frosen",
+            {},
+            r"'finetuned', 'cnn'; got 'frosen' \(did you mean 'frozen'\?\)$",
+        ),
+        (
+            "x",
+            {},
+            "recipe must be one of 'frozen', 'best', 'finetuned', 'cnn'; got 'x'$",
+        ),
+        (7, {}, "recipe must be one of 'frozen', 'best', 'finetuned', 'cnn'; got 7$"),
         (
             "frozen",
             {"n_jobs": 2},

@@ -565,3 +565,15 @@ def test_a_scorer_that_asks_for_more_than_answers_is_told():
 
     with pytest.raises(ValueError, match=r"must judge answers.*'mine'"):
         judge_of(scorer, "mine")([[1]], [[1]])
+
+
+def test_a_label_whose_calibration_tells_nothing_keeps_the_usual_threshold():
+    # More score, fewer positives: Platt's sigmoid of a label may not fall, so its slope
+    # is zero, and all rows get its frequency.
+    generator = np.random.default_rng(0)
+    scores = generator.random((400, 2))
+    y = (scores + generator.normal(0, 0.1, scores.shape) > 0.5).astype(int)
+    y[:, 1] = 1 - y[:, 1]
+    model = prefit(scores, y, calibration="sigmoid")
+    assert np.ptp(model.predict_proba(scores)[:, 1]) == 0
+    assert model.best_thresholds_[1] == 0.5

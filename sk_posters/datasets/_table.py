@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sk_posters._compat import validate_params
-from sk_posters._labels import check_indicators, read_genres
+from sk_posters._labels import check_indicators, contradictions
 
 __all__ = ["GENRE_COLUMN", "IMAGES_FOLDER", "TABLE_NAME", "load_poster_table"]
 
@@ -232,18 +232,9 @@ def _read_target(texts, csv):
 
 def _warn_of_contradictions(genres, ids, target, csv):
     names = np.array(target.columns, dtype=object)
-    wrong = []
-    for row, (text, values) in enumerate(
-        zip(genres, target.to_numpy(dtype=bool), strict=True)
-    ):
-        try:
-            said = set(read_genres(text, row))
-        except ValueError:
-            said = None
-        if said != set(names[values]):
-            wrong.append(row)
+    wrong = contradictions(genres, target.to_numpy(), names)
     if wrong:
-        row = wrong[0]
+        row, _ = wrong[0]
         shown = names[target.iloc[row].to_numpy(dtype=bool)].tolist()
         warnings.warn(
             f"{csv}: in {len(wrong)} of {len(ids)} rows the column {GENRE_COLUMN!r} "

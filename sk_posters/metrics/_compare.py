@@ -119,7 +119,7 @@ def compare_models(
         Names of scores as in the report of `multilabel_report`, or functions of
         ``(y_true, y_score)``, which are called for every resample and so are slow.
     thresholds : float, array-like of shape (n_labels,), dict or Series, default=0.5
-        A label is given where its score lies above its threshold, in all models.
+        A label is given where its score is at least its threshold, in all models.
     n_bootstrap : int, default=1000
         How many resamples the intervals are made of; 0 leaves the intervals out.
     groups : array-like of shape (n_samples,), default=None
@@ -234,7 +234,7 @@ def _answers(y_true, y_score, metrics, thresholds, top_k):
             getattr(score, "needs", "") == "probabilities" for score in metrics.values()
         ):
             check_probabilities(scores, names, " for log loss and calibration error")
-        given = scores > check_thresholds(thresholds, names)
+        given = scores >= check_thresholds(thresholds, names)
         evaluation = Evaluation(labels, scores, given, min(top_k, labels.shape[1]))
         evaluation.names = names
         result.append(evaluation)

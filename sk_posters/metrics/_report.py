@@ -127,7 +127,7 @@ def multilabel_report(
     label_names : sequence of shape (n_labels,), default=None
         Names of the labels; None takes the columns of a DataFrame, or numbers.
     thresholds : float, array-like of shape (n_labels,), dict or Series, default=0.5
-        A label is given where its probability lies above its threshold: one for all,
+        A label is given where its probability is at least its threshold: one for all,
         one per label, or by name.
     n_bootstrap : int, default=1000
         How many resamples the intervals are made of; 0 leaves the intervals out.
@@ -234,7 +234,7 @@ def multilabel_report(
     check_probabilities(scores, names)
     thresholds = check_thresholds(thresholds, names)
     top_k = min(top_k, labels.shape[1])
-    model = Evaluation(labels, scores, scores > thresholds, top_k)
+    model = Evaluation(labels, scores, scores >= thresholds, top_k)
     bootstrap = Bootstrap(
         len(labels),
         groups=groups,
@@ -263,7 +263,7 @@ def _only_class(train):
 
 def _given(name, answer, thresholds):
     # The other two answers are decisions, whatever the thresholds.
-    return answer > (thresholds if name == "label frequencies" else 0.5)
+    return answer >= (thresholds if name == "label frequencies" else 0.5)
 
 
 def _all_values(model):

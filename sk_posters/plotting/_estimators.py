@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from sk_posters._answers import score_matrix
+from sk_posters._answers import common_names, label_matrix, score_matrix
+from sk_posters._out_of_fold import scores_of
 
-__all__ = ["last_step", "predicted_scores"]
+__all__ = ["last_step", "learned_names", "predicted_answers", "predicted_scores"]
 
 
 def last_step(estimator):
@@ -22,3 +23,21 @@ def predicted_scores(estimator, X):
         classes = [np.asarray(each) for each in last_step(estimator).classes_]
         only_class = [each[0] if each.size == 1 else np.nan for each in classes]
     return score_matrix(y_score, only_class)
+
+
+def predicted_answers(estimator, X, y, display, methods=("predict_proba",)):
+    """Return the scores of an estimator for the labels of y, and their names."""
+    if not any(hasattr(estimator, method) for method in methods):
+        raise ValueError(
+            f"{display} needs an estimator with {' or '.join(methods)}, and "
+            f"{type(estimator).__name__} has none."
+        )
+    labels, names = label_matrix(y, "y")
+    scores, _ = scores_of(estimator, X, methods, labels.shape[1])
+    return scores, learned_names(estimator, names)
+
+
+def learned_names(estimator, names):
+    """Return the names of y's columns, or the estimator's where y has none."""
+    learned = getattr(last_step(estimator), "label_names_", names)
+    return common_names(learned, "the estimator", names, "y")

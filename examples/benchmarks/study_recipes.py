@@ -1,0 +1,374 @@
+"""Which backbone, size, pooling, head, mix and loss pays, in quality and in seconds?
+
+One choice at a time is changed, on grouped folds: repeated posters never stand on both
+sides. Each row is scored once, by parts that were fitted without it, and all settings
+are scored on the same rows. Intervals are paired bootstraps by group; those of a
+difference to the reference (the recipe `"frozen"`) hold for one setting, not for the
+best of many. So the last setting of the frozen part is chosen in inner folds, from
+candidates, for each outer fold anew: its score is honest for the whole procedure.
+
+Networks take minutes per epoch. `--part networks` trains them on two of the folds
+(`--network-folds`), and compares all, with the recipe `"best"` beside them, on the rows
+of those folds.
+"""
+
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from _common import load, machine, parser
+
+N_FOLDS = 5
+INNER_FOLDS = 3
+WIDTH = 1280  # Features of one kind of pooling.
+REFERENCE = "Lite0, 320×224, average, C=0.001 (recipe frozen)"
+BEST = "mix: three larger, average and maximum (recipe best)"
+LITE0 = ("efficientnet_lite0", 320, 224)
+LITE1 = ("efficientnet_lite1", 352, 240)
+LITE2 = ("efficientnet_lite2", 368, 256)
+LARGE = (("efficientnet_lite0", 384, 272), LITE1, ("efficientnet_lite2", 448, 320))
+
+
+def setting(networks, pooling="avg", flip=False, head="logistic", C=1e-3):
+    """Return one combination of choices."""
+    return {
+        "networks": networks,
+        "pooling": pooling,
+        "flip": flip,
+        "head": head,
+        "C": C,
+    }
+
+
+SETTINGS = {
+    REFERENCE: setting([LITE0]),
+    "backbone: Lite1, 320×224": setting([("efficientnet_lite1", 320, 224)]),
+    "backbone: Lite2, 320×224": setting([("efficientnet_lite2", 320, 224)]),
+    "size: Lite0, 224×224": setting([("efficientnet_lite0", 224, 224)]),
+    "size: Lite0, 384×272": setting([("efficientnet_lite0", 384, 272)]),
+    "size: Lite1, 352×240": setting([LITE1]),
+    "size: Lite2, 368×256": setting([LITE2]),
+    "size: Lite2, 448×320": setting([("efficientnet_lite2", 448, 320)]),
+    "pooling: maximum": setting([LITE0], pooling="max"),
+    "pooling: average and maximum": setting([LITE0], pooling="avgmax"),
+    "flip": setting([LITE0], flip=True),
+    "head: logistic, C=0.0001": setting([LITE0], C=1e-4),
+    "head: logistic, C=0.0003": setting([LITE0], C=3e-4),
+    "head: logistic, C=0.003": setting([LITE0], C=3e-3),
+    "head: logistic, balanced": setting([LITE0], head="balanced", C=3e-4),
+    "head: ridge": setting([LITE0], head="ridge"),
+    "head: 50 nearest neighbours": setting([LITE0], head="neighbours"),
+    "head: classifier chain": setting([LITE0], head="chain"),
+    "head: one hidden layer": setting([LITE0], head="mlp"),
+    "mix: Lite0 and Lite2": setting([LITE0, LITE2], flip=True, C=3e-4),
+    "mix: Lite0, Lite1, Lite2": setting([LITE0, LITE1, LITE2], flip=True, C=3e-4),
+    "mix: three, average and maximum": setting(
+        [LITE0, LITE1, LITE2], pooling="avgmax", flip=True, C=3e-4
+    ),
+    "mix: three larger": setting(LARGE, flip=True, C=3e-4),
+    BEST: setting(LARGE, pooling="avgmax", flip=True, C=3e-4),
+}
+# What the inner folds choose from.
+CANDIDATES = [name for name in SETTINGS if name.startswith("mix:")]
+CHOSEN = "chosen in inner folds among the mixes"
+NETWORKS = {
+    "cnn": ("cnn", {"classifier__epochs": 5}),
+    "finetuned": ("finetuned", {}),
+    "finetuned, last 2 stages": ("finetuned", {"classifier__unfreeze": 2}),
+    "finetuned, asymmetric loss": ("finetuned", {"classifier__loss": "asymmetric"}),
+}
+
+
+class Features:
+    """Features of all posters, each computed once and timed."""
+
+    def __init__(self, paths, cache_dir):
+        self.paths, self.cache_dir = paths, cache_dir
+        self.parts, self.seconds = {}, {}
+
+    def of(self, choice):
+        """Return the features of a setting, and the seconds that they cost."""
+        keys = [(network, choice["flip"]) for network in choice["networks"]]
+        columns = {
+            "avg": slice(0, WIDTH),
+            "max": slice(WIDTH, None),
+            "avgmax": slice(None),
+        }[choice["pooling"]]
+        parts = [self._part(*key)[:, columns] for key in keys]
+        return np.hstack(parts), sum(self.seconds[key] for key in keys)
+
+    def _part(self, network, flip):
+        from sk_posters import PosterEncoder
+
+        key = network, flip
+        if key not in self.parts:
+            name, *size = network
+            encoder = PosterEncoder(
+                name,
+                image_size=tuple(size),
+                pooling="avgmax",
+                flip=flip,
+                cache_dir=self.cache_dir,
+            )
+            started = time.perf_counter()
+            self.parts[key] = encoder.fit_transform(self.paths)
+            self.seconds[key] = time.perf_counter() - started
+            if encoder.n_cached_:
+                self.seconds[key] = np.nan  # Somebody else has paid for it.
+        return self.parts[key]
+
+
+def head(choice):
+    """Return the classifier of a setting, for standardised features."""
+    from sklearn.linear_model import LogisticRegression, RidgeClassifier
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.multioutput import ClassifierChain
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    kind = choice["head"]
+    weight = "balanced" if kind == "balanced" else None
+    logistic = LogisticRegression(C=choice["C"], max_iter=1000, class_weight=weight)
+    # All regularisation is of the order that suits 1280 standardised features.
+    classifiers = {
+        "logistic": OneVsRestClassifier(logistic, n_jobs=-1),
+        "balanced": OneVsRestClassifier(logistic, n_jobs=-1),
+        "ridge": RidgeClassifier(alpha=3000),
+        "neighbours": KNeighborsClassifier(50, metric="cosine", weights="distance"),
+        "chain": ClassifierChain(logistic, order="random", random_state=0),
+        "mlp": MLPClassifier(
+            (128,), alpha=1.0, early_stopping=True, max_iter=100, random_state=0
+        ),
+    }
+    return make_pipeline(StandardScaler(), classifiers[kind])
+
+
+def scores_of(classifier, X):
+    """Return scores of shape (n_samples, n_labels), whatever a classifier gives."""
+    if not hasattr(classifier, "predict_proba"):
+        return classifier.decision_function(X)
+    scores = classifier.predict_proba(X)
+    if isinstance(scores, list):
+        scores = np.column_stack(
+            [
+                1 - part[:, list(classes).index(0)]
+                if 0 in classes
+                else np.ones(len(part))
+                for part, classes in zip(scores, classifier.classes_, strict=True)
+            ]
+        )
+    return scores
+
+
+def out_of_fold(choice, X, y, splits):
+    """Return scores of all rows, each by a classifier that did not see it."""
+    scores = np.full(y.shape, np.nan)
+    for train, test in splits:
+        scores[test] = scores_of(head(choice).fit(X[train], y[train]), X[test])
+    return scores
+
+
+def grouped(n_splits, y, groups):
+    from sk_posters.model_selection import MultilabelStratifiedGroupKFold
+
+    folds = MultilabelStratifiedGroupKFold(n_splits, shuffle=True, random_state=0)
+    return list(folds.split(np.zeros(len(y)), y, groups))
+
+
+def chosen(features, y, groups, splits):
+    """Return scores of settings that inner folds choose, and what they chose."""
+    from sk_posters.metrics import mean_average_precision_score
+
+    scores, names = np.full(y.shape, np.nan), []
+    for train, test in splits:
+        inner = grouped(INNER_FOLDS, y[train], groups[train])
+        found = {}
+        for name in CANDIDATES:
+            X, _ = features.of(SETTINGS[name])
+            held_out = out_of_fold(SETTINGS[name], X[train], y[train], inner)
+            found[name] = mean_average_precision_score(y[train], held_out)
+        best = max(found, key=found.get)
+        names.append(best)
+        X, _ = features.of(SETTINGS[best])
+        fitted = head(SETTINGS[best]).fit(X[train], y[train])
+        scores[test] = scores_of(fitted, X[test])
+        print(f"  inner folds chose {best}", flush=True)
+    return scores, names
+
+
+def network_scores(recipe, params, paths, y, splits):
+    """Train a network on some folds; return scores of their rows, and seconds each."""
+    from sk_posters import make_poster_pipeline
+
+    scores, seconds = np.full(y.shape, np.nan), []
+    for train, test in splits:
+        started = time.perf_counter()
+        pipe = make_poster_pipeline(recipe, classifier__random_state=0, **params)
+        pipe.fit(paths[train], y[train])
+        seconds.append(time.perf_counter() - started)
+        scores[test] = pipe.predict_proba(paths[test])
+    return scores, float(np.mean(seconds))
+
+
+def table_row(name, y, scores, reference, groups, **more):
+    """Return the figures of one setting, and print them."""
+    from sk_posters.metrics import compare_models, multilabel_report
+
+    metric = "macro average precision"
+    report = multilabel_report(
+        y, squashed(scores), groups=groups, n_bootstrap=1000, random_state=0
+    ).scores
+    value, low, high = report.loc[metric, ["value", "low", "high"]]
+    difference = compare_models(
+        y, scores, reference, groups=groups, n_bootstrap=1000, random_state=0
+    ).differences.loc[metric]
+    row = {
+        "setting": name,
+        "macro mAP": value,
+        "low": low,
+        "high": high,
+        "difference": difference["difference"],
+        "difference, low": difference["low"],
+        "difference, high": difference["high"],
+        "micro AP": report.loc["micro average precision", "value"],
+        "LRAP": report.loc["LRAP", "value"],
+        **more,
+    }
+    print_row(row)
+    return {key: plain(each) for key, each in row.items()}
+
+
+def squashed(scores):
+    """Bring decisions of a ridge into [0, 1], in their order."""
+    if scores.min() >= 0 and scores.max() <= 1:
+        return scores
+    return 1 / (1 + np.exp(-scores))
+
+
+def plain(value):
+    if isinstance(value, (str, list)):
+        return value
+    return None if np.isnan(value) else float(value)
+
+
+def print_row(row):
+    cells = [
+        f"{row['macro mAP']:.4f} [{row['low']:.3f}, {row['high']:.3f}]",
+        f"{row['difference']:+.4f} [{row['difference, low']:+.3f}, "
+        f"{row['difference, high']:+.3f}]",
+        f"{row['micro AP']:.3f}  {row['LRAP']:.3f}",
+        f"{row['seconds to encode']:7.0f} {row['seconds of a fit']:7.1f}",
+    ]
+    print(f"{row['setting']:52}" + "  ".join(cells), flush=True)
+
+
+def frozen_part(posters, y, groups, splits, options):
+    """Score all settings of frozen features."""
+    features = Features(posters.data, options.cache_dir)
+    rows, scores = [], {}
+    frequencies = np.empty(y.shape)
+    for train, test in splits:
+        frequencies[test] = y[train].mean(axis=0)
+    for name, choice in SETTINGS.items():
+        X, encoding = features.of(choice)
+        started = time.perf_counter()
+        scores[name] = out_of_fold(choice, X, y, splits)
+        seconds = (time.perf_counter() - started) / len(splits)
+        cost = {"seconds to encode": encoding, "seconds of a fit": seconds}
+        if not rows:
+            nothing = {"seconds to encode": 0.0, "seconds of a fit": 0.0}
+            trivial = "trivial: frequencies of the training rows"
+            rows.append(
+                table_row(trivial, y, frequencies, scores[name], groups, **nothing)
+            )
+        reference = scores[REFERENCE]
+        rows.append(table_row(name, y, scores[name], reference, groups, **cost))
+    started = time.perf_counter()
+    scores[CHOSEN], names = chosen(features, y, groups, splits)
+    cost = {
+        "seconds to encode": np.nan,
+        "seconds of a fit": (time.perf_counter() - started) / len(splits),
+        "chosen": names,
+    }
+    reference = scores[REFERENCE]
+    rows.append(table_row(CHOSEN, y, scores[CHOSEN], reference, groups, **cost))
+    return rows
+
+
+def network_part(posters, y, groups, splits, options):
+    """Score networks on the rows of some folds, and frozen features beside them."""
+    features = Features(posters.data, options.cache_dir)
+    splits = splits[: options.network_folds]
+    tested = np.concatenate([test for _, test in splits])
+    nothing = {"seconds to encode": np.nan, "seconds of a fit": np.nan}
+    rows, frozen = [], {}
+    for name in (REFERENCE, BEST):
+        X, _ = features.of(SETTINGS[name])
+        frozen[name] = out_of_fold(SETTINGS[name], X, y, splits)[tested]
+
+    def add(name, scores, **cost):
+        row = table_row(
+            name, y[tested], scores, frozen[REFERENCE], groups[tested], **cost
+        )
+        rows.append(row)
+
+    for name, scores in frozen.items():
+        add(name, scores, **nothing)
+    for name in options.networks or NETWORKS:
+        recipe, params = NETWORKS[name]
+        scores, seconds = network_scores(recipe, params, posters.data, y, splits)
+        scores = scores[tested].astype(float)
+        add(name, scores, **{"seconds to encode": 0.0, "seconds of a fit": seconds})
+        if recipe != "cnn":
+            mixed = mean_of_logits(scores, frozen[BEST])
+            add(f"{name}, mixed with recipe best", mixed, **nothing)
+    return rows
+
+
+def mean_of_logits(*scores):
+    logits = [np.log(each / (1 - each)) for each in np.clip(scores, 1e-7, 1 - 1e-7)]
+    return 1 / (1 + np.exp(-np.mean(logits, axis=0)))
+
+
+def main(arguments=None):
+    options = parser(__doc__, repeat=1, n_samples=4000)
+    options.add_argument(
+        "--cache-dir", type=Path, help="folder that keeps features (default: none)"
+    )
+    options.add_argument(
+        "--part", choices=["frozen", "networks"], default="frozen", help="what to study"
+    )
+    options.add_argument(
+        "--network-folds",
+        type=int,
+        default=2,
+        help="folds that networks are trained on (default: 2)",
+    )
+    options.add_argument(
+        "--networks", nargs="+", choices=NETWORKS, help="which (default: all)"
+    )
+    options = options.parse_args(arguments)
+    posters = load(options.data, options.n_samples)
+    posters.data = posters.data[: options.n_samples]
+    posters.target = posters.target[: options.n_samples]
+    y = posters.target.to_numpy()
+    groups = np.asarray(posters.groups)[: options.n_samples]
+    warnings.simplefilter("ignore", UserWarning)  # Some labels are too rare for folds.
+    splits = grouped(N_FOLDS, y, groups)
+    part = frozen_part if options.part == "frozen" else network_part
+    content = {
+        "machine": machine(),
+        "rows": part(posters, y, groups, splits, options),
+    }
+    options.output.mkdir(parents=True, exist_ok=True)
+    file = options.output / f"study_recipes_{options.part}.json"
+    file.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"wrote {file}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""How a check of posters looks as text and as HTML."""
+
+from html import escape
+
+import pandas as pd
+
+__all__ = ["check_html", "check_text"]
+
+WIDTH = 88
+INDENT = " " * 10
+MOST_ROWS = 8
+MOST_FINDINGS = 10
+
+
+def check_text(check):
+    """Return a check in less than 40 lines.
+
+    Each of the twelve kinds has three: how many and where, the first, what to do.
+    """
+    lines = list(check.about)
+    if not len(check.findings):
+        lines.append("nothing was found")
+    for kind, (severity, n) in check.counts().iterrows():
+        few = check.findings[check.findings["kind"] == kind]
+        first = few.iloc[0]
+        lines += [
+            f"{severity:8}{n:>6} × {kind}, in {_rows(few)}",
+            f"{INDENT}{first['detail']}",
+            f"{INDENT}{first['advice']}",
+        ]
+    return "\n".join(
+        line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in lines
+    )
+
+
+def _rows(findings):
+    rows = sorted({row for rows in findings["rows"] for row in rows})
+    if not rows:
+        return "all rows"
+    return f"{'row' if len(rows) == 1 else 'rows'} {_few(rows)}"
+
+
+def _few(items):
+    shown = ", ".join(map(str, items[:MOST_ROWS]))
+    more = f" and {len(items) - MOST_ROWS} more" if len(items) > MOST_ROWS else ""
+    return shown + more
+
+
+def check_html(check):
+    """Return paragraphs and tables, all names escaped."""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in check.about)
+    first = check.findings.groupby("kind", sort=False).head(MOST_FINDINGS)
+    lists = {column: _few for column in ("rows", "paths", "labels")}
+    # pandas would cut short what to do.
+    with pd.option_context("display.max_colwidth", None):
+        tables = check.counts().to_html(escape=True)
+        tables += first.to_html(escape=True, formatters=lists)
+    left_out = len(check.findings) - len(first)
+    more = f"<p>… and {left_out} more in findings</p>" if left_out else ""
+    return f"<div>{lines}{tables}{more}</div>"

@@ -1,0 +1,222 @@
+"""Which labels come together."""
+
+import numpy as np
+
+from sk_posters._answers import common_names, label_matrix
+from sk_posters.metrics._inputs import check_names
+from sk_posters.plotting._estimators import learned_names
+from sk_posters.plotting._style import add_title, axes_for, shown_names
+from sk_posters.plotting._text import PLAIN
+
+__all__ = ["LabelCooccurrenceDisplay"]
+
+NO_ROW = "#d0d7de"
+
+
+class LabelCooccurrenceDisplay:
+    """Heat maps: which labels come together, in truth and in answers.
+
+    Each row of a map holds the rows of the data with one label, and says how many of
+    these have each other label, too. The row "all rows" below says how many have a
+    label whatever else they have: what would stand in every row if labels had nothing
+    to do with each other. Use `from_estimator` or `from_predictions` to draw it.
+
+    Parameters
+    ----------
+    y_true : ndarray of shape (n_samples, n_labels)
+        The true labels, 0/1.
+    y_pred : ndarray of shape (n_samples, n_labels)
+        The labels that were given, 0/1.
+    label_names : list of str, default=None
+        Names of the labels; None counts them from 0.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes, of shape (2,)
+        True labels, and those given.
+    figure_ : matplotlib Figure
+        The figure that holds them.
+    true_, predicted_ : ndarray of shape (n_labels + 1, n_labels)
+        What is drawn, the row of all rows at the end: of the rows with one label, the
+        share that has another; nan where no row has the first, and for a label beside
+        itself.
+    order_ : ndarray of shape (n_labels,), dtype int
+        The columns of labels in the order drawn: those of most rows first.
+
+    See Also
+    --------
+    LabelScoresDisplay : How well each label is found.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_posters.plotting import LabelCooccurrenceDisplay
+    >>> y_true = np.array([[1, 1], [1, 0], [1, 1], [0, 0]])
+    >>> y_pred = np.array([[1, 0], [1, 0], [0, 1], [0, 0]])
+    >>> display = LabelCooccurrenceDisplay.from_predictions(
+    ...     y_true, y_pred, label_names=["Drama", "Romance"]
+    ... )
+    >>> display.true_.round(2)
+    array([[ nan, 0.67],
+           [1.  ,  nan],
+           [0.75, 0.5 ]])
+    """
+
+    def __init__(self, y_true, y_pred, *, label_names=None):
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.label_names = label_names
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, ax=None):
+        """Draw which labels a fitted classifier gives together.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted classifier whose `predict` returns 0/1 for each label.
+        X : array-like of length n_samples
+            What the estimator takes.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            The true labels, 0/1.
+        ax : sequence of two matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        LabelCooccurrenceDisplay
+            The display, drawn.
+        """
+        names = learned_names(estimator, label_matrix(y, "y")[1])
+        y_pred = estimator.predict(X)
+        return cls.from_predictions(y, y_pred, label_names=names, ax=ax)
+
+    @classmethod
+    def from_predictions(cls, y_true, y_pred, *, label_names=None, ax=None):
+        """Draw which labels come together.
+
+        Parameters
+        ----------
+        y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            The true labels, 0/1.
+        y_pred : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            The labels that were given, 0/1.
+        label_names : sequence of shape (n_labels,), default=None
+            Names of the labels; None takes the columns of a DataFrame, or numbers.
+        ax : sequence of two matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        LabelCooccurrenceDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If shapes or names differ, or a cell is neither 0 nor 1.
+        """
+        true, names = label_matrix(y_true, "y_true")
+        predicted, other_names = label_matrix(y_pred, "y_pred")
+        if true.shape != predicted.shape:
+            raise ValueError(
+                "y_true and y_pred must have the same shape, a row per sample and a "
+                f"column per label: got {true.shape} and {predicted.shape}."
+            )
+        names = common_names(names, "y_true", other_names, "y_pred")
+        names = list(check_names(label_names, names, "y_true and y_pred"))
+        return cls(true, predicted, label_names=names).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw both heat maps.
+
+        Parameters
+        ----------
+        ax : sequence of two matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        LabelCooccurrenceDisplay
+            This display.
+
+        Raises
+        ------
+        ValueError
+            If `ax` does not hold two.
+        """
+        self.order_ = np.argsort(-self.y_true.sum(axis=0), kind="stable")
+        self.true_ = _shares(self.y_true[:, self.order_])
+        self.predicted_ = _shares(self.y_pred[:, self.order_])
+        if ax is None:
+            side = 0.8 + 0.24 * len(self.order_)
+            size = (2 * side + 4, side + 2.8)
+            ax = axes_for(None, self, size, ncols=2)
+        self.axes_ = np.asarray(ax, dtype=object)
+        if self.axes_.shape != (2,):
+            raise ValueError(
+                "ax must hold two Axes, for true labels and for those given: got shape "
+                f"{self.axes_.shape}."
+            )
+        self.figure_ = self.axes_[0].figure
+        both = np.concatenate([self.true_, self.predicted_])
+        style = {
+            "cmap": "Blues",
+            "vmin": 0,
+            "vmax": np.nanmax(both, initial=0.01),
+            "rasterized": True,
+        }
+        self._draw(self.axes_[0], self.true_, style)
+        mesh = self._draw(self.axes_[1], self.predicted_, style)
+        self._write()
+        bar = self.figure_.colorbar(mesh, ax=list(self.axes_), fraction=0.04, pad=0.01)
+        bar.set_label("share that has the label below, too")
+        return self
+
+    def _draw(self, ax, shares, style):
+        n_labels, shares = shares.shape[1], np.ma.masked_invalid(shares)
+        edges = np.arange(n_labels + 1) - 0.5
+        ax.fill_between(
+            [-0.5, n_labels - 0.5], -0.5, n_labels - 0.5, color=NO_ROW, lw=0
+        )
+        ax.pcolormesh(edges, edges, shares[:-1], **style)
+        last = np.array([n_labels, n_labels + 1])  # A gap sets the last row apart.
+        return ax.pcolormesh(edges, last, shares[-1:], **style)
+
+    def _write(self):
+        n_rows, n_labels = self.y_true.shape
+        names = range(n_labels) if self.label_names is None else self.label_names
+        names = np.array(shown_names(names), dtype=object)[self.order_]
+        places = np.append(np.arange(n_labels), n_labels + 0.5)
+        for ax, labels in zip(self.axes_, [self.y_true, self.y_pred], strict=True):
+            rows = [str(n) for n in [*labels.sum(axis=0)[self.order_], n_rows]]
+            if ax is self.axes_[0]:
+                pairs = zip([*names, "all rows"], rows, strict=True)
+                rows = [f"{name}  {n}" for name, n in pairs]
+            ax.set_yticks(places, rows, **PLAIN)
+            ax.set_xticks(np.arange(n_labels), names, rotation=90, **PLAIN)
+            ax.set(xlim=(-0.5, n_labels - 0.5), ylim=(n_labels + 1, -0.5))
+            ax.tick_params(length=0)
+            ax.spines[:].set_visible(False)
+        add_title(
+            self.axes_[0],
+            f"True labels, {self.y_true.sum(axis=1).mean():.2f} a row",
+            "of the rows with the label at left (counted beside it),",
+            "the share that has the label below, too",
+        )
+        add_title(
+            self.axes_[1],
+            f"Labels given, {self.y_pred.sum(axis=1).mean():.2f} a row",
+            "same order and colours; grey: no such row",
+            '"all rows": what labels without a link would show',
+        )
+
+
+def _shares(labels):
+    """Return, of the rows with one label, the share that has another; then of all."""
+    together = (labels.T @ labels).astype(float)
+    counts = labels.sum(axis=0)[:, np.newaxis]
+    shares = np.full(together.shape, np.nan)
+    np.divide(together, counts, out=shares, where=counts > 0)
+    np.fill_diagonal(shares, np.nan)
+    return np.vstack([shares, labels.mean(axis=0)])

@@ -1,0 +1,97 @@
+"""F1, precision and recall at many thresholds."""
+
+import numpy as np
+
+from sk_posters._answers import shortened
+
+__all__ = ["AVERAGES", "METRICS", "Outcomes"]
+
+AVERAGES = ("micro", "macro")
+METRICS = ("F1", "precision", "recall")
+
+
+class Outcomes:
+    """Labels beside scores; `values` tells what thresholds make of them.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples, n_labels)
+        0/1 for each row and label.
+    scores : ndarray of shape (n_samples, n_labels)
+        A label is given where its score is at least a threshold.
+    names : list of str
+        Names of the labels.
+    """
+
+    def __init__(self, labels, scores, names):
+        self.labels, self.scores, self.names = labels, scores, names
+        self.n_positive = labels.sum(axis=0)
+
+    def check(self, chosen):
+        """Refuse names that are neither labels nor averages."""
+        unknown = [name for name in chosen if name not in [*self.names, *AVERAGES]]
+        if unknown or not len(chosen):
+            raise ValueError(
+                "labels must be names of labels, 'micro' or 'macro', one at least: got "
+                f"{shortened(unknown)}. The labels are {shortened(self.names)}."
+            )
+
+    def values(self, name, thresholds):
+        """Return metrics of a label or average at thresholds of shape (n,)."""
+        if name in self.names:
+            label = self.names.index(name)
+            return _metrics(*self._counts(label, thresholds), self.n_positive[label])
+        return self._average(name, [thresholds] * len(self.names))
+
+    def chosen(self, name, thresholds):
+        """Return the threshold of a label, and its F1 there.
+
+        An average has a threshold if all labels have the same, or else nan.
+        """
+        if name in self.names:
+            threshold = thresholds[self.names.index(name)]
+            f1 = self.values(name, np.array([threshold]))["F1"]
+        else:
+            threshold = thresholds[0] if np.ptp(thresholds) == 0 else np.nan
+            f1 = self._average(name, thresholds[:, np.newaxis])["F1"]
+        return float(threshold), float(f1[0])
+
+    def _average(self, name, thresholds):
+        each = [self._counts(label, tried) for label, tried in enumerate(thresholds)]
+        if name == "micro":
+            return _metrics(*np.sum(each, axis=0), self.n_positive.sum())
+        values = [
+            _metrics(*counts, n_positive)
+            for counts, n_positive in zip(each, self.n_positive, strict=True)
+            if n_positive
+        ]
+        return {
+            metric: _mean_of_defined([value[metric] for value in values])
+            for metric in METRICS
+        }
+
+    def _counts(self, label, thresholds):
+        """Return how many rows are given a label rightly, and how many at all."""
+        order = np.argsort(self.scores[:, label])
+        first = np.searchsorted(self.scores[order, label], thresholds)
+        hits = np.append(np.cumsum(self.labels[order[::-1], label])[::-1], 0)
+        return hits[first], len(order) - first
+
+
+def _metrics(hits, given, n_positive):
+    some = n_positive if n_positive else np.nan
+    precision = np.full(len(given), np.nan)
+    np.divide(hits, given, out=precision, where=given > 0)
+    return {
+        "F1": 2 * hits / (given + some),
+        "precision": precision,
+        "recall": hits / some,
+    }
+
+
+def _mean_of_defined(values):
+    values = np.array(values)
+    defined = ~np.isnan(values)
+    total = np.where(defined, values, 0).sum(axis=0)
+    mean = np.full(len(total), np.nan)
+    return np.divide(total, defined.sum(axis=0), out=mean, where=defined.any(axis=0))
