@@ -163,7 +163,9 @@ def _check_class(item):
     elif is_plain and str(module).startswith("sk_posters."):
         fits = registered == f"sk_posters>{name}"
     else:
-        fits = is_plain and module in MODULES and registered in (None, name)
+        # scikeras registers what it pickles under a name that starts so.
+        known = (None, name, f">{name}")
+        fits = is_plain and module in MODULES and registered in known
         fits = fits and (module != "builtins" or name == "function")
     if not fits:
         raise ModelFileError(

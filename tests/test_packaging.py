@@ -85,7 +85,8 @@ def test_the_readme_starts_each_command_from_a_fresh_environment():
 def test_extras_that_the_texts_name_exist():
     extras = set(PROJECT["project"]["optional-dependencies"])
     texts = [README, (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")]
-    named = {extra for text in texts for extra in re.findall(r"\.\[(\w+)\]", text)}
+    lists = [found for text in texts for found in re.findall(r"\.\[([\w,]+)\]", text)]
+    named = {extra for found in lists for extra in found.split(",")}
     assert {"plot", "test"} <= named <= extras
 
 

@@ -788,13 +788,16 @@ def test_a_network_file_holds_what_keras_writes(network):
         check_network(pack(parts))
 
 
-def test_functional_networks_pass():
+@pytest.mark.parametrize("pickled_before", [False, True])
+def test_functional_networks_pass(pickled_before):
     inputs = keras.Input((4, 4, 3))
     mixed = keras.layers.Concatenate()([inputs, keras.layers.ReLU()(inputs)])
     pooled = keras.layers.GlobalAveragePooling2D()(mixed)
     model = keras.Model(inputs, keras.layers.Dense(2, "sigmoid")(pooled))
     model.compile("adam", "binary_crossentropy", metrics=[keras.metrics.AUC()])
     model.optimizer.build(model.trainable_variables)
+    if pickled_before:  # scikeras then registers its class for good.
+        pickle.loads(pickle.dumps(model))
     content = saved_network(model)
     images = np.random.default_rng(0).random((3, 4, 4, 3), dtype=np.float32)
     loaded = network_from_bytes(content)
