@@ -19,7 +19,7 @@ RATES = np.geomspace(0.2, 10, 60)
 class Cutoffs:
     """The best threshold for all labels, and the best ones for each.
 
-    Subclasses have `for_all`, `for_each` and `of_trials`.
+    Subclasses have `for_each` and `of_trials`.
 
     Parameters
     ----------
@@ -43,6 +43,20 @@ class Cutoffs:
         if isinstance(self.thresholds, np.ndarray):
             return self.thresholds
         return _between(scores, self.thresholds)
+
+    def for_all(self):
+        """Return all candidates, and the score of each as the threshold of all labels.
+
+        Returns
+        -------
+        candidates, values : ndarray of shape (n_candidates,)
+            Thresholds and scores.
+        """
+        candidates = self._candidates(self.scores)
+        shape = len(candidates), self.labels.shape[1]
+        return candidates, self.of_trials(
+            np.broadcast_to(candidates[:, np.newaxis], shape)
+        )
 
     @cached_property
     def rate(self):
@@ -110,17 +124,6 @@ class F1Cutoffs(Cutoffs):
     def __init__(self, labels, scores, thresholds=None, average="macro"):
         super().__init__(labels, scores, thresholds)
         self.average = average
-
-    def for_all(self):
-        """Return all candidates, and the score of each as the threshold of all labels.
-
-        Returns
-        -------
-        candidates, values : ndarray of shape (n_candidates,)
-            Thresholds and scores.
-        """
-        candidates = self._candidates(self.scores)
-        return candidates, self._values([candidates] * self.labels.shape[1])
 
     def of_trials(self, thresholds):
         """Return the score of several thresholds for each label.
@@ -220,17 +223,6 @@ class ScorerCutoffs(Cutoffs):
         thresholds = N_TRIALS if thresholds is None else thresholds
         super().__init__(labels, scores, thresholds)
         self.judge = judge
-
-    def for_all(self):
-        """Return all candidates, and the score of each as the threshold of all labels.
-
-        Returns
-        -------
-        candidates, values : ndarray of shape (n_candidates,)
-            Thresholds and scores.
-        """
-        candidates = self._candidates(self.scores)
-        return candidates, self.of_trials(candidates[:, np.newaxis])
 
     def of_trials(self, thresholds):
         """Return the score of several thresholds for each label.

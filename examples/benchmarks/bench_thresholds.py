@@ -22,12 +22,8 @@ VARIANTS = {
 
 def features_of(posters):
     """Return the features of posters: a row of numbers for each."""
-    try:
-        from sk_posters import PosterEncoder
-    except ImportError as error:
-        raise SystemExit(
-            "This version of sk_posters has no PosterEncoder: give --features."
-        ) from error
+    from sk_posters import PosterEncoder
+
     return PosterEncoder().fit_transform(posters.data)
 
 

@@ -147,28 +147,21 @@ def head(choice):
     return make_pipeline(StandardScaler(), classifiers[kind])
 
 
-def scores_of(classifier, X):
+def scores_of(classifier, X, n_labels):
     """Return scores of shape (n_samples, n_labels), whatever a classifier gives."""
-    if not hasattr(classifier, "predict_proba"):
-        return classifier.decision_function(X)
-    scores = classifier.predict_proba(X)
-    if isinstance(scores, list):
-        scores = np.column_stack(
-            [
-                1 - part[:, list(classes).index(0)]
-                if 0 in classes
-                else np.ones(len(part))
-                for part, classes in zip(scores, classifier.classes_, strict=True)
-            ]
-        )
-    return scores
+    from sk_posters._out_of_fold import scores_of
+
+    methods = ("predict_proba", "decision_function")
+    return scores_of(classifier, X, methods, n_labels)[0]
 
 
 def out_of_fold(choice, X, y, splits):
     """Return scores of all rows, each by a classifier that did not see it."""
     scores = np.full(y.shape, np.nan)
     for train, test in splits:
-        scores[test] = scores_of(head(choice).fit(X[train], y[train]), X[test])
+        scores[test] = scores_of(
+            head(choice).fit(X[train], y[train]), X[test], y.shape[1]
+        )
     return scores
 
 
@@ -195,7 +188,7 @@ def chosen(features, y, groups, splits):
         names.append(best)
         X, _ = features.of(SETTINGS[best])
         fitted = head(SETTINGS[best]).fit(X[train], y[train])
-        scores[test] = scores_of(fitted, X[test])
+        scores[test] = scores_of(fitted, X[test], y.shape[1])
         print(f"  inner folds chose {best}", flush=True)
     return scores, names
 
