@@ -17,11 +17,20 @@ from sk_posters._efficientnet import (
 from sk_posters._optional import import_optional, missing_package
 from sk_posters._weights import read_checkpoint
 
-__all__ = ["BACKBONES", "Backbone", "backbone_named", "backbone_onnx", "load_weights"]
+__all__ = [
+    "BACKBONES",
+    "LAST_MAP",
+    "Backbone",
+    "backbone_named",
+    "backbone_onnx",
+    "load_weights",
+]
 
 # The first that have all that is used here; they are read by all later versions.
 OPSET = 17
 IR_VERSION = 8
+# What the graphs call their last feature map.
+LAST_MAP = "head_relu6"
 NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -194,8 +203,9 @@ def backbone_onnx(name):
     bytes
         The model. Input: ``images``, uint8 of shape (n, height, width, 3), of any
         number and size. Outputs, float32: ``average`` and ``maximum`` of the last
-        feature map, both (n, n_features), and ``logits`` (n, 1000) of the classes of
-        ImageNet.
+        feature map, both (n, n_features), ``logits`` (n, 1000) of the classes of
+        ImageNet, and ``head_relu6``, that feature map itself, (n, n_features, height
+        / 32, width / 32), sizes rounded up.
 
     Raises
     ------
@@ -220,6 +230,7 @@ def backbone_onnx(name):
             tensor("average", float32, ["n", backbone.n_features]),
             tensor("maximum", float32, ["n", backbone.n_features]),
             tensor("logits", float32, ["n", n_classes]),
+            tensor(LAST_MAP, float32, ["n", backbone.n_features, "rows", "columns"]),
         ],
         [
             onnx.numpy_helper.from_array(np.asarray(value, np.float32), key)

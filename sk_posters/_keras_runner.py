@@ -105,14 +105,34 @@ class KerasRunner:
         ndarray of shape (n, n_parts * n_features), dtype float32
             The parts side by side.
         """
+        return pooled(self._run(batch), self.pooling, self._axes)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            As `features` takes it.
+
+        Returns
+        -------
+        ndarray of shape (n, rows, columns, n_features), dtype float32
+            The maps; of rank 2 if the network gives rows of numbers.
+        """
+        output = self._run(batch)
+        if self._axes == (2, 3) and output.ndim == 4:
+            output = output.transpose(0, 2, 3, 1)
+        return output.astype(np.float32, copy=False)
+
+    def _run(self, batch):
         pixels = scaled(batch, *self._scaling)
         if self._preprocess is not None:
             pixels = self._preprocess(pixels)
         if self._axes == (2, 3):
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
         with _running:
-            output = self._model.predict_on_batch(pixels)
-        return pooled(output, self.pooling, self._axes)
+            return self._model.predict_on_batch(pixels)
 
     def _check_input(self, image_size):
         shape = self._model.input_shape

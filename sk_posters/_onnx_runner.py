@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sk_posters._backbones import BACKBONES, backbone_onnx
+from sk_posters._backbones import BACKBONES, LAST_MAP, backbone_onnx
 from sk_posters._optional import import_optional
 from sk_posters._pixels import PARTS, as_bytes, check_size, pooled, scaled, scaling_of
 
@@ -82,6 +82,26 @@ class BackboneRunner:
             for image in as_bytes(batch)
         ]
         return np.concatenate(rows)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            As `features` takes it.
+
+        Returns
+        -------
+        ndarray of shape (n, rows, columns, n_features), dtype float32
+            The maps.
+        """
+        session = _open(self._name, None)
+        maps = [
+            session.run([LAST_MAP], {"images": image[None]})[0]
+            for image in as_bytes(batch)
+        ]
+        return np.concatenate(maps).transpose(0, 2, 3, 1)
 
 
 class OnnxRunner:
@@ -172,6 +192,24 @@ class OnnxRunner:
             for image in batch
         ]
         return np.concatenate(rows)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            As `features` takes it.
+
+        Returns
+        -------
+        ndarray of shape (n, rows, columns, n_features), dtype float32
+            The maps; of rank 2 if the network gives rows of numbers.
+        """
+        output = np.concatenate([self._run(image[None]) for image in batch])
+        if self._order == "NCHW" and output.ndim == 4:
+            output = output.transpose(0, 2, 3, 1)
+        return output.astype(np.float32, copy=False)
 
     def _run(self, batch):
         session = _open(self.path, self._stamp)

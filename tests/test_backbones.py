@@ -20,7 +20,7 @@ from sk_posters._backbones import (
 from sk_posters._efficientnet import convolutions
 
 NAMES = ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
-OUTPUTS = ["average", "maximum", "logits"]
+OUTPUTS = ["average", "maximum", "logits", "head_relu6"]
 
 each_backbone = pytest.mark.parametrize("name", NAMES)
 
@@ -295,7 +295,8 @@ def test_inputs_and_outputs_are_named_and_of_any_number_and_size(lite0):
     assert images.shape == ["n", "height", "width", 3]
     assert [each.name for each in lite0.get_outputs()] == OUTPUTS
     shapes = [each.shape for each in lite0.get_outputs()]
-    assert shapes == [["n", 1280], ["n", 1280], ["n", 1000]]
+    last_map = ["n", 1280, "rows", "columns"]
+    assert shapes == [["n", 1280], ["n", 1280], ["n", 1000], last_map]
 
 
 def test_an_image_has_one_answer_whatever_stands_beside_it(lite0):

@@ -27,6 +27,7 @@ FLOORS = [
         "_devices",
         "_efficientnet",
         "_environment",
+        "_heat",
         "_layers",
         "_optional",
         "_pixels",
@@ -55,9 +56,9 @@ FLOORS = [
         "datasets",
     ],
     ["_checks", "_feeding", "_networks", "_runners", "_thresholds"],
-    ["_encoder", "_network_files", "_trainable"],
-    ["_compiled", "_finetuning", "_keras"],
-    ["_classifier"],
+    ["_encoder", "_network_files", "_network_maps", "_trainable"],
+    ["_compiled", "_finetuning", "_keras", "_linear_maps"],
+    ["_classifier", "inspection"],
     ["_onnx_export", "_persistence", "_pipelines", "plotting"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
@@ -70,6 +71,7 @@ WITHOUT_KERAS += ["_pipelines", "_pixels", "_runners"]
 WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
 WITHOUT_KERAS += ["_thresholds", "model_selection"]
+WITHOUT_KERAS += ["_heat", "_linear_maps", "inspection"]
 WITHOUT_KERAS += ["_archive", "_onnx_export", "_persistence", "_skops"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
@@ -80,7 +82,7 @@ import sys
 import sk_posters
 from sk_posters import {names}
 import sk_posters.datasets, sk_posters.metrics, sk_posters.model_selection
-import sk_posters.plotting
+import sk_posters.inspection, sk_posters.plotting
 heavy = ["keras", "matplotlib", "scikeras", "tensorflow"]
 print("loaded:", sorted(name for name in heavy if name in sys.modules))
 """
