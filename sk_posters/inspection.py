@@ -1,6 +1,5 @@
 """Why a classifier says what it says: heat maps, and the posters that look alike."""
 
-import difflib
 import sys
 from numbers import Integral
 
@@ -10,10 +9,10 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._answers import shortened
 from sk_posters._compat import Interval, validate_params
 from sk_posters._heat import add_enlarged, as_heat
 from sk_posters._images import check_paths
+from sk_posters._labels import label_positions
 from sk_posters._lazy_images import PosterImages
 from sk_posters._linear_maps import encoders_of, linear_maps, linear_weights
 from sk_posters._thresholds import MultilabelTunedThresholdClassifierCV
@@ -106,13 +105,15 @@ def grad_cam(estimator, X, *, labels=None):
         n_features = len(steps[0].get_feature_names_out())
         weights = linear_weights(steps[1:], n_features)
     if weights is not None:
-        chosen = _positions(labels, names, len(weights))
+        chosen = label_positions(labels, names, len(weights))
         return as_heat(linear_maps(encoders, weights[chosen], X))
     if not _is_network(steps[-1]):
         listed = ", ".join(type(step).__name__ for step in steps)
         raise ValueError(f"{SUPPORTED}; got {listed}. For others, see nearest_posters.")
     classifier = steps[-1]
-    chosen = _positions(labels, classifier.label_names_, len(classifier.label_names_))
+    chosen = label_positions(
+        labels, classifier.label_names_, len(classifier.label_names_)
+    )
     for step in steps[:-1]:
         X = step.transform(X)
     return as_heat(_enlarged_network_maps(classifier, X, chosen))
@@ -216,41 +217,6 @@ def _is_network(step):
     # Whoever has a PosterClassifier has imported it.
     module = sys.modules.get("sk_posters._classifier")
     return module is not None and isinstance(step, module.PosterClassifier)
-
-
-def _positions(labels, names, n_labels):
-    """Return the positions of labels given by name or position."""
-    if labels is None:
-        return list(range(n_labels))
-    if np.ndim(labels) == 0:
-        labels = [labels]
-    if not len(labels):
-        raise ValueError("labels must hold one label at least, or be None for all.")
-    return [_position(label, names, n_labels) for label in labels]
-
-
-def _position(label, names, n_labels):
-    if isinstance(label, Integral) and not isinstance(label, bool):
-        if 0 <= label < n_labels:
-            return int(label)
-        raise ValueError(
-            f"labels must be names, or positions from 0 to {n_labels - 1}: got "
-            f"{label!r}."
-        )
-    if names is None:
-        raise ValueError(
-            f"This estimator knows no names of labels: got {label!r}. Give positions, "
-            f"from 0 to {n_labels - 1}, or put a MultilabelTunedThresholdClassifierCV "
-            "around it, which learns the names from y."
-        )
-    names = [str(name) for name in names]
-    if str(label) in names:
-        return names.index(str(label))
-    nearest = difflib.get_close_matches(str(label), names, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
-    raise ValueError(
-        f"There is no label {label!r}; the labels are {shortened(names)}.{hint}"
-    )
 
 
 def _enlarged_network_maps(classifier, X, labels):
