@@ -28,8 +28,8 @@ CELL_WIDTH, IMAGE_WIDTH, IMAGE_HEIGHT = 2.0, 1.85, 2.7
 LINE_HEIGHT, MARGIN, SCALE_HEIGHT = 0.19, 0.2, 0.1
 
 TITLE = (
-    "Which parts of each poster speak for a genre, to the model. Bright: most of all "
-    "(Grad-CAM). Maps do not compare: each has a scale of its own."
+    "Each row: a poster, then the parts of it that speak for a label, to the model "
+    "(Grad-CAM); beside the label, its score. Each map has a scale of its own."
 )
 NO_HEAT = "nothing speaks for it"
 
