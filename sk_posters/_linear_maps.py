@@ -45,7 +45,7 @@ def encoders_of(step):
     return [(encoder, factors.get(name, 1.0)) for name, encoder in parts]
 
 
-def linear_weights(steps, n_features):
+def linear_weights(steps):
     """Return the weights of features in the score of each label.
 
     Parameters
@@ -53,13 +53,12 @@ def linear_weights(steps, n_features):
     steps : list of estimator
         What follows the encoders, fitted: OneVsRestClassifier of linear classifiers,
         with or without a StandardScaler before it.
-    n_features : int
-        How many features the encoders give.
 
     Returns
     -------
-    ndarray of shape (n_labels, n_features), or None
-        The weights; None if the steps are anything else.
+    ndarray of shape (n_labels, n_features) or (n_labels, 1), or None
+        The weights, 0 for labels that never varied; one column may stand for all. None
+        if the steps are anything else.
     """
     *scalers, classifier = steps
     if not isinstance(classifier, OneVsRestClassifier) or not classifier.multilabel_:
@@ -69,10 +68,10 @@ def linear_weights(steps, n_features):
         if hasattr(each, "coef_"):
             weights.append(np.ravel(each.coef_))
         elif hasattr(each, "y_"):  # The same answer for all rows.
-            weights.append(np.zeros(n_features))
+            weights.append(np.zeros(1))
         else:
             return None
-    weights = np.array(weights)
+    weights = np.stack(np.broadcast_arrays(*weights))
     for scaler in scalers:
         if not isinstance(scaler, StandardScaler):
             return None
@@ -88,7 +87,7 @@ def linear_maps(encoders, weights, X):
     ----------
     encoders : list of (PosterEncoder, float)
         Encoders side by side, as `encoders_of` returns them.
-    weights : ndarray of shape (n_labels, n_features)
+    weights : ndarray of shape (n_labels, n_features) or (n_labels, 1)
         Weights of their features, for the labels to explain.
     X : array-like
         Paths or images, as encoders take them.
@@ -114,10 +113,11 @@ def linear_maps(encoders, weights, X):
     for (encoder, factor), posters in zip(encoders, images, strict=True):
         for runner in encoder._runners(posters.shape[1:3]):
             end = start + runner.n_features * len(runner.parts)
-            parts = factor * weights[:, start:end].astype(np.float32)
+            parts = weights if weights.shape[1] == 1 else weights[:, start:end]
+            parts = np.broadcast_to(factor * parts, (len(weights), end - start))
             # Averages and maxima have the same gradient, averaged over a map.
             parts = parts.reshape(len(weights), len(runner.parts), -1).sum(axis=1)
-            _add_maps(maps, encoder, runner, parts, posters)
+            _add_maps(maps, encoder, runner, parts.astype(np.float32), posters)
             start = end
     return maps
 

@@ -100,10 +100,7 @@ def grad_cam(estimator, X, *, labels=None):
     check_is_fitted(estimator)
     names, steps = _unwrapped(estimator)
     encoders = encoders_of(steps[0])
-    weights = None
-    if encoders and len(steps) > 1:
-        n_features = len(steps[0].get_feature_names_out())
-        weights = linear_weights(steps[1:], n_features)
+    weights = linear_weights(steps[1:]) if encoders and len(steps) > 1 else None
     if weights is not None:
         chosen = label_positions(labels, names, len(weights))
         return as_heat(linear_maps(encoders, weights[chosen], X))

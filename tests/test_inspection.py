@@ -32,14 +32,15 @@ from sk_posters._decoding import PosterFileError
 from sk_posters._heat import add_enlarged, as_heat
 from sk_posters._linear_maps import encoders_of, linear_maps, linear_weights
 from sk_posters._network_maps import network_maps
+from sk_posters._networks import reseed
 from sk_posters.datasets import _synthetic, make_posters
 from sk_posters.inspection import grad_cam, nearest_posters
 
 layers = keras.layers
-LINEAR = OneVsRestClassifier(LogisticRegression(C=1e-2))
+LINEAR = OneVsRestClassifier(LogisticRegression(C=1e-2, max_iter=10_000))
 
 
-# -- Small parts ------------------------------------------------------------------------
+# -- Small parts -----------------------------------------------------------------------
 
 
 def test_maps_are_enlarged_linearly_from_the_middle_of_each_cell():
@@ -60,7 +61,7 @@ def test_heat_runs_from_0_to_1_and_what_is_negative_is_0():
     np.testing.assert_array_equal(as_heat(maps), [[[0, 0.5, 1]], [[0, 0, 0]]])
 
 
-# -- Networks ---------------------------------------------------------------------------
+# -- Networks --------------------------------------------------------------------------
 
 
 class OwnNetwork(PosterClassifier):
@@ -121,11 +122,15 @@ def plain():
 
 def apart():
     """The sigmoid is a layer of its own."""
-    return keras.Sequential([*plain().layers[:-1], dense([2, 1], 200, None), SIGMOID])
+    return keras.Sequential(
+        [keras.Input(SHAPE), *plain().layers[:-1], dense([2, 1], 200, None), SIGMOID]
+    )
 
 
 def without_sigmoid():
-    return keras.Sequential([*plain().layers[:-1], dense([2, 1], 200, None)])
+    return keras.Sequential(
+        [keras.Input(SHAPE), *plain().layers[:-1], dense([2, 1], 200, None)]
+    )
 
 
 def nested():
@@ -148,7 +153,7 @@ def nested_map():
 
 def nested_head():
     head = keras.Sequential([keras.Input((2,)), dense([2, 1], 200)])
-    return keras.Sequential([*plain().layers[:-1], head])
+    return keras.Sequential([keras.Input(SHAPE), *plain().layers[:-1], head])
 
 
 def functional():
@@ -313,7 +318,11 @@ def test_batches_and_labels_are_traced_once(cnn, images):
 
 def test_a_network_that_was_explained_is_forgotten_with_its_classifier(images, labels):
     classifier = PosterClassifier(
-        filters=(4,), dense_units=(), callbacks=keras.callbacks.Callback, epochs=1
+        filters=(4,),
+        dense_units=(),
+        dropout=0.1,
+        callbacks=keras.callbacks.Callback,
+        epochs=1,
     ).fit(images, labels)
     before = len(classifier.model_.layers[-1]._inbound_nodes)
     grad_cam(classifier, images[:2])
@@ -336,7 +345,7 @@ def test_a_trained_backbone_is_explained_as_its_linear_head_says():
     np.testing.assert_allclose(by_gradient, by_weights, atol=1e-5)
 
 
-# -- Linear classifiers on features -----------------------------------------------------
+# -- Linear classifiers on features ----------------------------------------------------
 
 
 @pytest.fixture
@@ -352,8 +361,7 @@ def one_by_one(save_onnx):
 
 
 def signed_maps(pipe, X):
-    n_features = len(pipe[0].get_feature_names_out())
-    weights = linear_weights([step for _, step in pipe.steps[1:]], n_features)
+    weights = linear_weights([step for _, step in pipe.steps[1:]])
     return linear_maps(encoders_of(pipe[0]), weights, X), weights
 
 
@@ -438,11 +446,14 @@ def test_channels_of_a_keras_backbone_may_come_first(monkeypatch):
 
 def test_a_label_that_never_varied_has_no_heat(one_by_one, images, labels):
     labels = labels.assign(Never=0)[["Never", "Bright"]]
-    with pytest.warns(UserWarning, match="not present in all training examples"):
+    with pytest.warns(UserWarning, match="present in all"):
         pipe = one_by_one(images, labels)
     heat = grad_cam(pipe, images)
     assert not heat[:, 0].any()
     assert heat[:, 1].any()
+    with pytest.warns(UserWarning, match="present in all"):
+        pipe = one_by_one(images, labels.assign(Also=0)[["Never", "Also"]])
+    assert not grad_cam(pipe, images).any()
 
 
 @pytest.fixture(scope="module")
@@ -550,13 +561,13 @@ def test_linear_classifiers_are_explained_without_tensorflow():
     assert result.stdout == "loaded: []\n"
 
 
-# -- What cannot be explained -----------------------------------------------------------
+# -- What cannot be explained ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (["Brigth"], r"no label 'Brigth'; the labels are .*Did you mean 'Bright'\?"),
+        (["Brigth"], r"no label 'Brigth'; the labels are .*Did you mean 'Bright' or"),
         (["xyz"], r"There is no label 'xyz'; the labels are .*Fifth'\]?\.?$"),
         ([3], "names, or positions from 0 to 2: got 3"),
         ([-1], "names, or positions from 0 to 2: got -1"),
@@ -614,7 +625,10 @@ def refused(images, labels, save_onnx):
     """Yield fitted estimators that have no map, and what is said of them."""
     encoder = PosterEncoder(save_onnx())
     forest = RandomForestClassifier(2)
-    yield make_pipeline(encoder, forest).fit(images, labels), "RandomForestClassifier"
+    yield (
+        make_pipeline(encoder, forest).fit(images, labels),
+        "PosterEncoder, RandomForest",
+    )
     many = make_pipeline(encoder, OneVsRestClassifier(forest))
     yield many.fit(images, labels), "PosterEncoder, OneVsRestClassifier"
     classes = make_pipeline(encoder, OneVsRestClassifier(LogisticRegression()))
@@ -640,29 +654,33 @@ def test_a_backbone_that_gives_rows_of_numbers_is_refused(one_by_one, images, la
         grad_cam(pipe, images)
 
 
-# -- Sanity: maps depend on the weights (Adebayo et al.), and lie on the cue ------------
+# -- Sanity: maps depend on the weights (Adebayo et al.), and lie on the cue -----------
 
 
-def rank_correlation(first, second):
-    """Mean over the maps that both have some heat."""
-    pairs = [
-        (one.ravel(), two.ravel())
-        for maps in zip(first, second, strict=True)
+def rank_correlation(before, after):
+    """Mean over the maps that had some heat; one that has lost it all counts as 0."""
+    alike = [
+        spearmanr(one.ravel(), two.ravel()).statistic if np.ptp(two) else 0.0
+        for maps in zip(before, after, strict=True)
         for one, two in zip(*maps, strict=True)
-        if np.ptp(one) and np.ptp(two)
+        if np.ptp(one)
     ]
-    assert len(pairs) >= 10
-    return np.mean([spearmanr(one, two).statistic for one, two in pairs])
+    assert len(alike) > 50
+    return np.mean(alike)
 
 
 class Game:
     """Synthetic posters, and where each shows the motif of each of its genres."""
 
-    N_POSTERS, N_TRAIN, N_LABELS = 260, 200, 5
+    N_POSTERS, N_TRAIN, N_LABELS, SIZE = 260, 200, 5, (222, 150)
 
     def __init__(self, folder):
         self.posters = make_posters(
-            self.N_POSTERS, n_labels=self.N_LABELS, random_state=0, data_home=folder
+            self.N_POSTERS,
+            n_labels=self.N_LABELS,
+            image_size=self.SIZE,
+            random_state=0,
+            data_home=folder,
         )
         self.train = self.posters.data[: self.N_TRAIN]
         self.y_train = self.posters.target[: self.N_TRAIN]
@@ -682,7 +700,7 @@ class Game:
         """Yield genres of a poster that has several, and where they are."""
         names = _synthetic._genre_names(self.N_LABELS)
         motifs, _, shown = _synthetic._draw_number(
-            number, _synthetic._probabilities(names), (444, 300), 0
+            number, _synthetic._probabilities(names), self.SIZE, 0
         )
         shown = Image.fromarray(shown.astype(np.int32)).resize(size[::-1], 0)
         for motif in motifs if len(motifs) > 1 else ():
@@ -758,19 +776,20 @@ def test_maps_of_a_network_change_with_its_weights(randomised, game, network_mod
     before = grad_cam(network_model, game.test[:20])
     model = network_model[-1].model_
     weights = model.get_weights()
-    rng = np.random.default_rng(0)
     try:
-        for layer in model.layers:
-            if hasattr(layer, "kernel") and randomised in (layer.name, "all"):
-                kernel = layer.kernel.numpy()
-                layer.kernel.assign(rng.permuted(kernel.ravel()).reshape(kernel.shape))
+        if randomised == "all":
+            reseed(model, 1)
+        else:
+            kernel = model.get_layer(randomised).kernel
+            drawn = np.random.default_rng(0).permutation(kernel.numpy().ravel())
+            kernel.assign(drawn.reshape(kernel.shape))
         after = grad_cam(network_model, game.test[:20])
     finally:
         model.set_weights(weights)
     assert rank_correlation(before, after) < 0.5
 
 
-# -- Nearest posters --------------------------------------------------------------------
+# -- Nearest posters -------------------------------------------------------------------
 
 
 def test_the_nearest_posters_are_those_of_least_cosine_distance(images, save_onnx):
@@ -808,7 +827,7 @@ def test_decoded_posters_keep_their_paths(frozen, posters):
 
 
 def test_neighbours_need_an_encoder(cnn, images):
-    with pytest.raises(ValueError, match="pipeline that begins with one .* got Poster"):
+    with pytest.raises(ValueError, match=r"begins with one .* got Poster"):
         nearest_posters(cnn, images, images)
 
 
@@ -816,5 +835,5 @@ def test_more_neighbours_than_posters_are_refused(images, save_onnx):
     encoder = PosterEncoder(save_onnx())
     with pytest.raises(ValueError, match="at most the 24 posters of X_train: got 25"):
         nearest_posters(encoder, images, images, n_neighbors=25)
-    with pytest.raises(ValueError, match="'n_neighbors' parameter .* got 0"):
+    with pytest.raises(ValueError, match=r"'n_neighbors' parameter .* Got 0"):
         nearest_posters(encoder, images, images, n_neighbors=0)

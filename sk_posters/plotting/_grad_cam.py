@@ -120,26 +120,26 @@ class GradCAMDisplay:
         Raises
         ------
         ValueError
-            If the estimator cannot be explained, gives no probabilities to choose
-            labels by, or there is no such label.
+            If the estimator cannot be explained or has no `predict_proba`, or there
+            is no such label.
         """
-        rows = first_rows(X, max_posters)
-        has_scores = hasattr(estimator, "predict_proba")
-        if labels is None and not has_scores:
+        if not hasattr(estimator, "predict_proba"):
             raise ValueError(
-                f"{type(estimator).__name__} gives no probabilities to choose labels "
-                f"by: say which to show with the parameter labels, got {labels!r}."
+                "GradCAMDisplay.from_estimator needs an estimator with predict_proba, "
+                f"and {type(estimator).__name__} has none: give the maps of grad_cam "
+                "to GradCAMDisplay.from_predictions."
             )
-        y_score, names = predicted_scores(estimator, rows) if has_scores else (None, [])
+        rows = first_rows(X, max_posters)
+        y_score, names = predicted_scores(estimator, rows)
         if label_names is None:
-            label_names = getattr(last_step(estimator), "label_names_", names)
-        elif has_scores:
-            label_names = _names_for(label_names, y_score.shape[1])
+            names = getattr(last_step(estimator), "label_names_", names)
+        else:
+            names = _names_for(label_names, names)
         posters = as_list(rows)
         if labels is None:
             chosen = np.argsort(-y_score, axis=1, kind="stable")[:, :k]
         else:
-            asked = label_positions(labels, label_names, len(label_names))
+            asked = label_positions(labels, names, len(names))
             chosen = np.tile(asked, (len(posters), 1))
         maps = [
             grad_cam(estimator, _one_row(rows, row), labels=positions)[0]
@@ -154,8 +154,8 @@ class GradCAMDisplay:
         display = cls(
             images,
             np.stack(maps),
-            label_names=[[label_names[j] for j in each] for each in chosen],
-            y_score=np.take_along_axis(y_score, chosen, axis=1) if has_scores else None,
+            label_names=[[names[j] for j in each] for each in chosen],
+            y_score=np.take_along_axis(y_score, chosen, axis=1),
         )
         return display.plot()
 
@@ -216,7 +216,7 @@ arrays, default=None
         elif k is not None:
             raise ValueError(f"k={k!r} chooses labels by their scores: give y_score.")
         if label_names is not None:
-            names = _names_for(label_names, n_labels, names)
+            names = _names_for(label_names, names)
         chosen = np.tile(np.arange(n_labels), (n_posters, 1))
         if k is not None:
             chosen = np.argsort(-y_score, axis=1, kind="stable")[:, :k]
@@ -315,13 +315,13 @@ def _check_maps(maps):
     return maps
 
 
-def _names_for(label_names, n_labels, names=None):
-    if len(label_names) != n_labels:
+def _names_for(label_names, names):
+    """Return names that a user gave in place of those that scores come with."""
+    if len(label_names) != len(names):
         raise ValueError(
-            f"label_names must hold a name for each of the {n_labels} labels: got "
+            f"label_names must hold a name for each of the {len(names)} labels: got "
             f"{len(label_names)}."
         )
-    names = list(range(n_labels)) if names is None else names
     return common_names(label_names, "label_names", names, "the labels")
 
 
