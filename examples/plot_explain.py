@@ -126,6 +126,20 @@ def main(arguments=None):
 
 READING = """
 How to read this, with the default options:
+
+- Mostly, the model looks at the cue: columns light up for Comedy, dots for Action,
+  stripes for Drama. Covering the hottest fifth costs true genres 0.18 of their
+  probability, three times what a fifth covered at random costs (0.06), and the coldest
+  fifth costs least (0.04). Shuffled weights give other maps (rank correlation 0.11).
+- Not always. In the second poster, "rising diagonals" light up columns and stripes that
+  are slightly turned: the probability of 0.48 is for a genre that is not there. In the
+  third, stripes are also seen in the small print of the title. Maps of wrong answers
+  are as bright as those of right ones; they can tell why an answer is wrong.
+- Maps have 10 by 7 cells, enlarged. Hot spots have no edges worth a look.
+- Neighbours share 79 % of their genres with a poster, where any poster shares 57 %:
+  what looks alike to a network that learned from photographs need not be the same genre.
+- All this is one fit, on 30 posters that were drawn. Where a cue lies is known here; on
+  real posters it is not, and a map that pleases proves nothing.
 """
 
 

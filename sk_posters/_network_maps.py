@@ -73,14 +73,14 @@ def _traced_functions(model, dtype):
     images = tf.TensorSpec((None, *model.inputs[0].shape[1:]), dtype)
     maps = tf.TensorSpec((None, *symbolic.shape[1:]), symbolic.dtype)
 
-    @tf.function(input_signature=[images])
+    @tf.function(input_signature=[images], autograph=False)
     def features_of(images):
         outputs = in_unit_range(images)
         for part in below:
             outputs = part(outputs, training=False)
         return outputs
 
-    @tf.function(input_signature=[maps, tf.TensorSpec((), tf.int32)])
+    @tf.function(input_signature=[maps, tf.TensorSpec((), tf.int32)], autograph=False)
     def weighted(features, label):
         with tf.GradientTape() as tape:
             tape.watch(features)

@@ -103,3 +103,16 @@ def test_an_answer_is_reported_and_shown(tmp_path, monkeypatch, capsys):
     for path in pictures:
         with Image.open(path) as image:
             assert min(image.size) > 300
+
+
+def test_maps_are_drawn_and_checked(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SK_POSTERS_DATA", str(tmp_path / "data"))
+    script = SCRIPT.with_name("plot_explain.py")
+    options = ["--n-samples", "60", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [str(script), *options])
+    runpy.run_path(str(script), run_name="__main__")
+    printed = capsys.readouterr().out
+    for name in ["hottest", "random", "coldest", "Rank correlation", "nearest"]:
+        assert name in printed
+    with Image.open(tmp_path / "explain.png") as image:
+        assert min(image.size) > 300

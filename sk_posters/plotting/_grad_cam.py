@@ -28,8 +28,8 @@ CELL_WIDTH, IMAGE_WIDTH, IMAGE_HEIGHT = 2.0, 1.85, 2.7
 LINE_HEIGHT, MARGIN, SCALE_HEIGHT = 0.19, 0.2, 0.1
 
 TITLE = (
-    "Each row: a poster, then the parts of it that speak for a label, to the model "
-    "(Grad-CAM); beside the label, its score. Each map has a scale of its own."
+    "Each row: a poster, then labels with their scores. Bright: the parts that speak "
+    "most for the label, to the model (Grad-CAM). Each map has a scale of its own."
 )
 NO_HEAT = "nothing speaks for it"
 
@@ -288,7 +288,7 @@ arrays, default=None
             top -= IMAGE_HEIGHT + MARGIN / 2
         _show_scale(axes(MARGIN, MARGIN, IMAGE_WIDTH, SCALE_HEIGHT))
         above = MARGIN + SCALE_HEIGHT + 0.05
-        write(MARGIN, above, "nothing", color=QUIET)
+        write(MARGIN, above, "not at all", color=QUIET)
         write(MARGIN + IMAGE_WIDTH, above, "most", color=QUIET, ha="right")
         return self
 
