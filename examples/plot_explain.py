@@ -137,7 +137,7 @@ How to read this, with the default options:
   are as bright as those of right ones; they can tell why an answer is wrong.
 - Maps have 10 by 7 cells, enlarged. Hot spots have no edges worth a look.
 - Neighbours share 79 % of their genres with a poster, where any poster shares 57 %:
-  what looks alike to a network that learned from photographs need not be the same genre.
+  what looks alike to a network that learned from photographs may be another genre.
 - All this is one fit, on 30 posters that were drawn. Where a cue lies is known here; on
   real posters it is not, and a map that pleases proves nothing.
 """

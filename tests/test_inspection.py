@@ -297,6 +297,16 @@ def test_bytes_are_explained_like_floats(images, labels, tiny):
     np.testing.assert_allclose(as_bytes, as_floats, rtol=1e-5, atol=1e-7)
 
 
+def test_half_floats_give_much_the_same_maps(images, labels, tiny):
+    half = PosterClassifier(**tiny, mixed_precision=True).fit(images, labels)
+    full = PosterClassifier(**tiny, mixed_precision=False).fit(images, labels)
+    full.model_.set_weights(half.model_.get_weights())
+    (maps,) = network_maps(half.model_, images, [0, 1, 2], 24)
+    (expected,) = network_maps(full.model_, images, [0, 1, 2], 24)
+    assert maps.dtype == np.float32
+    np.testing.assert_allclose(maps, expected, atol=0.02 * np.abs(expected).max())
+
+
 def test_labels_come_in_the_order_asked_for_by_name_or_position(cnn, images):
     everything = grad_cam(cnn, images[:2])
     for asked in (["Fifth", "Bright"], [2, 0], np.array([2, 0]), pd.Series([2, 0])):
