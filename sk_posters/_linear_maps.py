@@ -2,7 +2,13 @@
 
 The score is linear in the features, and they are means or maxima of maps. So the
 gradient, averaged over a map, is the weight of its feature, divided by the number of
-cells.
+cells. Of covariances that average is 0, and the gradient is multiplied with the map
+cell by cell [1]_, which divides their part of the score among the cells.
+
+References
+----------
+.. [1] R. L. Draelos and L. Carin, "Use HiResCAM instead of Grad-CAM for faithful
+   explanations of convolutional neural networks", arXiv:2011.08891, 2020.
 """
 
 import numpy as np
@@ -18,6 +24,8 @@ from sk_posters._heat import add_enlarged
 from sk_posters._lazy_images import PosterImages, in_threads
 
 __all__ = ["encoders_of", "linear_maps", "linear_weights"]
+
+SMALLEST_CORRELATION = 0.01
 
 
 def encoders_of(step):
@@ -115,8 +123,9 @@ def linear_maps(encoders, weights, X):
             end = start + runner.n_features * len(runner.parts)
             parts = weights if weights.shape[1] == 1 else weights[:, start:end]
             parts = np.broadcast_to(factor * parts, (len(weights), end - start))
-            # Averages and maxima have the same gradient, averaged over a map.
-            parts = parts.reshape(len(weights), len(runner.parts), -1).sum(axis=1)
+            if runner.parts != ("covariance",):
+                # Averages and maxima have the same gradient, averaged over a map.
+                parts = parts.reshape(len(weights), len(runner.parts), -1).sum(axis=1)
             _add_maps(maps, encoder, runner, parts.astype(np.float32), posters)
             start = end
     return maps
@@ -151,4 +160,39 @@ def _add_maps(maps, encoder, runner, weights, posters):
 
 def _weighted(runner, weights, image):
     """Return the weighted sum of an image's maps, shape (n_labels, rows, columns)."""
-    return np.moveaxis(runner.maps(image)[0] @ weights.T, 2, 0)
+    maps = runner.maps(image)[0]
+    if runner.parts == ("covariance",):
+        return _covarying(maps, weights)
+    return np.moveaxis(maps @ weights.T, 2, 0)
+
+
+def _covarying(maps, weights):
+    """Divide weighted roots of covariances among the cells of a map.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (rows, columns, n_channels)
+        The map.
+    weights : ndarray of shape (n_labels, n_covariances)
+        Weights of the roots.
+
+    Returns
+    -------
+    ndarray of shape (n_labels, rows, columns), dtype float32
+        Maps whose means are the weighted sums.
+    """
+    shape = maps.shape
+    centred = (maps - maps.mean(axis=(0, 1))).reshape(-1, shape[2])
+    covariance = centred.T @ centred / len(centred)
+    spread = np.sqrt(np.diag(covariance))
+    # Pairs that hardly vary together would have endless gradients.
+    least = SMALLEST_CORRELATION * np.outer(spread, spread)
+    upper = np.triu_indices(shape[2])
+    root = np.sqrt(np.maximum(np.abs(covariance), least))[upper]
+    slopes = np.divide(weights, root, out=np.zeros_like(weights), where=root > 0)
+    result = np.empty((len(weights), *shape[:2]), dtype=np.float32)
+    matrix = np.zeros((shape[2], shape[2]), dtype=np.float32)
+    for label, slope in enumerate(slopes):
+        matrix[upper] = slope
+        result[label] = ((centred @ matrix) * centred).sum(axis=1).reshape(shape[:2])
+    return result

@@ -394,6 +394,30 @@ def test_the_mean_of_a_map_is_what_the_features_add_to_the_score(
     )
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_covariances_are_divided_among_the_cells(
+    one_by_one, images, labels, flip, monkeypatch
+):
+    pipe = one_by_one(images, labels, pooling="covariance", flip=flip)
+    constant = [each.intercept_[0] for each in pipe[-1].estimators_]
+    score = pipe.decision_function(images)
+    steady, weights = signed_maps(pipe, images)
+    constant = constant - weights @ pipe[1].mean_
+    monkeypatch.setattr("sk_posters._linear_maps.SMALLEST_CORRELATION", 0)
+    exact, _ = signed_maps(pipe, images)
+    found = exact.mean(axis=(2, 3)) + constant
+    np.testing.assert_allclose(found, score, rtol=1e-3, atol=1e-3)
+    assert np.corrcoef(steady.ravel(), exact.ravel())[0, 1] > 0.9
+
+
+def test_a_backbone_shows_where_covariances_come_from(posters):
+    pipe = make_poster_pipeline(image_size=(96, 64), pooling="covariance")
+    pipe.fit(posters.data, posters.target)
+    maps = grad_cam(pipe, posters.data[:3])
+    assert maps.shape == (3, posters.target.shape[1], 96, 64)
+    np.testing.assert_array_equal(maps.max(axis=(2, 3)), 1)
+
+
 def test_the_mirrored_image_counts_where_it_lies_in_the_image(
     one_by_one, images, labels
 ):
@@ -492,9 +516,8 @@ def test_paths_are_explained_at_the_size_they_are_brought_to(frozen, posters):
 
 def test_several_encoders_meet_at_the_largest_size(posters):
     pipe = make_poster_pipeline("best")
-    for (name, _), size in zip(
-        list(pipe[0].transformer_list), [(64, 32), (96, 64), (64, 64)], strict=True
-    ):
+    sizes = [(64, 32), (96, 64), (64, 64), (64, 64)]
+    for (name, _), size in zip(pipe[0].transformer_list, sizes, strict=True):
         pipe.set_params(**{f"encoders__{name}__image_size": size})
     pipe.fit(posters.data, posters.target)
     assert grad_cam(pipe, posters.data[:2], labels=[1]).shape == (2, 1, 96, 64)
