@@ -11,10 +11,11 @@ import hashlib
 from importlib.resources import files
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-__all__ = ["name_of", "page", "tag"]
+__all__ = ["listed", "name_of", "page", "section", "tag"]
 
 # Written as they stand: nothing but these two files goes there.
 STYLE, SCRIPT = "style.css", "sort.js"
+MOST_NAMES = 30
 
 
 def tag(name, *children, **attributes):
@@ -59,6 +60,42 @@ def _append_text(element, text):
 def name_of(name):
     """Return a name that cannot turn around the text beside it."""
     return tag("bdi", str(name))
+
+
+def listed(names):
+    """Return the first names as parts of an element, and how many more there are."""
+    parts = []
+    for name in names[:MOST_NAMES]:
+        parts += [", ", name_of(name)]
+    more = len(names) - MOST_NAMES
+    return [*parts[1:], *([f" and {more} more"] if more > 0 else [])]
+
+
+def section(key, title, *children):
+    """Return a part of the page under a heading of its own.
+
+    Parameters
+    ----------
+    key : str
+        What addresses call it.
+    title : str
+        The heading.
+    *children : str, Element or None
+        What it holds.
+
+    Returns
+    -------
+    Element
+        The section.
+    """
+    heading = f"{key}-title"
+    return tag(
+        "section",
+        tag("h2", title, id=heading),
+        *children,
+        id=key,
+        aria_labelledby=heading,
+    )
 
 
 def page(title, *children):

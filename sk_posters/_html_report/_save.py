@@ -14,8 +14,9 @@ from sk_posters._compat import Interval, _num_samples, validate_params
 from sk_posters._html_report import _sections
 from sk_posters._html_report._markup import page
 from sk_posters._html_report._model import history_of, thresholds_of
+from sk_posters._html_report._opening import cautions, opening
 from sk_posters._html_report._pictures import calibration, learning_curves
-from sk_posters._html_report._posters import best_and_worst, gallery, heat_maps
+from sk_posters._html_report._posters import Answers, heat_maps
 from sk_posters.metrics import multilabel_report
 from sk_posters.metrics._inputs import check_names, check_probabilities
 from sk_posters.plotting._estimators import predicted_answers
@@ -160,29 +161,22 @@ def save_html_report(
         top_k=TOP_K,
         random_state=random_state,
     )
-    best, worst, loss = best_and_worst(labels, scores, n_posters, groups)
+    answers = Answers(X, labels, scores, thresholds, names)
+    best, worst = answers.best_and_worst(n_posters, groups)
     heat = heat_maps(estimator, X, best + worst, scores) if grad_cam else {}
-
-    def shown(rows):
-        if not rows:
-            return None
-        return gallery(rows, X, labels, scores, thresholds, names, loss, heat)
-
-    history = history_of(estimator)
+    history, n_rows = history_of(estimator), len(labels)
     content = page(
         title,
-        *_sections.opening(
-            title, estimator, report, about_thresholds, datetime.now(UTC)
+        *opening(
+            *(title, estimator, report, n_rows, about_thresholds), datetime.now(UTC)
         ),
-        _sections.cautions(report, len(labels), caution),
+        cautions(report, n_rows, caution),
         _sections.scores(report, min(TOP_K, labels.shape[1])),
         _sections.labels(report),
         _sections.probabilities(*_drawn(calibration, labels, scores)),
-        None
-        if history is None
-        else _sections.history(*_drawn(learning_curves, history)),
-        _sections.posters("worst", shown(worst)),
-        _sections.posters("best", shown(best)),
+        _sections.history(*_drawn(learning_curves, history)) if history else None,
+        _sections.posters("worst", answers.gallery(worst, heat)),
+        _sections.posters("best", answers.gallery(best, heat)),
         _sections.making(estimator),
     )
     write_whole(file, content)
