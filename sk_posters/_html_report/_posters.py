@@ -1,5 +1,6 @@
 """The best and the worst answers, with their posters."""
 
+import importlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,7 +62,7 @@ class Answers:
         Parameters
         ----------
         n_posters : int
-            How many rows of each, at most; no row is in both.
+            How many rows of each, at most; no row or group is in both.
         groups : array-like of shape (n_samples,), default=None
             Of each group, which may be one poster many times, a single row is taken.
 
@@ -75,10 +76,11 @@ class Answers:
         order = np.argsort(self.loss, kind="stable")
         some = self.labels.any(axis=1)[order]
         easy = order[some] if some.any() else order
-        n_each = min(n_posters, max(1, len(order) // 2))
+        groups = np.arange(len(order)) if groups is None else np.asarray(groups)
+        n_each = min(n_posters, max(1, len(pd.unique(groups)) // 2))
         worst = _first_of_groups(order[::-1], groups)[:n_each]
-        best = [row for row in _first_of_groups(easy, groups) if row not in worst]
-        return best[:n_each], worst
+        others = easy[~np.isin(groups[easy], groups[worst])]
+        return _first_of_groups(others, groups)[:n_each], worst
 
     def gallery(self, rows, heat):
         """Return posters with what was answered and what is true.
@@ -156,8 +158,7 @@ def heat_maps(estimator, X, rows, scores):
     dict of int to ndarray
         A map of shape (height, width) for each row, from 0 to 1.
     """
-    from sk_posters.inspection import grad_cam
-
+    grad_cam = importlib.import_module("sk_posters.inspection").grad_cam
     # One row at a time: maps of all labels of all rows might not fit in memory.
     return {
         row: grad_cam(
@@ -168,9 +169,7 @@ def heat_maps(estimator, X, rows, scores):
 
 
 def _first_of_groups(rows, groups):
-    if groups is None:
-        return rows.tolist()
-    return rows[~pd.Series(np.asarray(groups)[rows]).duplicated().to_numpy()].tolist()
+    return rows[~pd.Series(groups[rows]).duplicated().to_numpy()].tolist()
 
 
 def _picture(image, said):

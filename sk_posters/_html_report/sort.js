@@ -9,7 +9,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
-      const sign = head.getAttribute("aria-sort") === "descending" ? 1 : -1;
+      const first = column ? "descending" : "ascending";
+      const again = head.getAttribute("aria-sort") === first;
+      const sign = (first === "ascending") === again ? -1 : 1;
       const value = (row) => row.cells[column].dataset.value ?? "";
       const compare = (a, b) => {
         const [x, y] = [value(a), value(b)];
