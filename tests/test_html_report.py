@@ -164,7 +164,7 @@ def cells(page, kind):
     part = page.content.split(f'class="{kind}')[1].split("</table>")[0]
     rows = re.findall(r"<tr>(.*?)</tr>", part.partition("<tbody>")[2], re.DOTALL)
     bare = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
-    return [[re.sub("<.*?>", "|", cell).strip("|") for cell in row] for row in bare]
+    return [[re.sub("(<.*?>)+", "|", cell).strip("|") for cell in row] for row in bare]
 
 
 # What is in it
