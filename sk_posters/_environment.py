@@ -2,14 +2,17 @@
 
 import multiprocessing
 import os
+import platform
 import sys
 import warnings
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from joblib import effective_n_jobs
 
 __all__ = [
     "hint_at_slow_tensorflow",
+    "package_versions",
     "prepare_tensorflow",
     "share_of_cores",
     "thread_count",
@@ -17,6 +20,9 @@ __all__ = [
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 CPU_INFO = Path("/proc/cpuinfo")
+# What answers may depend on.
+PACKAGES = ("sk-posters", "scikit-learn", "numpy", "skops", "keras", "tensorflow")
+PACKAGES += ("onnxruntime",)
 
 _came_too_late = False
 
@@ -88,6 +94,23 @@ def thread_count(n_jobs):
     if n_jobs is not None and n_jobs < 0:
         n_threads = min(n_threads, share_of_cores() or n_threads)
     return n_threads
+
+
+def package_versions():
+    """Return the versions of Python and of the packages that answers may depend on.
+
+    Returns
+    -------
+    dict of str to str
+        Names and versions; a package that is not installed is left out.
+    """
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _is_off_by_default():

@@ -60,6 +60,7 @@ FLOORS = [
     ["_compiled", "_finetuning", "_keras", "_linear_maps"],
     ["_classifier", "inspection"],
     ["_onnx_export", "_persistence", "_pipelines", "plotting"],
+    ["_html_report"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
@@ -72,7 +73,7 @@ WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
 WITHOUT_KERAS += ["_thresholds", "model_selection"]
 WITHOUT_KERAS += ["_heat", "_linear_maps", "inspection"]
-WITHOUT_KERAS += ["_archive", "_onnx_export", "_persistence", "_skops"]
+WITHOUT_KERAS += ["_archive", "_html_report", "_onnx_export", "_persistence", "_skops"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 
