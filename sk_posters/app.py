@@ -172,7 +172,12 @@ def run_app(model_file, *, posters=None, host="127.0.0.1", port=7860):
             flush=True,
         )
         config = uvicorn.Config(
-            app, log_level="warning", server_header=False, ws="none", lifespan="off"
+            app,
+            log_config=None,  # Its own would reset the logging of the whole process.
+            log_level="warning",
+            server_header=False,
+            ws="none",
+            lifespan="off",
         )
         with suppress(KeyboardInterrupt):  # uvicorn raises it again once it is done.
             uvicorn.Server(config).run(sockets=[listener])

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import logging
 import socket
 import sys
 import threading
@@ -572,6 +573,19 @@ def test_by_default_only_this_computer_reaches_the_page(served, host, capsys):
         f"sk_posters shows genres.model at http://{host}:{address[1]} "
         "(Ctrl-C ends it)\n"
     )
+
+
+def test_logging_of_the_process_is_left_alone(served):
+    class Noting(logging.Handler):
+        closed = False
+
+        def close(self):
+            self.closed = True
+            super().close()
+
+    handler = Noting()
+    run_app("genres.model", port=0)
+    assert not handler.closed
 
 
 def test_other_addresses_are_warned_about(served, capsys):
