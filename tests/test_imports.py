@@ -60,7 +60,8 @@ FLOORS = [
     ["_compiled", "_finetuning", "_keras", "_linear_maps"],
     ["_classifier", "inspection"],
     ["_onnx_export", "_persistence", "_pipelines", "plotting"],
-    ["_html_report"],
+    ["_html_report", "_web"],
+    ["app"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
@@ -72,6 +73,7 @@ WITHOUT_KERAS += ["_pipelines", "_pixels", "_runners"]
 WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
 WITHOUT_KERAS += ["_thresholds", "model_selection"]
+WITHOUT_KERAS += ["_web", "app"]
 WITHOUT_KERAS += ["_heat", "_linear_maps", "inspection"]
 WITHOUT_KERAS += ["_archive", "_html_report", "_onnx_export", "_persistence", "_skops"]
 KERAS = {"keras", "scikeras", "tensorflow"}
@@ -83,8 +85,8 @@ import sys
 import sk_posters
 from sk_posters import {names}
 import sk_posters.datasets, sk_posters.metrics, sk_posters.model_selection
-import sk_posters.inspection, sk_posters.plotting
-heavy = ["keras", "matplotlib", "scikeras", "tensorflow"]
+import sk_posters.app, sk_posters.inspection, sk_posters.plotting
+heavy = ["keras", "matplotlib", "scikeras", "starlette", "tensorflow"]
 print("loaded:", sorted(name for name in heavy if name in sys.modules))
 """
 
