@@ -59,7 +59,6 @@ FLOORS = [
     ["_compiled", "_finetuning", "_keras"],
     ["_classifier"],
     ["_onnx_export", "_persistence", "_pipelines", "plotting"],
-    ["_command"],
     ["cli"],
     ["__main__"],
 ]
@@ -74,7 +73,7 @@ WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
 WITHOUT_KERAS += ["_thresholds", "model_selection"]
 WITHOUT_KERAS += ["_archive", "_onnx_export", "_persistence", "_skops"]
-WITHOUT_KERAS += ["__main__", "_command", "cli"]
+WITHOUT_KERAS += ["__main__", "cli"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 
@@ -190,7 +189,7 @@ def test_scikeras_is_met_in_one_module_only(path):
 
 @each_module
 def test_only_the_command_imports_the_data_sets(path):
-    if room_of(path) not in {"datasets", "_command", "cli"}:
+    if room_of(path) not in {"datasets", "cli"}:
         assert "datasets" not in {room for _, room in own_rooms_imported_by(path)}
 
 

@@ -41,7 +41,7 @@ def paths_of(arguments, stdin):
     Examples
     --------
     >>> from pathlib import Path
-    >>> from sk_posters._command import paths_of
+    >>> from sk_posters.cli._paths import paths_of
     >>> Path("posters").mkdir()
     >>> Path("posters/a.jpg").touch()
     >>> list(paths_of(["posters", "b.jpg"], []))

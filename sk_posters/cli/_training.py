@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from sk_posters._archive import part_beside
 from sk_posters._checks import check_posters
 from sk_posters._persistence import save_model
 from sk_posters._pipelines import make_poster_pipeline
@@ -12,7 +13,7 @@ from sk_posters._thresholds import MultilabelTunedThresholdClassifierCV
 from sk_posters.metrics import MultilabelReport, multilabel_report
 from sk_posters.model_selection import multilabel_train_test_split
 
-__all__ = ["Trained", "save", "set_verbose", "thresholds_of", "train"]
+__all__ = ["Trained", "save", "save_rows", "set_verbose", "thresholds_of", "train"]
 
 # Recipes whose classifier trains in seconds: their thresholds come from five folds.
 QUICK = {"frozen", "best"}
@@ -136,6 +137,22 @@ def save(trained, posters, path, description):
         training_data=(posters.data[rows], posters.target.iloc[rows]),
         description=description,
     )
+
+
+def save_rows(posters, rows, path):
+    """Save some rows of a table as a table of their own.
+
+    Parameters
+    ----------
+    posters : Bunch
+        The table.
+    rows : ndarray of int
+        Which ones.
+    path : Path
+        The file.
+    """
+    with part_beside(path) as part:
+        posters.frame.iloc[np.sort(rows)].to_csv(part, index=False)
 
 
 def thresholds_of(model):

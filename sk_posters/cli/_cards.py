@@ -2,7 +2,7 @@
 
 from numbers import Real
 
-from sk_posters._command._terminal import printable
+from sk_posters.cli._terminal import printable
 
 __all__ = ["card_text"]
 

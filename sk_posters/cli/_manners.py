@@ -6,7 +6,7 @@ import traceback
 import warnings
 from contextlib import contextmanager
 
-from sk_posters._command._terminal import one_line, printable
+from sk_posters.cli._terminal import one_line, printable
 
 __all__ = ["FAILED", "FOUND", "Stop", "manners"]
 

@@ -1,6 +1,10 @@
 """What may be written to a terminal, and whether there is one."""
 
-__all__ = ["is_terminal", "one_line", "printable"]
+import os
+import shlex
+import sys
+
+__all__ = ["is_terminal", "one_line", "printable", "progress", "shown"]
 
 
 def printable(text):
@@ -19,7 +23,7 @@ def printable(text):
 
     Examples
     --------
-    >>> from sk_posters._command._terminal import printable
+    >>> from sk_posters.cli._terminal import printable
     >>> print(printable("red\\x1b[31m.jpg"))
     red\\x1b[31m.jpg
     """
@@ -46,7 +50,7 @@ def one_line(error):
 
     Examples
     --------
-    >>> from sk_posters._command._terminal import one_line
+    >>> from sk_posters.cli._terminal import one_line
     >>> one_line(ValueError("2 files are bad:\\n  'a.jpg'\\n  'b.jpg'"))
     "2 files are bad: 'a.jpg'; 'b.jpg'"
     """
@@ -74,3 +78,31 @@ def is_terminal(stream):
         True for a terminal.
     """
     return stream is not None and stream.isatty()
+
+
+def progress():
+    """Tell whether to show progress: to a person, and not into a pipe.
+
+    Returns
+    -------
+    int
+        What parameters `verbose` take.
+    """
+    return int(is_terminal(sys.stderr) and is_terminal(sys.stdout))
+
+
+def shown(path):
+    """Return a path, or a word, as it can be pasted into a shell.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The path.
+
+    Returns
+    -------
+    str
+        The path, from where the shell stands if it is below.
+    """
+    text, here = os.fspath(path), os.path.join(os.getcwd(), "")
+    return printable(shlex.quote(text.removeprefix(here)))

@@ -6,14 +6,37 @@ import numpy as np
 
 from sk_posters._archive import part_beside
 from sk_posters._checks import PosterCheck, check_posters
-from sk_posters._command._paths import paths_of
-from sk_posters._command._rows import no_formula
+from sk_posters.cli._paths import paths_of
+from sk_posters.cli._rows import no_formula
 from sk_posters.datasets import load_poster_table
 
-__all__ = ["checked", "findings_to_csv"]
+__all__ = ["checked", "findings_to_csv", "first_files", "load"]
 
+MOST_FILES = 3
 TABLE, GENRES = "train.csv", "Genre"
 OF_LABELS = ("constant label", "rare label")
+
+
+def load(table, images, id_column):
+    """Load a table, or the one in a folder.
+
+    Parameters
+    ----------
+    table : Path
+        The table, or a folder that holds ``train.csv``.
+    images : Path or None
+        Folder of its images.
+    id_column : str
+        Column that names them.
+
+    Returns
+    -------
+    Bunch
+        What `load_poster_table` returns.
+    """
+    if (table / TABLE).is_file():
+        table = table / TABLE
+    return load_poster_table(table, images, id_column=id_column)
 
 
 def checked(table, *, images, id_column, max_distance, verbose):
@@ -38,14 +61,12 @@ def checked(table, *, images, id_column, max_distance, verbose):
         The findings.
     """
     options = {"max_distance": max_distance, "verbose": verbose}
-    if (table / TABLE).is_file():
-        table = table / TABLE
-    if table.is_dir():
+    if table.is_dir() and not (table / TABLE).is_file():
         return _checked_folder(table, options)
     with warnings.catch_warnings():
         # Contradictions between the column and the genres become findings below.
         warnings.filterwarnings("ignore", message=".*the column 'Genre' does not say")
-        posters = load_poster_table(table, images, id_column=id_column)
+        posters = load(table, images, id_column)
     genres = None
     if GENRES in posters.frame and id_column != GENRES:
         genres = posters.frame[GENRES]
@@ -86,3 +107,26 @@ def findings_to_csv(check, path):
         findings[column] = findings[column].map(no_formula)
     with part_beside(path) as part:
         findings.to_csv(part, index=False)
+
+
+def first_files(check):
+    """Say which files the findings about images are about.
+
+    Parameters
+    ----------
+    check : PosterCheck
+        The findings.
+
+    Yields
+    ------
+    str
+        Lines: a kind of findings, and below it the first files.
+    """
+    findings = check.findings[check.findings["labels"].str.len() == 0]
+    for kind, few in findings.groupby("kind", sort=False):
+        files = [" = ".join(paths) for paths in few["paths"] if paths]
+        if files:
+            yield f"files with {kind}:"
+            yield from (f"  {line}" for line in files[:MOST_FILES])
+        if len(files) > MOST_FILES:
+            yield f"  and {len(files) - MOST_FILES} more"
