@@ -8,15 +8,13 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from sk_posters.cli import _building, _using
+# These two hang their commands on `app`, in the order of the help.
+from sk_posters.cli import _building, _using  # noqa: F401
 from sk_posters.cli._app import app
 
 __all__ = ["main"]
-
-# Each module has hung its commands on `app`, in the order of the help.
-COMMANDS = [*_building.__all__, *_using.__all__]
 
 
 def main(arguments=None):
@@ -43,7 +41,9 @@ def main(arguments=None):
     # TensorFlow reads it when it is imported: warnings and errors, no notes.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        with _clean_end():
+        # Signals are not for other threads.
+        is_main = threading.current_thread() is threading.main_thread()
+        with _clean_end() if is_main else nullcontext():
             app(arguments, prog_name="sk-posters")
     except SystemExit as stop:
         return stop.code or 0
@@ -52,9 +52,6 @@ def main(arguments=None):
 @contextmanager
 def _clean_end():
     """Let who ends the process politely find nothing half-written, either."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Signals are not for other threads.
-        return
     previous = signal.signal(signal.SIGTERM, _exit)
     try:
         yield

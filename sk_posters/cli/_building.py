@@ -35,9 +35,10 @@ def demo(
     ] = 600,
     random_state: Seed = 0,
 ):
-    """Draw posters, learn their genres, and report: under a minute, no download.
+    """Draw posters, learn their genres, and report what came of it.
 
-    Each score stands beside those of answers that never look at a poster.
+    Takes less than a minute, and downloads nothing. Each score stands beside those of
+    answers that never look at a poster.
 
     \b
     Example:
@@ -129,7 +130,7 @@ def check(
         Option(metavar="FILE", help="Write all findings there, as CSV."),
     ] = None,
 ):
-    """Say what is wrong with posters and their table, and what to do about it.
+    """Say what is wrong with posters or their table, and what to do.
 
     Damaged files, duplicates, contradictions, rare labels. The exit code is 1 if any
     finding is an error. Nothing is changed.
@@ -213,10 +214,11 @@ def train(
     n_bootstrap: Resamples = 1000,
     random_state: Seed = 0,
 ):
-    """Train a model on a table of posters, score it on rows held out, and save it.
+    """Train a model on a table of posters, score it, and save it.
 
-    The model that is saved is the one that was scored: it has never seen the rows
-    held out. Each score stands beside those of answers that look at no poster.
+    A part of the rows is held out. The model that is saved is the one that was scored
+    on them: it has never seen them. Each score stands beside those of answers that
+    look at no poster.
 
     \b
     Example:

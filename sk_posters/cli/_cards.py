@@ -1,5 +1,6 @@
 """What a file of a model says of itself, as text."""
 
+import textwrap
 from numbers import Real
 
 from sk_posters.cli._terminal import printable
@@ -7,7 +8,8 @@ from sk_posters.cli._terminal import printable
 __all__ = ["card_text"]
 
 COLUMNS = ["value", "low", "high", "no label", "label frequencies", "most frequent"]
-HEADS = ["value", "interval", "no label", "frequencies", "most freq."]
+HEADS = ["value", "low", "high", "no label", "frequencies", "most freq."]
+WIDTH = 88
 
 
 def card_text(card):
@@ -25,13 +27,10 @@ def card_text(card):
         Some lines.
     """
     lines = []
-    for name in ("description", "model", "created", "training_data"):
+    for name in ("description", "model", "created", "training_data", "versions"):
         if card.get(name):
-            lines.append(f"{name.replace('_', ' '):14} {_short(card[name])}")
-    versions = card.get("versions")
-    if isinstance(versions, dict):
-        text = ", ".join(f"{name} {number}" for name, number in versions.items())
-        lines.append(f"{'versions':14} {text}")
+            text = f"{name.replace('_', ' '):15}{_short(card[name])}"
+            lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * 15)
     lines += [*_labels(card), *_scores(card.get("scores"))]
     return printable("\n".join(lines))
 
@@ -60,12 +59,12 @@ def _labels(card):
 def _scores(scores):
     if not isinstance(scores, dict) or not scores:
         return []
-    heads = "".join(f"{head:>14}" for head in ["value", "low", "high", *HEADS[2:]])
+    heads = "".join(f"{head:>12}" for head in HEADS)
     lines = ["", "scores, beside those of answers that look at no poster:"]
-    lines.append(f"  {'':24}{heads}")
+    lines.append(f"  {'':24}{heads}".rstrip())
     for name, score in scores.items():
         row = score if isinstance(score, dict) else {"value": score}
-        cells = "".join(f"{_number(row.get(column)):>14}" for column in COLUMNS)
+        cells = "".join(f"{_number(row.get(column)):>12}" for column in COLUMNS)
         lines.append(f"  {name!s:24}{cells}".rstrip())
     return lines
 

@@ -124,9 +124,8 @@ def first_files(check):
     """
     findings = check.findings[check.findings["labels"].str.len() == 0]
     for kind, few in findings.groupby("kind", sort=False):
-        files = [" = ".join(paths) for paths in few["paths"] if paths]
-        if files:
-            yield f"files with {kind}:"
-            yield from (f"  {line}" for line in files[:MOST_FILES])
+        files = [" = ".join(paths) for paths in few["paths"]]
+        yield f"files with {kind}:"
+        yield from (f"  {line}" for line in files[:MOST_FILES])
         if len(files) > MOST_FILES:
             yield f"  and {len(files) - MOST_FILES} more"

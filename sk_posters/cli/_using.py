@@ -246,7 +246,7 @@ def report(
     model: Model,
     json: Annotated[bool, Option("--json", help="As JSON, all of it.")] = False,
 ):
-    """Print what is known of a model: labels, thresholds, scores, versions.
+    """Print what is known of a model: labels, scores, versions.
 
     The model is not loaded. For scores on other posters, and a report with pictures,
     see evaluate.
