@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import importlib
 import io
 import json
 import os
@@ -43,7 +44,7 @@ from sk_posters._decoding import PosterFileError
 from sk_posters.cli import main
 from sk_posters.cli._app import app
 from sk_posters.cli._cards import card_text
-from sk_posters.cli._manners import Stop, manners
+from sk_posters.cli._manners import Stop, load_quietly, manners
 from sk_posters.cli._paths import paths_of
 from sk_posters.cli._predictions import Answer, Predictor, with_labels_of
 from sk_posters.cli._rows import opened_rows
@@ -350,10 +351,11 @@ def test_a_network_is_trained_with_thresholds_and_a_seed(table, tmp_path):
     assert len(tuned.best_thresholds_) == 4
     assert (tuned.random_state, tuned.estimator_.random_state) == (3, 3)
     poster = next((table.parent / "Images").iterdir())
-    said = run("predict", model, poster, "-p", "-f", "jsonl")
-    assert said.exit_code == 0, said.output
+    words = [*COMMAND, "predict", model, poster, "-p", "-f", "jsonl"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment())
+    assert (done.returncode, done.stderr) == (0, "")  # Not a word of TensorFlow's.
     [scores] = tuned.predict_proba(load_model(model)[:-1].transform([str(poster)]))
-    given = json.loads(said.stdout)["probabilities"]
+    given = json.loads(done.stdout)["probabilities"]
     np.testing.assert_allclose(list(given.values()), scores, atol=1e-5)
 
 
@@ -982,6 +984,14 @@ def test_an_interrupt_is_130(capsys):
         raise KeyboardInterrupt
     assert stopped.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_libraries_that_talk_while_they_load_are_not_heard(monkeypatch, capfd):
+    monkeypatch.setattr(importlib, "import_module", lambda _: os.write(2, b"noise"))
+    load_quietly("a_module_that_talks")
+    load_quietly("sys")
+    os.write(2, b"heard")
+    assert capfd.readouterr().err == "heard"
 
 
 def test_a_closed_pipe_ends_quietly(stub, monkeypatch, capsys):

@@ -1,14 +1,16 @@
 """How a command behaves: errors in a line, Ctrl-C, closed pipes, warnings."""
 
+import importlib
 import os
 import sys
+import tempfile
 import traceback
 import warnings
 from contextlib import contextmanager
 
 from sk_posters.cli._terminal import one_line, printable
 
-__all__ = ["FAILED", "FOUND", "Stop", "manners"]
+__all__ = ["FAILED", "FOUND", "Stop", "load_quietly", "manners"]
 
 # As grep has them: 1 for what was found, 2 for what kept the command from its job.
 FOUND, FAILED = 1, 2
@@ -67,6 +69,29 @@ def manners(*, with_traceback=False, passed=()):
                 traceback.print_exc()
             _say(f"error: {one_line(error)}")
             raise Stop(FAILED) from error
+
+
+def load_quietly(module):
+    """Import a module whose libraries talk while they load.
+
+    TensorFlow says what it finds on this machine before it has read how much it
+    should say, and past Python, so that nothing less keeps it quiet.
+
+    Parameters
+    ----------
+    module : str
+        Its name.
+    """
+    if module in sys.modules:
+        return
+    said_to = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            importlib.import_module(module)
+    finally:
+        os.dup2(said_to, 2)
+        os.close(said_to)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sk_posters._answers import score_matrix, shortened
 from sk_posters._decoding import PosterFileError
 from sk_posters._persistence import load_model, model_card
+from sk_posters.cli._manners import load_quietly
 
 __all__ = ["Answer", "Predictor", "opened", "with_labels_of"]
 
@@ -55,9 +56,11 @@ def opened(path):
     ModelFileError
         If it is no such file.
     """
-    model = load_model(path)
-    names = model_card(path).get("label_names")
-    return model, names if isinstance(names, list) else None
+    card = model_card(path)
+    if "PosterClassifier" in (card.get("model") or []):
+        load_quietly("tensorflow")
+    names = card.get("label_names")
+    return load_model(path), names if isinstance(names, list) else None
 
 
 def with_labels_of(model_names, target, table):

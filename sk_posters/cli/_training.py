@@ -10,6 +10,7 @@ from sk_posters._checks import check_posters
 from sk_posters._persistence import save_model
 from sk_posters._pipelines import make_poster_pipeline
 from sk_posters._thresholds import MultilabelTunedThresholdClassifierCV
+from sk_posters.cli._manners import load_quietly
 from sk_posters.metrics import MultilabelReport, multilabel_report
 from sk_posters.model_selection import multilabel_train_test_split
 
@@ -183,6 +184,8 @@ def _groups_of(posters, groups, verbose):
 
 
 def _model(recipe, params, thresholds, random_state):
+    if recipe not in QUICK:
+        load_quietly("tensorflow")
     model = make_poster_pipeline(recipe, **params)
     if recipe not in QUICK and model[-1].random_state is None:
         model.set_params(classifier__random_state=random_state)

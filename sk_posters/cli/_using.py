@@ -282,11 +282,12 @@ def export(
       sk-posters export genres.model genres.onnx
     """
     from sk_posters._onnx_export import export_onnx
-    from sk_posters._persistence import load_model
+    from sk_posters.cli._predictions import opened
     from sk_posters.cli._rows import check_target
 
     check_target(output)
-    card = export_onnx(load_model(model), output)
+    classifier, _ = opened(model)
+    card = export_onnx(classifier, output)
     height, width = card["image_size"]
     typer.echo(
         f"wrote {shown(output)}: images (uint8, n × {height} × {width} × 3, RGB, "
