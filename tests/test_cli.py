@@ -357,6 +357,8 @@ def test_a_network_is_trained_with_thresholds_and_a_seed(table, tmp_path):
     [scores] = tuned.predict_proba(load_model(model)[:-1].transform([str(poster)]))
     given = json.loads(done.stdout)["probabilities"]
     np.testing.assert_allclose(list(given.values()), scores, atol=1e-5)
+    said = run("export", model, tmp_path / "m.onnx")
+    assert "n × 32 × 24 × 3" in said.stdout
 
 
 @pytest.mark.filterwarnings(RARE)
