@@ -8,8 +8,6 @@ import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from joblib import effective_n_jobs
-
 __all__ = [
     "hint_at_slow_tensorflow",
     "package_versions",
@@ -90,6 +88,9 @@ def thread_count(n_jobs):
     int
         The number of threads.
     """
+    # Imported here, because it takes longer than all else in `import sk_posters`.
+    from joblib import effective_n_jobs
+
     n_threads = effective_n_jobs(n_jobs)
     if n_jobs is not None and n_jobs < 0:
         n_threads = min(n_threads, share_of_cores() or n_threads)
