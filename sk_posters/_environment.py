@@ -20,7 +20,7 @@ ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 CPU_INFO = Path("/proc/cpuinfo")
 # What answers may depend on.
 PACKAGES = ("sk-posters", "scikit-learn", "numpy", "skops", "keras", "tensorflow")
-PACKAGES += ("onnxruntime",)
+PACKAGES += ("onnxruntime", "pillow")
 
 _came_too_late = False
 

@@ -20,7 +20,9 @@ from sk_posters._archive import (
     write_whole,
 )
 from sk_posters._backbones import BACKBONES
+from sk_posters._encoder import PosterEncoder
 from sk_posters._environment import package_versions
+from sk_posters._images import PosterImageLoader
 from sk_posters._skops import estimator_from_bytes, estimator_to_bytes
 
 __all__ = ["load_model", "model_card", "save_model"]
@@ -29,6 +31,8 @@ FORMAT = "sk_posters model"
 FORMAT_VERSION = 1
 CARD, ESTIMATOR = "manifest.json", "estimator.skops"
 MAX_CARD = 1_000_000
+# What decides what a network gets to see, or what is kept of what it saw.
+PREPROCESSING = ("image_size", "interpolation", "backbone", "pooling", "flip")
 NEXT = "Nothing in it was run. Get the file anew, or save the model once more"
 
 
@@ -123,6 +127,7 @@ def save_model(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "description": str(description),
         "model": [type(step).__name__ for step in _steps(model)],
+        "preprocessing": _preprocessing(model),
         "label_names": _names(model, label_names),
         "thresholds": _plain(_learned(model, "best_thresholds_")),
         "scores": _plain(dict(scores or {})),
@@ -218,9 +223,10 @@ def model_card(path):
     Returns
     -------
     dict
-        With ``"description"``, ``"label_names"``, ``"thresholds"``, ``"scores"``,
-        ``"training_data"``, ``"created"``, ``"versions"``, ``"trusted"`` and more.
-        Whoever wrote the file wrote these: they are claims.
+        With ``"description"``, ``"model"``, ``"preprocessing"``, ``"label_names"``,
+        ``"thresholds"``, ``"scores"``, ``"training_data"``, ``"created"``,
+        ``"versions"``, ``"trusted"`` and more. Whoever wrote the file wrote these: they
+        are claims.
 
     Raises
     ------
@@ -326,12 +332,10 @@ def _warn_of_versions(path, versions):
 
 def _warn_of_files(model):
     """Warn where an encoder reads its network from a file of the user's."""
-    backbones = getattr(_steps(model)[0], "backbone", ())
-    if not isinstance(backbones, list | tuple):
-        backbones = [backbones]
     files = [
         os.fspath(name)
-        for name in backbones
+        for step in _steps(model)
+        for name in _listed(getattr(step, "backbone", ()))
         if isinstance(name, str | os.PathLike)
         and os.fspath(name) not in BACKBONES
         and os.fspath(name).endswith((".onnx", ".keras"))
@@ -344,8 +348,43 @@ def _warn_of_files(model):
         )
 
 
+def _listed(value):
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _preprocessing(model):
+    """Return what is done to an image, for each step that takes images."""
+    return [
+        {
+            "step": type(step).__name__,
+            **{
+                name: _described(value)
+                for name, value in step.get_params(deep=False).items()
+                if name in PREPROCESSING
+            },
+        }
+        for step in _steps(model)
+        if isinstance(step, PosterEncoder | PosterImageLoader)
+    ]
+
+
+def _described(value):
+    """Return a parameter as JSON can hold it; of a network there is but its type."""
+    if isinstance(value, list | tuple):
+        return [_described(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, str | Real | np.bool_):
+        return _plain(value)
+    return type(value).__name__
+
+
 def _steps(model):
-    """Return the parts of a pipeline, and what tuned classifiers hold, in order."""
+    """Return the parts of a pipeline, and what parts hold before them, in order."""
+    if hasattr(model, "transformer_list"):
+        parts = [part for _, part in model.transformer_list]
+        inside = [_steps(part) for part in parts if not isinstance(part, str)]
+        return [*(step for steps in inside for step in steps), model]
     if hasattr(model, "steps"):
         return [part for _, step in model.steps for part in _steps(step)]
     if hasattr(model, "best_thresholds_"):

@@ -7,6 +7,8 @@ from sk_posters.cli._terminal import printable
 
 __all__ = ["card_text"]
 
+FIELDS = ["description", "model", "preprocessing", "created", "training_data"]
+FIELDS += ["versions"]
 COLUMNS = ["value", "low", "high", "no label", "label frequencies", "most frequent"]
 HEADS = ["value", "low", "high", "no label", "frequencies", "most freq."]
 WIDTH = 88
@@ -27,7 +29,7 @@ def card_text(card):
         Some lines.
     """
     lines = []
-    for name in ("description", "model", "created", "training_data", "versions"):
+    for name in FIELDS:
         if card.get(name):
             text = f"{name.replace('_', ' '):15}{_short(card[name])}"
             lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * 15)
@@ -39,7 +41,8 @@ def _short(value):
     if isinstance(value, dict):
         return ", ".join(f"{name} {_short(item)}" for name, item in value.items())
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        between = "; " if any(isinstance(item, dict) for item in value) else ", "
+        return between.join(map(_short, value))
     return str(value)
 
 
