@@ -21,7 +21,6 @@ import pytest
 from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from sk_posters import (
-    PosterClassifier,
     PosterEncoder,
     _cluster,
     _partitions,
@@ -607,6 +606,9 @@ def test_a_search_on_dask_finds_what_it_finds_alone(client, posters, tmp_path):
 
 
 def test_networks_on_dask_learn_what_they_learn_alone(client, images, labels, tiny):
+    # Imported here, because the workers import this module, and shall stay small.
+    from sk_posters import PosterClassifier
+
     def scores(**options):
         classifier = PosterClassifier(**tiny)
         scoring = "neg_mean_squared_error"
@@ -773,11 +775,11 @@ def test_too_late_for_tensorflow(fresh, monkeypatch):
         ("pyarrow", lambda: predict_to_parquet("a.model", ["a.jpg"], "answers")),
         (
             "distributed",
-            lambda: prepare_workers(SimpleNamespace(register_plugin=None)),
+            lambda: prepare_workers(SimpleNamespace(register_plugin=print)),
         ),
         (
             "distributed",
-            lambda: dask_backend(SimpleNamespace(submit=None, scatter=None)),
+            lambda: dask_backend(SimpleNamespace(submit=print, scatter=print)),
         ),
     ],
 )

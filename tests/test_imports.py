@@ -33,9 +33,12 @@ FLOORS = [
         "_store",
         "_stratify",
         "_weights",
+        "_workers",
     ],
     [
         "_backbones",
+        "_cluster",
+        "_dask_backend",
         "_feature_store",
         "_labels",
         "_lazy_images",
@@ -59,6 +62,9 @@ FLOORS = [
     ["_compiled", "_finetuning", "_keras"],
     ["_classifier"],
     ["_onnx_export", "_persistence", "_pipelines", "plotting"],
+    ["_partitions"],
+    ["_answer_folder"],
+    ["distributed"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
@@ -71,6 +77,8 @@ WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
 WITHOUT_KERAS += ["_thresholds", "model_selection"]
 WITHOUT_KERAS += ["_archive", "_onnx_export", "_persistence", "_skops"]
+WITHOUT_KERAS += ["_answer_folder", "_cluster", "_dask_backend", "_partitions"]
+WITHOUT_KERAS += ["_workers", "distributed"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 
