@@ -1,6 +1,5 @@
 """Past one machine: answers for any number of posters, partition by partition."""
 
-import itertools
 import os
 from numbers import Integral
 from typing import NamedTuple
@@ -8,7 +7,7 @@ from typing import NamedTuple
 from joblib import parallel_config
 
 from sk_posters._answer_folder import open_folder
-from sk_posters._cluster import MOST_FAILURES, OnCluster, OneAfterTheOther
+from sk_posters._cluster import OnCluster, OneAfterTheOther, PartitionError
 from sk_posters._compat import HasMethods, Interval, StrOptions, validate_params
 from sk_posters._dask_backend import one_level_backend
 from sk_posters._images import check_paths
@@ -28,61 +27,6 @@ __all__ = [
     "predict_to_parquet",
     "prepare_workers",
 ]
-
-
-class PartitionError(RuntimeError):
-    """Partitions without answers, although all others may have theirs.
-
-    Parameters
-    ----------
-    folder : str
-        Where the answers go.
-    failed : dict of int to Exception
-        What went wrong, by number of the partition.
-    n_partitions : int
-        Number of all partitions.
-
-    Attributes
-    ----------
-    failed : dict of int to Exception
-        The same.
-
-    Examples
-    --------
-    >>> from sk_posters.distributed import PartitionError
-    >>> error = PartitionError("answers", {7: MemoryError("too large")}, 12)
-    >>> print(str(error).partition(". ")[0])
-    1 of 12 partitions of 'answers' has no answers: partition 7 (MemoryError: too large)
-    """
-
-    def __init__(self, folder, failed, n_partitions):
-        self.folder, self.failed, self.n_partitions = folder, dict(failed), n_partitions
-        shown = ", ".join(
-            f"partition {number} ({type(error).__name__}: {error})"
-            for number, error in itertools.islice(sorted(self.failed.items()), 3)
-        )
-        more = len(self.failed) - 3
-        super().__init__(
-            f"{len(self.failed)} of {n_partitions} partitions of {folder!r} "
-            f"{'has' if len(self.failed) == 1 else 'have'} no answers: {shown}"
-            f"{f' and {more} more' if more > 0 else ''}. {self._next_step()} Then call "
-            "predict_to_parquet again: partitions that are finished are not done again."
-        )
-
-    def __reduce__(self):
-        return type(self), (self.folder, self.failed, self.n_partitions)
-
-    def _next_step(self):
-        names = {type(error).__name__ for error in self.failed.values()}
-        if "KilledWorker" in names:
-            return (
-                "Each of those that name KilledWorker was tried alone, and its worker "
-                "died each time: most often it ran out of its memory_limit. Give the "
-                "workers more memory, or fewer threads."
-            )
-        if len(self.failed) >= MOST_FAILURES:
-            return "The others were not tried any more. Put right what the errors name."
-        return "Put right what the errors name."
 
 
 class PartitionedAnswers(NamedTuple):

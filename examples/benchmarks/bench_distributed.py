@@ -2,25 +2,27 @@
 
 Two workers of Dask against two processes of joblib, both warm, in turn: a search of
 six candidates on five folds over features of the posters, refit included, by
-`dask_backend` and by `n_jobs=2`; and answers for all posters, from files to Parquet by
+`dask_backend`, by joblib's own backend for Dask, and by `n_jobs=2`; and answers for all posters, from files to Parquet by
 `predict_to_parquet`, against the same partitions by `joblib.Parallel`, which leaves its
-answers in memory. Each process has one thread. That both sides give the same is checked.
+answers in memory. Each process has one thread. Both sides must give the same.
 """
 
 import contextlib
 import itertools
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 from _common import Side, in_turn, job_of, median, parsed, parser, report
-from _side import seconds_in_turn, seconds_of
+from _side import seconds_in_turn
 
 SIDES = {"search": Side("search"), "answers": Side("answers")}
 N_PROCESSES = 2
 CANDIDATES = {"classifier__estimator__C": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]}
 JOBLIB, DASK = "by joblib, s", "by Dask, s"
+NESTED = "by Dask as joblib does it, nested, s"
 START = "start of the cluster, s"
 SPEED = "posters per second, by Dask"
 
@@ -45,6 +47,7 @@ def pipeline():
 
 
 def search(job):
+    import joblib
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import Pipeline
     from threadpoolctl import threadpool_limits
@@ -70,16 +73,19 @@ def search(job):
         with dask_backend(client):
             run(DASK, -1)
 
-    with contextlib.ExitStack() as stack:
-        # As many for this process, which refits, as the others have.
-        stack.enter_context(threadpool_limits(1))
-        start = seconds_of(lambda: stack.enter_context(cluster()))
-        from distributed import get_client
+    def nested():
+        with joblib.parallel_config(backend="dask", client=client):
+            run(NESTED, None)
 
-        client = get_client()
+    started = time.perf_counter()
+    # As many threads for this process, which refits, as the others have.
+    with cluster() as client, threadpool_limits(1):
+        start = time.perf_counter() - started
         functions = {JOBLIB: lambda: run(JOBLIB, N_PROCESSES), DASK: by_dask}
+        functions[NESTED] = nested
         seconds = seconds_in_turn(functions, job.rounds, warm_up=1)
-    np.testing.assert_array_equal(found[JOBLIB], found[DASK])
+    np.testing.assert_array_equal(found[DASK], found[JOBLIB])
+    np.testing.assert_array_equal(found[NESTED], found[JOBLIB])
     return {**seconds, START: start}
 
 
