@@ -2,9 +2,10 @@
 
 Two workers of Dask against two processes of joblib, both warm, in turn: a search of
 six candidates on five folds over features of the posters, refit included, by
-`dask_backend`, by joblib's own backend for Dask, and by `n_jobs=2`; and answers for all posters, from files to Parquet by
-`predict_to_parquet`, against the same partitions by `joblib.Parallel`, which leaves its
-answers in memory. Each process has one thread. Both sides must give the same.
+`dask_backend`, by joblib's own backend for Dask, and by `n_jobs=2`; and answers for all
+posters, from files to Parquet by `predict_to_parquet`, against the same partitions by
+`joblib.Parallel`, which leaves its answers in memory. Each process has one thread, and
+all sides must give the same.
 """
 
 import contextlib
