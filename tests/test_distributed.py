@@ -23,6 +23,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sk_posters import (
     PosterEncoder,
     _cluster,
+    _dask_backend,
     _partitions,
     _workers,
     make_poster_pipeline,
@@ -70,7 +71,7 @@ def started(**options):
     return distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address=":0",
         silence_logs="CRITICAL",
         **options,
     )
@@ -570,7 +571,7 @@ def test_paused_workers_are_not_waited_for(monkeypatch):
 
 def started_here():
     return distributed.Client(
-        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
     )
 
 
@@ -644,6 +645,12 @@ def test_what_does_not_ask_for_jobs_stays_here(client):
     (worker, inner), *_ = nested
     assert worker != os.getpid()
     assert inner == [worker, worker]
+
+
+def test_what_is_called_alone_starts_nothing():
+    with joblib.parallel_config("threading", n_jobs=2):
+        assert joblib.effective_n_jobs(2) == 2
+        assert _dask_backend._called_alone(joblib.effective_n_jobs, 2) == 1
 
 
 def nested_pids():
