@@ -1042,7 +1042,7 @@ def test_all_parts_of_the_package_show_progress_or_none(images):
     set_verbose(model, 1)
     parts = [*model.get_params().values(), model.estimator_[0]]
     encoders = [part for part in parts if isinstance(part, PosterEncoder)]
-    assert [encoder.verbose for encoder in encoders] == [1] * 4
+    assert [encoder.verbose for encoder in encoders] == [1] * 5
     assert model.estimator_[-1].estimator.verbose == 0
 
 

@@ -113,7 +113,7 @@ def test_who_names_a_number_of_threads_gets_it(n_jobs, n_threads, monkeypatch):
 
 @pytest.mark.parametrize("n_jobs", [-1, None])
 def test_the_cores_of_a_cluster_are_no_threads_of_this_machine(n_jobs, monkeypatch):
-    monkeypatch.setattr(_environment, "effective_n_jobs", lambda n_jobs: 10_000)
+    monkeypatch.setattr(joblib, "effective_n_jobs", lambda n_jobs: 10_000)
     assert _environment.thread_count(n_jobs) == joblib.cpu_count()
 
 
