@@ -6,12 +6,14 @@ being run, which takes seconds.
 """
 
 import inspect
+import logging
 import os
 import sys
 from pathlib import Path
 
 # TensorFlow greets with several lines about the processor, on every page it runs on.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 # The order of the gallery is given to Sphinx-Gallery by name.
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -47,12 +49,14 @@ templates_path = ["_templates"]
 default_role = "literal"  # As in scikit-learn, docstrings write `name` for code.
 
 # Every link is checked. Names of other projects lead nowhere without intersphinx.
+smartquotes = False  # Texts hold quoted code.
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(sklearn|joblib|keras|numpy|pandas|matplotlib|scipy)\..*"),
 ]
 autosummary_generate = True
 numpydoc_show_class_members = False  # The template of classes lists their methods.
+maximum_signature_line_length = 80
 autodoc_typehints = "none"
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -62,7 +66,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": r"[/\\]plot_",
-    "ignore_pattern": r"^(?!.*[/\\]plot_)",
+    "ignore_pattern": r"^(?!(.*[/\\])?plot_)",
     "within_subsection_order": "gallery_order.as_one_reads",
     "minigallery_sort_order": "gallery_order.as_one_reads",
     "doc_module": ("sk_posters",),
