@@ -17,7 +17,7 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 # The order of the gallery is given to Sphinx-Gallery by name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-import sk_posters
+import sk_posters  # noqa: E402
 
 project = "sk_posters"
 author = "The sk_posters developers"

@@ -60,10 +60,10 @@ for name, model in models.items():
 print(pd.DataFrame(scores | {"label frequencies": trivial}).loc[names].round(3))
 
 # %%
-# All three rank alike: neither way changes the order within a genre. But the log
-# loss of the model as fitted is worse than that of label frequencies, which know nothing of
-# a poster. The left picture says why: where it says 10 %, a third is positive. A temperature
-# mends most, sigmoids nearly all.
+# All three rank alike: neither way changes the order within a genre. But the log loss
+# of the model as fitted is worse than that of label frequencies, which know nothing of
+# a poster. The left picture says why: where it says 10 %, a third is positive. A
+# temperature mends most, sigmoids nearly all.
 fig, axes = plt.subplots(1, 3, figsize=(13, 5.2), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     MultilabelCalibrationDisplay.from_estimator(model, X_test, y_test, ax=ax)
@@ -76,6 +76,6 @@ plt.show()
 print(pd.Series(seconds, name="seconds").round(1).to_string())
 
 # %%
-# Five more fits. A classifier that is not too sure in the first place, with C=0.01, would
-# have been the simpler remedy; calibration is for those that one cannot fit again, or whose
-# best ranks come with wrong probabilities.
+# Five more fits. A classifier that is not too sure in the first place, with C=0.01,
+# would have been the simpler remedy; calibration is for those that one cannot fit
+# again, or whose best ranks come with wrong probabilities.

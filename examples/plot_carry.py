@@ -97,8 +97,8 @@ onnx = np.array(onnx)
 print(f"largest difference: {np.abs(onnx - here).max():.1e}")
 
 # %%
-# The file for Python answers to the last bit. The graph computes in single precision what
-# scikit-learn computes in double, and differs in the seventh digit.
+# The file for Python answers to the last bit. The graph computes in single precision
+# what scikit-learn computes in double, and differs in the seventh digit.
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 4), layout="constrained")
 for ax, answers, title in [
     (axes[0], loaded, "genres.model, another process"),
@@ -128,6 +128,7 @@ print(f"\nload and answer in a new process: {seconds_elsewhere:.1f} s")
 print(f"answer by onnxruntime: {1000 * seconds_onnx / len(X_test):.0f} ms per poster")
 
 # %%
-# The file for Python is small because the network comes with its package on the other side,
-# too; the graph holds it. Thresholds are not in the graph: they stand in its metadata.
-# Other versions of libraries may answer differently, and ``load_model`` warns of them.
+# The file for Python is small because the network comes with its package on the other
+# side, too; the graph holds it. Thresholds are not in the graph: they stand in its
+# metadata. Other versions of libraries may answer differently, and ``load_model`` warns
+# of them.

@@ -65,9 +65,9 @@ print(table.to_string(float_format="{:.3f}".format))
 
 # %%
 # Both have learned something: no trivial answer ranks better than 0.29. The features of
-# photographs rank drawn stripes and dots better than a network that has seen nothing but
-# some 380 of them. Its curves say why: the loss of posters it learns from falls on, that of
-# others does not.
+# photographs rank drawn stripes and dots better than a network that has seen nothing
+# but some 380 of them. Its curves say why: the loss of posters it learns from falls on,
+# that of others does not.
 #
 # Here is what the better one answers:
 PosterGridDisplay.from_estimator(frozen, X_test, y_test, max_posters=4)
@@ -78,6 +78,6 @@ PosterGridDisplay.from_estimator(frozen, X_test, y_test, max_posters=4)
 print(f"from scratch {seconds_cnn:.1f} s, pretrained features {seconds_frozen:.1f} s")
 
 # %%
-# What this does not say: that training from scratch is hopeless. With more posters, larger
-# images and more time, the same network learns drawn posters nearly perfectly. On real
-# posters it reached half of what pretrained features do.
+# What this does not say: that training from scratch is hopeless. With more posters,
+# larger images and more time, the same network learns drawn posters nearly perfectly.
+# On real posters it reached half of what pretrained features do.

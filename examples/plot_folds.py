@@ -12,6 +12,7 @@ How wrong are the scores then?
 # --------------------
 # 400 posters with 20 genres, dealt into five folds by chance, and by
 # ``MultilabelStratifiedKFold``.
+import tempfile
 import time
 import warnings
 
@@ -69,25 +70,27 @@ bar.set_ticks([0, 1, 2], labels=["none", "fair", "twice"])
 plt.show()
 
 # %%
-# Left, the fold that is second has no poster with Fantasy, and the fourth none with War: a
-# score of that fold leaves the genre out, or calls it 0. Right, every fold has its share,
-# as near as whole posters allow.
+# Left, the fold that is second has no poster with Fantasy, and the fourth none with
+# War: a score of that fold leaves the genre out, or calls it 0. Right, every fold has
+# its share, as near as whole posters allow.
 #
 # The same poster twice
 # ---------------------
 # Now a third of 300 posters occurs twice, the copy smaller and in another compression,
 # as posters of real tables do. ``groups`` says which belong together; for files of your
 # own, ``check_posters`` finds out.
+folder = tempfile.TemporaryDirectory()
 originals = posters.data[:300]
-copies = originals[: len(originals) // 3].copy()
-for place, path in enumerate(copies):
-    copies[place] = path.replace("synthetic0", "copy0")
+copies = []
+for number, path in enumerate(originals[: len(originals) // 3]):
+    copies.append(f"{folder.name}/copy{number}.jpg")
     with Image.open(path) as image:
-        image.resize((120, 180)).save(copies[place], quality=60)
+        image.resize((120, 180)).save(copies[-1], quality=60)
 paths = np.concatenate([originals, copies])
 labels = pd.concat([posters.target[:300], posters.target[: len(copies)]])
 groups = np.concatenate([np.arange(len(originals)), np.arange(len(copies))])
 features = PosterEncoder(image_size=(112, 80)).fit_transform(paths)
+folder.cleanup()
 
 # %%
 # Without copies, with copies that are dealt like any other poster, and with copies that
@@ -118,9 +121,9 @@ table = pd.DataFrame(scores)
 print(table.agg(["mean", "std"]).T.round(3).to_string())
 
 # %%
-# Copies that are dealt freely raise the score from 0.62 to 0.81: the classifier knows the
-# originals by heart. Kept with their originals, they change next to nothing: the score is
-# that of posters nobody has seen.
+# Copies that are dealt freely raise the score from 0.62 to 0.81: the classifier knows
+# the originals by heart. Kept with their originals, they change next to nothing: the
+# score is that of posters nobody has seen.
 fig, ax = plt.subplots(figsize=(7, 2.6), layout="constrained")
 for place, (name, values) in enumerate(table.items()):
     colour = "#D55E00" if "freely" in name else "#0072B2"
@@ -139,5 +142,6 @@ plt.show()
 print(f"five stratified folds of {len(y)} posters: {seconds_dealt:.2f} s")
 
 # %%
-# Nothing, in other words. What it does not say: how much real copies flatter. That depends
-# on how many there are, and on how well a model learns by heart; ``C=1`` lets this one.
+# Nothing, in other words. What it does not say: how much real copies flatter. That
+# depends on how many there are, and on how well a model learns by heart; ``C=1`` lets
+# this one.

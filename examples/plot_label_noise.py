@@ -70,11 +70,11 @@ results = pd.DataFrame(rows).groupby("forgotten")
 print(results.mean().round(3).to_string())
 
 # %%
-# With three genres in ten forgotten, the model still ranks at 0.83 where it had 0.87, and
-# with half of them forgotten at 0.80. It is better than what it was taught: what is
-# forgotten at random does not point anywhere. But judged by posters that are labelled as
-# carelessly, it seems to lose a third, and with seven in ten forgotten it scores less than
-# label frequencies did with true genres.
+# With three genres in ten forgotten, the model still ranks at 0.83 where it had 0.87,
+# and with half of them forgotten at 0.80. It is better than what it was taught: what is
+# forgotten at random does not point anywhere. But judged by posters that are labelled
+# as carelessly, it seems to lose a third, and with seven in ten forgotten it scores
+# less than label frequencies did with true genres.
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for column, colour in [
     ("judged by true genres", "#0072B2"),
@@ -97,6 +97,7 @@ plt.show()
 print(f"30 fits {seconds:.1f} s")
 
 # %%
-# The last column of the table shows what does break: probabilities shrink with the genres
-# that were forgotten. Thresholds must be learned anew then. All this holds for mistakes at
-# random. People forget the same genres of the same kinds of posters, and models learn that.
+# The last column of the table shows what does break: probabilities shrink with the
+# genres that were forgotten. Thresholds must be learned anew then. All this holds for
+# mistakes at random. People forget the same genres of the same kinds of posters, and
+# models learn that.

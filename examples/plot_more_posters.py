@@ -49,8 +49,8 @@ for size, scores in zip(sizes, held_out, strict=True):
     print(f"{size:5d} posters: macro mAP {mean:.3f} ± {spread:.3f}")
 
 # %%
-# On posters it was fitted on, the classifier is perfect with any number of them, which says
-# nothing. On those held out it still gains with each doubling, by less each time.
+# On posters it was fitted on, the classifier is perfect with any number of them, which
+# says nothing. On those held out it still gains with each doubling, by less each time.
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for scores, colour, name in [
     (fitted, "#D55E00", "posters it was fitted on"),
@@ -77,6 +77,7 @@ gain = np.diff(held_out.mean(axis=1))
 print("gain from each doubling:", gain.round(3))
 
 # %%
-# So yes: the next doubling, another 960 posters, should bring 0.02 or 0.03, if they are of
-# the same kind and the curve goes on as it did. That is a guess from four points. Each has
-# only the spread of five folds that share posters, which makes it look surer than it is.
+# So yes: the next doubling, another 960 posters, should bring 0.02 or 0.03, if they are
+# of the same kind and the curve goes on as it did. That is a guess from four points.
+# Each has only the spread of five folds that share posters, which makes it look surer
+# than it is.

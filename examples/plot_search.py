@@ -87,7 +87,7 @@ print(f"36 fits {seconds_search:.1f} s, one more {seconds_default:.1f} s")
 cache.cleanup()
 
 # %%
-# The gain over the recipe's own value is 0.02, on 150 posters: small beside how far such a
-# score moves with other posters. Had the choice been made on those 150 posters, nothing
-# would be left to judge it by. And real posters want another value: the default was found
-# on them.
+# The gain over the recipe's own value is 0.02, on 150 posters: small beside how far
+# such a score moves with other posters. Had the choice been made on those 150 posters,
+# nothing would be left to judge it by. And real posters want another value: the default
+# was found on them.

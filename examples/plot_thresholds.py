@@ -39,8 +39,8 @@ X_train, X_test, y_train, y_test = multilabel_train_test_split(
 # The baseline, and three ways to do more
 # ---------------------------------------
 # Thresholds are learned from out-of-fold scores: those of posters that the scoring
-# classifier was not fitted on. ``shrinkage`` draws those of rare genres towards what
-# is best for all.
+# classifier was not fitted on. ``shrinkage`` draws those of rare genres towards what is
+# best for all.
 linear = LogisticRegression(C=0.01, max_iter=1000)
 classifier = make_pipeline(StandardScaler(), OneVsRestClassifier(linear))
 models = {
@@ -72,12 +72,14 @@ print(pd.DataFrame(rows).T.round(3).to_string())
 print(f"\ngenres per poster in truth: {y_test.sum(axis=1).mean():.2f}")
 
 # %%
-# At 0.5 the model gives 1.6 genres to a poster that has 2.3. One learned threshold gives
-# too many, and gains macro F1 at no cost of micro F1. Thresholds of their own gain a
-# little more; shrunk ones are best in both. Giving every genre to every poster scores 0.19.
+# At 0.5 the model gives 1.6 genres to a poster that has 2.3. One learned threshold
+# gives too many, and gains macro F1 at no cost of micro F1. Thresholds of their own
+# gain a little more; shrunk ones are best in both. Giving every genre to every poster
+# scores 0.19.
 #
-# The curves show all thresholds that could be chosen for all genres, and dashed what each
-# genre's own reaches. The posters are those held out; the thresholds were learned before.
+# The curves show all thresholds that could be chosen for all genres, and dashed what
+# each genre's own reaches. The posters are those held out; the thresholds were learned
+# before.
 tuned = MultilabelTunedThresholdClassifierCV(classifier).fit(X_train, y_train)
 ThresholdCurveDisplay.from_estimator(tuned, X_test, y_test)
 
@@ -111,7 +113,7 @@ plt.show()
 # %%
 # What it cost
 # ------------
-# Five more fits, about a second here; with a network, five more trainings. War has eight
-# posters to learn from and 0.05 or nothing comes of it, whatever the threshold: thresholds
-# do not mend ranks. Of the differences between the last two ways, single genres say little:
-# Sport goes one way, Biography the other.
+# Five more fits, about a second here; with a network, five more trainings. War has
+# eight posters to learn from and 0.05 or nothing comes of it, whatever the threshold:
+# thresholds do not mend ranks. Of the differences between the last two ways, single
+# genres say little: Sport goes one way, Biography the other.
