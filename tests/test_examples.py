@@ -98,7 +98,7 @@ def few_posters(tmp_path, monkeypatch):
     """Let examples draw a few small posters, whatever they ask for."""
     import sk_posters.datasets
 
-    def draw(n_samples, n_labels, **options):
+    def draw(n_samples=1000, n_labels=5, **options):
         options |= {"image_size": (74, 50), "data_home": tmp_path}
         few = min(n_samples, N_POSTERS), min(n_labels, N_LABELS)
         return make_posters(few[0], n_labels=few[1], **options)
