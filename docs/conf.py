@@ -72,9 +72,10 @@ sphinx_gallery_conf = {
     "doc_module": ("sk_posters",),
     "backreferences_dir": "api/generated/backreferences",
     "reset_modules": ("matplotlib",),
+    "capture_repr": ("_repr_html_",),
     "show_signature": False,
     "download_all_examples": False,
-    "min_reported_time": 0,
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"

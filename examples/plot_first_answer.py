@@ -67,7 +67,7 @@ print(table.to_string(float_format="{:.3f}".format))
 # Both have learned something: no trivial answer ranks better than 0.29. The features of
 # photographs rank drawn stripes and dots better than a network that has seen nothing
 # but some 380 of them. Its curves say why: the loss of posters it learns from falls on,
-# that of others does not.
+# that of others jumps about and comes no lower than that of label frequencies.
 #
 # Here is what the better one answers:
 PosterGridDisplay.from_estimator(frozen, X_test, y_test, max_posters=4)

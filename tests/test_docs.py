@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,9 +63,14 @@ def site(tmp_path_factory):
     """Folder of the web site, built without running the examples."""
     for name in BUILDERS:
         pytest.importorskip(name, reason='the documentation needs ".[docs]"')
-    folder = tmp_path_factory.mktemp("docs")
+    folder = tmp_path_factory.mktemp("site")
+    # A copy, as Sphinx writes pages among those it reads, and tests run side by side.
+    made = shutil.ignore_patterns("_build", "generated", "gallery", "output")
+    for part in ["docs", "examples"]:
+        shutil.copytree(ROOT / part, folder / part, ignore=made)
+    shutil.copy(ROOT / "CHANGELOG.md", folder)
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    command += ["-D", "plot_gallery=0", "-d", folder / "trees", DOCS, folder / "html"]
+    command += ["-D", "plot_gallery=0", folder / "docs", folder / "html"]
     here = os.environ | {"PYTHONPATH": str(ROOT)}
     built = subprocess.run(command, capture_output=True, text=True, env=here)
     assert built.returncode == 0, built.stderr
