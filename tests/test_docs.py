@@ -136,6 +136,7 @@ def test_the_code_of_a_page_parses(page):
             compile(code, page.name, "exec")
 
 
+@pytest.mark.usefixtures("one_blas_thread")
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(
     page, tmp_path, monkeypatch

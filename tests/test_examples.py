@@ -106,6 +106,7 @@ def few_posters(tmp_path, monkeypatch):
     monkeypatch.setattr(sk_posters.datasets, "make_posters", draw)
 
 
+@pytest.mark.usefixtures("one_blas_thread")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that so few rows lack.
 @pytest.mark.parametrize("script", GALLERY, ids=lambda script: script.stem)
 def test_a_gallery_example_runs_and_draws(script, few_posters, monkeypatch, capsys):
