@@ -19,6 +19,7 @@ _HOMES = {
     "load_model": "sk_posters._persistence",
     "make_poster_pipeline": "sk_posters._pipelines",
     "model_card": "sk_posters._persistence",
+    "save_html_report": "sk_posters._html_report",
     "save_model": "sk_posters._persistence",
 }
 
@@ -34,6 +35,7 @@ __all__ = [
     "load_model",
     "make_poster_pipeline",
     "model_card",
+    "save_html_report",
     "save_model",
 ]
 

@@ -5,10 +5,18 @@ import re
 import stat
 import uuid
 import zipfile
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
-__all__ = ["ModelFileError", "pack", "read_whole", "unpack", "write_whole"]
+__all__ = [
+    "ModelFileError",
+    "pack",
+    "part_beside",
+    "read_whole",
+    "unpack",
+    "write_whole",
+]
 
 MAX_PARTS = 100_000
 
@@ -143,13 +151,31 @@ def write_whole(path, content):
     content : bytes
         Its content.
     """
+    with part_beside(path) as part, open(part, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def part_beside(path):
+    """Give the path of a file to write, which then takes the place of another.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file that is to be written, all of it or nothing.
+
+    Yields
+    ------
+    Path
+        A hidden file in the same folder, with the same suffix. It is renamed once the
+        block has ended, and removed if the block fails.
+    """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
     try:
-        with open(part, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield part
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -15,14 +15,28 @@ from sk_posters._efficientnet import (
     scaled_stages,
 )
 from sk_posters._optional import import_optional, missing_package
+from sk_posters._pixels import n_pooled
 from sk_posters._weights import read_checkpoint
 
-__all__ = ["BACKBONES", "Backbone", "backbone_named", "backbone_onnx", "load_weights"]
+__all__ = [
+    "BACKBONES",
+    "COVARYING_MAP",
+    "LAST_MAP",
+    "Backbone",
+    "backbone_named",
+    "backbone_onnx",
+    "load_weights",
+]
 
 # The first that have all that is used here; they are read by all later versions.
 OPSET = 17
 IR_VERSION = 8
+# What the graphs call their last feature map, and that whose covariances are taken.
+LAST_MAP = "head_relu6"
+COVARYING_MAP = "covarying_map"
 NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
+# The last stage of stride 16. Later maps have few positions and many channels.
+COVARYING_STAGE = 5
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,11 @@ class Backbone:
     mean: float = 127.0
     std: float = 128.0
     n_features: int = HEAD_WIDTH
+
+    @property
+    def n_covarying(self):
+        """Channels of the map whose covariances are taken."""
+        return self.stages[COVARYING_STAGE - 1].width
 
 
 def _lite(number, sha256, native_size, *, width, depth):
@@ -194,8 +213,11 @@ def backbone_onnx(name):
     bytes
         The model. Input: ``images``, uint8 of shape (n, height, width, 3), of any
         number and size. Outputs, float32: ``average`` and ``maximum`` of the last
-        feature map, both (n, n_features), and ``logits`` (n, 1000) of the classes of
-        ImageNet.
+        feature map, both (n, n_features); ``covariance``, signed square roots of the
+        covariances between the channels of the last map of stride 16, the upper
+        triangle row by row; ``logits`` (n, 1000) of the classes of ImageNet; and the
+        two feature maps themselves, ``head_relu6`` and ``covarying_map``, (n,
+        channels, height / 32 or 16, width / 32 or 16), sizes rounded up.
 
     Raises
     ------
@@ -212,6 +234,7 @@ def backbone_onnx(name):
     tensor = onnx.helper.make_tensor_value_info
     float32, uint8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
     n_classes = len(weights["classifier.bias"])
+    n_covariances = n_pooled("covariance", backbone.n_covarying)
     graph = onnx.helper.make_graph(
         nodes,
         name,
@@ -219,10 +242,17 @@ def backbone_onnx(name):
         [
             tensor("average", float32, ["n", backbone.n_features]),
             tensor("maximum", float32, ["n", backbone.n_features]),
+            tensor("covariance", float32, ["n", n_covariances]),
             tensor("logits", float32, ["n", n_classes]),
+            tensor(LAST_MAP, float32, ["n", backbone.n_features, "rows", "columns"]),
+            tensor(
+                COVARYING_MAP,
+                float32,
+                ["n", backbone.n_covarying, "larger_rows", "larger_columns"],
+            ),
         ],
         [
-            onnx.numpy_helper.from_array(np.asarray(value, np.float32), key)
+            onnx.numpy_helper.from_array(_typed(value), key)
             for key, value in constants.items()
         ],
     )
@@ -259,6 +289,9 @@ def _graph(backbone, weights, node):
         if each.adds_input:
             latest = f"{each.block}_sum"
             nodes.append(node("Add", [output, block_input], [latest]))
+        if each.block.startswith(f"block{COVARYING_STAGE}"):
+            covarying = latest
+    nodes += _covariance(covarying, backbone.n_covarying, constants, node)
     classifier = ["classifier.weight", "classifier.bias"]
     nodes += [
         node("GlobalAveragePool", [latest], ["average_map"]),
@@ -268,6 +301,53 @@ def _graph(backbone, weights, node):
         node("Gemm", ["average", *classifier], ["logits"], transB=1),
     ]
     return nodes, constants
+
+
+def _typed(value):
+    """Return a constant in the type that the graph takes: int64 for shapes."""
+    is_shape = isinstance(value, np.ndarray) and value.dtype == np.int64
+    return value if is_shape else np.asarray(value, np.float32)
+
+
+def _covariance(source, n_channels, constants, node):
+    """Return the nodes that do what `covariances` of ``_pixels`` does."""
+    rows, columns = np.triu_indices(n_channels)
+    constants["covariance.rows"] = np.array([0, n_channels, -1], np.int64)
+    constants["covariance.row"] = np.array([0, n_channels**2], np.int64)
+    constants["covariance.upper"] = (rows * n_channels + columns).astype(np.int64)
+    constants["covariance.last"] = np.array(2, np.int64)
+    return [
+        node("Identity", [source], [COVARYING_MAP]),
+        node("Reshape", [source, "covariance.rows"], ["covariance_rows"]),
+        node("ReduceMean", ["covariance_rows"], ["covariance_means"], axes=[2]),
+        node("Sub", ["covariance_rows", "covariance_means"], ["covariance_centred"]),
+        node(
+            "Transpose",
+            ["covariance_centred"],
+            ["covariance_turned"],
+            perm=[0, 2, 1],
+        ),
+        node(
+            "MatMul",
+            ["covariance_centred", "covariance_turned"],
+            ["covariance_sums"],
+        ),
+        node("Shape", ["covariance_rows"], ["covariance_shape"]),
+        node("Gather", ["covariance_shape", "covariance.last"], ["covariance_count"]),
+        node("Cast", ["covariance_count"], ["covariance_divisor"], to=1),
+        node("Div", ["covariance_sums", "covariance_divisor"], ["covariance_matrix"]),
+        node("Reshape", ["covariance_matrix", "covariance.row"], ["covariance_row"]),
+        node(
+            "Gather",
+            ["covariance_row", "covariance.upper"],
+            ["covariance_upper"],
+            axis=1,
+        ),
+        node("Sign", ["covariance_upper"], ["covariance_sign"]),
+        node("Abs", ["covariance_upper"], ["covariance_size"]),
+        node("Sqrt", ["covariance_size"], ["covariance_root"]),
+        node("Mul", ["covariance_sign", "covariance_root"], ["covariance"]),
+    ]
 
 
 def _window(each):

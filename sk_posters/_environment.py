@@ -2,14 +2,16 @@
 
 import multiprocessing
 import os
+import platform
 import sys
 import warnings
+from contextlib import nullcontext
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from joblib import effective_n_jobs
 
 __all__ = [
     "hint_at_slow_tensorflow",
+    "package_versions",
     "prepare_tensorflow",
     "share_of_cores",
     "thread_count",
@@ -17,6 +19,9 @@ __all__ = [
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 CPU_INFO = Path("/proc/cpuinfo")
+# What answers may depend on.
+PACKAGES = ("sk-posters", "scikit-learn", "numpy", "skops", "keras", "tensorflow")
+PACKAGES += ("onnxruntime",)
 
 _came_too_late = False
 
@@ -77,17 +82,41 @@ def thread_count(n_jobs):
     ----------
     n_jobs : int or None
         What a user asks for, as in joblib. Negative numbers count from the cores that
-        are this process's share.
+        are this process's share, never from those of a whole cluster.
 
     Returns
     -------
     int
         The number of threads.
     """
-    n_threads = effective_n_jobs(n_jobs)
-    if n_jobs is not None and n_jobs < 0:
-        n_threads = min(n_threads, share_of_cores() or n_threads)
+    # Imported here, because it takes longer than all else in `import sk_posters`.
+    from joblib import cpu_count, effective_n_jobs, parallel_config
+
+    # In workers of Dask, joblib starts no processes and warns; these are threads.
+    daemonic = multiprocessing.current_process().daemon
+    with parallel_config("threading") if daemonic else nullcontext():
+        n_threads = effective_n_jobs(n_jobs)
+    if n_jobs is None or n_jobs < 0:
+        # Under joblib's backend "dask", all cores are those of all machines.
+        n_threads = min(n_threads, share_of_cores() or cpu_count())
     return n_threads
+
+
+def package_versions():
+    """Return the versions of Python and of the packages that answers may depend on.
+
+    Returns
+    -------
+    dict of str to str
+        Names and versions; a package that is not installed is left out.
+    """
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _is_off_by_default():

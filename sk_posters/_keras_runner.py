@@ -9,7 +9,14 @@ from functools import lru_cache
 import keras
 import numpy as np
 
-from sk_posters._pixels import PARTS, check_size, pooled, scaled, scaling_of
+from sk_posters._pixels import (
+    PARTS,
+    check_size,
+    n_pooled,
+    pooled,
+    scaled,
+    scaling_of,
+)
 
 __all__ = ["KerasRunner", "application", "load_network"]
 
@@ -28,7 +35,7 @@ class KerasRunner:
         The network.
     prefix : str
         How names of features begin.
-    pooling : {"avg", "max", "avgmax"}
+    pooling : {"avg", "max", "avgmax", "covariance"}
         How an output of rank 4 is pooled; one of rank 2 is taken as it is.
     image_size : tuple of two int
         Height and width of the images to come.
@@ -84,7 +91,9 @@ class KerasRunner:
             self._axes = (2, 3)
         channels = ({1, 2, 3} - set(self._axes)).pop() if len(shape) == 4 else -1
         self.parts = PARTS[pooling] if len(shape) == 4 else ("",)
-        self.n_features = shape[channels]
+        self.n_features = (
+            n_pooled(pooling, shape[channels]) if len(shape) == 4 else shape[channels]
+        )
         scaling = [np.asarray(x).tolist() for x in self._scaling]
         scaled_by = scaling if preprocess is None else f"preprocess_input of {prefix}"
         self.fingerprint = (
@@ -105,14 +114,34 @@ class KerasRunner:
         ndarray of shape (n, n_parts * n_features), dtype float32
             The parts side by side.
         """
+        return pooled(self._run(batch), self.pooling, self._axes)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            As `features` takes it.
+
+        Returns
+        -------
+        ndarray of shape (n, rows, columns, n_features), dtype float32
+            The maps; of rank 2 if the network gives rows of numbers.
+        """
+        output = self._run(batch)
+        if self._axes == (2, 3) and output.ndim == 4:
+            output = output.transpose(0, 2, 3, 1)
+        return output.astype(np.float32, copy=False)
+
+    def _run(self, batch):
         pixels = scaled(batch, *self._scaling)
         if self._preprocess is not None:
             pixels = self._preprocess(pixels)
         if self._axes == (2, 3):
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
         with _running:
-            output = self._model.predict_on_batch(pixels)
-        return pooled(output, self.pooling, self._axes)
+            return self._model.predict_on_batch(pixels)
 
     def _check_input(self, image_size):
         shape = self._model.input_shape

@@ -1,15 +1,20 @@
 """Genres as text or lists, and genres as a table of zeros and ones."""
 
 import ast
+import difflib
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
+
+from sk_posters._answers import shortened
 
 __all__ = [
     "check_indicators",
     "contradictions",
     "genres_to_indicators",
     "indicators_to_genres",
+    "label_positions",
     "read_genres",
 ]
 
@@ -190,4 +195,59 @@ def _not_a_list(value, row):
     return (
         f"genres: row {row} must be a list of names or such a list as text, as in "
         f"\"['Comedy', 'Drama']\", got {value!r}. Write [] for a row without genres."
+    )
+
+
+def label_positions(labels, names, n_labels):
+    """Return the positions of labels given by name or position.
+
+    Parameters
+    ----------
+    labels : array-like of str or int, str, int or None
+        The labels; None stands for all.
+    names : array-like of str or None
+        What labels are called, if that is known.
+    n_labels : int
+        How many there are.
+
+    Returns
+    -------
+    list of int
+        The positions, in the order of `labels`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such label, or none is asked for.
+    """
+    if labels is None:
+        return list(range(n_labels))
+    if np.ndim(labels) == 0:
+        labels = [labels]
+    if not len(labels):
+        raise ValueError("labels must hold one label at least, or be None for all.")
+    return [_position(label, names, n_labels) for label in labels]
+
+
+def _position(label, names, n_labels):
+    if isinstance(label, Integral) and not isinstance(label, bool):
+        if 0 <= label < n_labels:
+            return int(label)
+        raise ValueError(
+            f"labels must be names, or positions from 0 to {n_labels - 1}: got "
+            f"{label!r}."
+        )
+    if names is None:
+        raise ValueError(
+            f"This estimator knows no names of labels: got {label!r}. Give positions, "
+            f"from 0 to {n_labels - 1}, or put a MultilabelTunedThresholdClassifierCV "
+            "around it, which learns the names from y."
+        )
+    names = [str(name) for name in names]
+    if str(label) in names:
+        return names.index(str(label))
+    nearest = difflib.get_close_matches(str(label), names, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    raise ValueError(
+        f"There is no label {label!r}; the labels are {shortened(names)}.{hint}"
     )

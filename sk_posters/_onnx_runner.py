@@ -12,9 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from sk_posters._backbones import BACKBONES, backbone_onnx
+from sk_posters._backbones import BACKBONES, COVARYING_MAP, LAST_MAP, backbone_onnx
 from sk_posters._optional import import_optional
-from sk_posters._pixels import PARTS, as_bytes, check_size, pooled, scaled, scaling_of
+from sk_posters._pixels import (
+    PARTS,
+    as_bytes,
+    check_size,
+    n_pooled,
+    pooled,
+    scaled,
+    scaling_of,
+)
 
 __all__ = ["BackboneRunner", "OnnxRunner"]
 
@@ -22,7 +30,7 @@ __all__ = ["BackboneRunner", "OnnxRunner"]
 N_SESSIONS = 4
 
 # What the shipped graphs call their outputs.
-OUTPUTS = {"avg": "average", "max": "maximum"}
+OUTPUTS = {"avg": "average", "max": "maximum", "covariance": "covariance"}
 
 INPUT_TYPES = {
     "tensor(uint8)": np.uint8,
@@ -40,7 +48,7 @@ class BackboneRunner:
     ----------
     name : str
         A key of `BACKBONES`.
-    pooling : {"avg", "max", "avgmax"}
+    pooling : {"avg", "max", "avgmax", "covariance"}
         How the last feature maps are pooled.
 
     Attributes
@@ -59,7 +67,11 @@ class BackboneRunner:
         self.prefix = self._name = name
         self.parts = PARTS[pooling]
         backbone = BACKBONES[name]
-        self.n_features = backbone.n_features
+        self.n_features = (
+            n_pooled(pooling, backbone.n_covarying)
+            if pooling == "covariance"
+            else backbone.n_features
+        )
         self.fingerprint = f"{backbone!r} onnxruntime {_runtime(name).__version__}"
 
     def features(self, batch):
@@ -83,6 +95,27 @@ class BackboneRunner:
         ]
         return np.concatenate(rows)
 
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            As `features` takes it.
+
+        Returns
+        -------
+        ndarray of shape (n, rows, columns, n_channels), dtype float32
+            The maps.
+        """
+        session = _open(self._name, None)
+        output = COVARYING_MAP if self.parts == ("covariance",) else LAST_MAP
+        maps = [
+            session.run([output], {"images": image[None]})[0]
+            for image in as_bytes(batch)
+        ]
+        return np.concatenate(maps).transpose(0, 2, 3, 1)
+
 
 class OnnxRunner:
     """Any ONNX file that takes one batch of images.
@@ -91,7 +124,7 @@ class OnnxRunner:
     ----------
     path : str
         The file.
-    pooling : {"avg", "max", "avgmax"}
+    pooling : {"avg", "max", "avgmax", "covariance"}
         How an output of rank 4 is pooled; one of rank 2 is taken as it is.
     image_size : tuple of two int
         Height and width of the images to come.
@@ -172,6 +205,24 @@ class OnnxRunner:
             for image in batch
         ]
         return np.concatenate(rows)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            As `features` takes it.
+
+        Returns
+        -------
+        ndarray of shape (n, rows, columns, n_features), dtype float32
+            The maps; of rank 2 if the network gives rows of numbers.
+        """
+        output = np.concatenate([self._run(image[None]) for image in batch])
+        if self._order == "NCHW" and output.ndim == 4:
+            output = output.transpose(0, 2, 3, 1)
+        return output.astype(np.float32, copy=False)
 
     def _run(self, batch):
         session = _open(self.path, self._stamp)

@@ -4,10 +4,9 @@ import hashlib
 import json
 import math
 import os
-import platform
 import warnings
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from numbers import Integral, Real
 
 import numpy as np
@@ -21,6 +20,7 @@ from sk_posters._archive import (
     write_whole,
 )
 from sk_posters._backbones import BACKBONES
+from sk_posters._environment import package_versions
 from sk_posters._skops import estimator_from_bytes, estimator_to_bytes
 
 __all__ = ["load_model", "model_card", "save_model"]
@@ -29,8 +29,6 @@ FORMAT = "sk_posters model"
 FORMAT_VERSION = 1
 CARD, ESTIMATOR = "manifest.json", "estimator.skops"
 MAX_CARD = 1_000_000
-PACKAGES = ("sk-posters", "scikit-learn", "numpy", "skops", "keras", "tensorflow")
-PACKAGES += ("onnxruntime",)
 NEXT = "Nothing in it was run. Get the file anew, or save the model once more"
 
 
@@ -129,7 +127,7 @@ def save_model(
         "thresholds": _plain(_learned(model, "best_thresholds_")),
         "scores": _plain(dict(scores or {})),
         "training_data": None if training_data is None else _summary(*training_data),
-        "versions": _versions(),
+        "versions": package_versions(),
         "trusted": sorted(trusted),
         "parts": {ESTIMATOR: {"bytes": len(content), "sha256": _sha256(content)}},
     }
@@ -312,7 +310,7 @@ def _refusal(path, problem):
 
 
 def _warn_of_versions(path, versions):
-    here = _versions()
+    here = package_versions()
     other = [
         f"{name} {versions[name]} (here {here[name]})"
         for name in here
@@ -399,13 +397,3 @@ def _summary(X, y):
 
 def _sha256(content):
     return hashlib.sha256(content).hexdigest()
-
-
-def _versions():
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

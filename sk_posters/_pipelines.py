@@ -25,8 +25,8 @@ def make_poster_pipeline(recipe="frozen", **params):
         loads no TensorFlow.
         `"best"`: the same with three larger networks side by side (`encoders`), each
         looking at a poster and its mirror image, with averages and maxima of what they
-        see: what the study in ``docs/benchmarks.md`` found best. Some twenty times
-        as long.
+        see, and covariances of what the largest sees: what the study in
+        ``docs/benchmarks.md`` found best. Some thirty times as long.
         `"finetuned"`: decoded posters (`images`, a :class:`PosterImageLoader`), and a
         pretrained network whose last layer starts from logistic regressions and which
         is then trained as a whole (`classifier`, a :class:`PosterClassifier`). Takes
@@ -101,11 +101,15 @@ def _frozen():
 
 def _best():
     encoders = [
-        (name, PosterEncoder(name, image_size=size, pooling="avgmax", flip=True))
-        for name, size in (
-            ("efficientnet_lite0", (384, 272)),
-            ("efficientnet_lite1", (352, 240)),
-            ("efficientnet_lite2", (448, 320)),
+        (
+            f"{name}_{pooling}",
+            PosterEncoder(name, image_size=size, pooling=pooling, flip=True),
+        )
+        for name, size, pooling in (
+            ("efficientnet_lite0", (384, 272), "avgmax"),
+            ("efficientnet_lite1", (352, 240), "avgmax"),
+            ("efficientnet_lite2", (448, 320), "avgmax"),
+            ("efficientnet_lite2", (448, 320), "covariance"),
         )
     ]
     pipe = _frozen()

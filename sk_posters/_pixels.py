@@ -2,10 +2,25 @@
 
 import numpy as np
 
-__all__ = ["PARTS", "as_bytes", "check_size", "pooled", "scaled", "scaling_of"]
+__all__ = [
+    "PARTS",
+    "as_bytes",
+    "check_size",
+    "n_pooled",
+    "pooled",
+    "scaled",
+    "scaling_of",
+]
 
 # What each kind of pooling puts side by side.
-PARTS = {"avg": ("avg",), "max": ("max",), "avgmax": ("avg", "max")}
+PARTS = {
+    "avg": ("avg",),
+    "max": ("max",),
+    "avgmax": ("avg", "max"),
+    "covariance": ("covariance",),
+}
+# Covariances of more channels are more numbers than a linear head can use.
+MAX_CHANNELS = 512
 
 
 def as_bytes(batch):
@@ -126,7 +141,7 @@ def pooled(output, pooling, axes):
     ----------
     output : ndarray of rank 2 or 4
         What a network made of a batch.
-    pooling : {"avg", "max", "avgmax"}
+    pooling : {"avg", "max", "avgmax", "covariance"}
         How maps are pooled over the image.
     axes : tuple of two int
         The axes of height and width.
@@ -134,12 +149,13 @@ def pooled(output, pooling, axes):
     Returns
     -------
     ndarray of shape (n, n_features), dtype float32
-        The features; of `"avgmax"` first the averages, then the maxima.
+        The features; of `"avgmax"` first the averages, then the maxima; of
+        `"covariance"` see `covariances`.
 
     Raises
     ------
     ValueError
-        If the rank is neither 2 nor 4.
+        If the rank is neither 2 nor 4, or there are too many channels for covariances.
     """
     output = np.asarray(output)
     if output.ndim not in (2, 4):
@@ -150,7 +166,71 @@ def pooled(output, pooling, axes):
         )
     if output.ndim == 2:
         return output.astype(np.float32, copy=False)
-    pool = {"avg": np.mean, "max": np.max}
+    pool = {"avg": np.mean, "max": np.max, "covariance": covariances}
     output = output.astype(np.float32, copy=False)
     parts = [pool[part](output, axis=axes) for part in PARTS[pooling]]
     return np.concatenate(parts, axis=1)
+
+
+def n_pooled(pooling, n_channels):
+    """Return how many numbers each part of a kind of pooling has.
+
+    Parameters
+    ----------
+    pooling : {"avg", "max", "avgmax", "covariance"}
+        How maps are pooled over the image.
+    n_channels : int
+        Channels of the maps.
+
+    Returns
+    -------
+    int
+        Numbers in a part.
+    """
+    if pooling == "covariance":
+        return n_channels * (n_channels + 1) // 2
+    return n_channels
+
+
+def covariances(maps, axis):
+    """Return signed square roots of the covariances between channels.
+
+    Second-order pooling: which features appear in the same places, whereas averages
+    tell which appear at all [1]_. The roots keep single large values from drowning
+    the rest.
+
+    Parameters
+    ----------
+    maps : ndarray of rank 4
+        Feature maps of a batch.
+    axis : tuple of two int
+        The axes of height and width.
+
+    Returns
+    -------
+    ndarray of shape (n, n_channels * (n_channels + 1) / 2), dtype float32
+        The upper triangle of each matrix, row by row.
+
+    Raises
+    ------
+    ValueError
+        If there are more than `MAX_CHANNELS` channels.
+
+    References
+    ----------
+    .. [1] T.-Y. Lin, A. RoyChowdhury and S. Maji, "Bilinear CNN Models for
+       Fine-grained Visual Recognition", ICCV 2015.
+    """
+    rows = np.moveaxis(maps, axis, (2, 3))
+    n, n_channels = rows.shape[:2]
+    if n_channels > MAX_CHANNELS:
+        raise ValueError(
+            f'pooling="covariance" takes maps of at most {MAX_CHANNELS} channels; got '
+            f"{n_channels}: choose an earlier map of the network with the parameter "
+            'output, or pooling="avg"'
+        )
+    rows = rows.reshape(n, n_channels, -1)
+    centred = rows - rows.mean(axis=2, keepdims=True)
+    matrices = centred @ centred.transpose(0, 2, 1) / np.float32(rows.shape[2])
+    upper = matrices[:, *np.triu_indices(n_channels)]
+    return np.sign(upper) * np.sqrt(np.abs(upper))

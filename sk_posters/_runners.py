@@ -47,7 +47,7 @@ def make_runners(
     ----------
     backbone : str, path-like, keras.Model or list of these
         As :class:`~sk_posters.PosterEncoder` takes it.
-    pooling : {"avg", "max", "avgmax"}
+    pooling : {"avg", "max", "avgmax", "covariance"}
         How feature maps are pooled.
     image_size : tuple of two int
         Height and width of the images to come.

@@ -8,15 +8,24 @@ import time
 import uuid
 import warnings
 import zlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 import PIL
 from PIL import Image, ImageFile, features
 
-__all__ = ["ArrayStore", "ImageStore", "cache_folder", "decoded_key"]
+__all__ = [
+    "ArrayStore",
+    "ImageStore",
+    "cache_folder",
+    "decoded_key",
+    "nothing_kept",
+]
 
 CACHE_VARIABLE = "SK_POSTERS_CACHE"
+
+_may_keep = ContextVar("may_keep", default=True)
 
 # To be raised whenever decoding changes, so that no older entry is taken for a new one.
 FORMAT = 1
@@ -49,13 +58,25 @@ def cache_folder(cache_dir, contents):
     Returns
     -------
     str or None
-        The folder; None if there is no cache.
+        The folder; None if there is no cache, or `nothing_kept` holds.
     """
+    if not _may_keep.get():
+        return None
     folder = cache_dir or os.environ.get(CACHE_VARIABLE)
     if not folder:
         return None
     # Absolute, because workers may run in another folder.
     return str(Path(folder).expanduser().absolute() / contents)
+
+
+@contextmanager
+def nothing_kept():
+    """Use no cache in this block, whatever estimators and the environment say."""
+    token = _may_keep.set(False)
+    try:
+        yield
+    finally:
+        _may_keep.reset(token)
 
 
 def decoded_key(path, image_size, interpolation):

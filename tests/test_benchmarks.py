@@ -89,6 +89,10 @@ CASES = {
             "one poster": "next answers, median, ms",
         },
     ),
+    "bench_distributed": (
+        ["--n-samples", "20", "--rounds", "1", "--partitions", "2"],
+        {"search": "by Dask, s", "answers": "posters per second, by Dask"},
+    ),
     "bench_splits": (
         ["--n-samples", "40", "--n-seeds", "2", "--rows", "50"],
         {"KFold": "groups on both sides", "ours, groups": "seconds of 50 rows"},
@@ -303,6 +307,12 @@ def test_one_number_of_rows_is_refused(benchmark_of, capsys):
     with pytest.raises(SystemExit):
         benchmark_of("bench_rows").main(["--rows", "8"])
     assert "--rows must be two or more different numbers" in capsys.readouterr().err
+
+
+def test_no_round_is_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_distributed").main(["--rounds", "0"])
+    assert "--rounds and --partitions must be 1 or more" in capsys.readouterr().err
 
 
 def test_too_few_fits_are_refused(benchmark_of, capsys):

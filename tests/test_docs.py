@@ -137,6 +137,7 @@ def test_the_code_of_a_page_parses(page):
 
 
 @pytest.mark.usefixtures("one_blas_thread")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that few rows lack.
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(
     page, tmp_path, monkeypatch

@@ -248,7 +248,7 @@ def test_motifs_beyond_the_first_are_pairs():
 def test_genres_differ_in_shape_where_all_else_is_equal():
     drawn = [
         np.asarray(
-            _synthetic._draw_poster(np.random.default_rng(5), [motif], (444, 300))
+            _synthetic._draw_poster(np.random.default_rng(5), [motif], (444, 300))[0]
         ).astype(int)
         for motif in range(6)
     ]
@@ -260,8 +260,8 @@ def test_genres_differ_in_shape_where_all_else_is_equal():
 
 
 def test_panels_stay_plain_without_genres():
-    plain = _synthetic._draw_poster(np.random.default_rng(5), [], (444, 300))
-    ruled = _synthetic._draw_poster(np.random.default_rng(5), [0], (444, 300))
+    plain, _ = _synthetic._draw_poster(np.random.default_rng(5), [], (444, 300))
+    ruled, _ = _synthetic._draw_poster(np.random.default_rng(5), [0], (444, 300))
     steps = [
         (np.abs(np.diff(np.asarray(image).astype(int), axis=0)).max(axis=2) > 40).mean()
         for image in (plain, ruled)

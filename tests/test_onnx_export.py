@@ -74,7 +74,7 @@ def check(model, posters, size, tmp_path):
     return card
 
 
-@pytest.mark.parametrize("pooling", ["avg", "avgmax"])
+@pytest.mark.parametrize("pooling", ["avg", "avgmax", "covariance"])
 def test_the_frozen_recipe(pooling, posters, tmp_path):
     model = frozen(pooling=pooling).fit(posters.data, posters.target)
     card = check(model, posters, (64, 48), tmp_path)

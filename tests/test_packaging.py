@@ -28,6 +28,8 @@ PYPI_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 PUBLIC_MODULES = ["sk_posters", "sk_posters.datasets", "sk_posters.metrics"]
 PUBLIC_MODULES += ["sk_posters.model_selection", "sk_posters.plotting"]
+PUBLIC_MODULES += ["sk_posters.app"]
+PUBLIC_MODULES += ["sk_posters.distributed"]
 
 
 def public_names():

@@ -32,6 +32,7 @@ from sk_posters import (
     PosterClassifier,
     PosterEncoder,
     PosterImageLoader,
+    _environment,
     _persistence,
     load_model,
     make_poster_pipeline,
@@ -218,7 +219,7 @@ def test_the_fingerprint_is_of_contents(posters, head, tmp_path):
 
 
 def test_a_package_that_is_not_there_has_no_version(head, tmp_path, monkeypatch):
-    monkeypatch.setattr(_persistence, "PACKAGES", ("numpy", "sk-no-such-package"))
+    monkeypatch.setattr(_environment, "PACKAGES", ("numpy", "sk-no-such-package"))
     card = save_model(head, tmp_path / "it.model")
     assert list(card["versions"]) == ["python", "numpy"]
 

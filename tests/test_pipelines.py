@@ -114,7 +114,7 @@ def test_best_looks_with_three_networks(posters):
     small = {f"encoders__{name}__image_size": (48, 32) for name in encoders}
     pipe.set_params(**small).fit(posters.data, posters.target)
     names = pipe["encoders"].get_feature_names_out()
-    assert len(names) == pipe["classifier"].n_features_in_ == 3 * 2 * 1280
+    assert len(names) == pipe["classifier"].n_features_in_ == 3 * 2 * 1280 + 7260
     assert pipe.predict_proba(posters.data).shape == (24, 3)
 
 

@@ -127,7 +127,7 @@ def test_a_file_gives_what_it_computes(as_path, order, dtype, batch, save_onnx):
     )
 
 
-@pytest.mark.parametrize("pooling", ["avg", "max", "avgmax"])
+@pytest.mark.parametrize("pooling", ["avg", "max", "avgmax", "covariance"])
 def test_rows_of_numbers_are_taken_as_they_are(pooling, batch, save_onnx):
     runner = only(save_onnx(rank=2), pooling)
     assert (runner.parts, runner.n_features) == (("",), 4)
@@ -453,6 +453,60 @@ def test_scaled_gives_bytes_and_floats_alike(batch):
     expected = (batch.astype(np.float32) - 127) / 128
     np.testing.assert_array_equal(scaled(batch, 127, 128), expected)
     np.testing.assert_array_equal(scaled(batch / np.float32(255), 127, 128), expected)
+
+
+def test_covariances_are_those_of_numpy_with_signed_roots():
+    maps = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    found = pooled(maps, "covariance", (1, 2))
+    assert found.shape == (2, 6)
+    assert found.dtype == np.float32
+    for row, each in zip(found, maps, strict=True):
+        matrix = np.cov(each.reshape(-1, 3).T, bias=True)
+        upper = matrix[np.triu_indices(3)]
+        np.testing.assert_allclose(np.sign(row) * row**2, upper, atol=1e-6)
+    turned = pooled(maps.transpose(0, 3, 1, 2), "covariance", (2, 3))
+    np.testing.assert_allclose(turned, found, atol=1e-3)
+
+
+def test_one_position_has_no_covariance():
+    maps = np.ones((2, 1, 1, 3), np.float32)
+    np.testing.assert_array_equal(pooled(maps, "covariance", (1, 2)), np.zeros((2, 6)))
+
+
+def test_too_many_channels_for_covariances():
+    maps = np.zeros((1, 2, 2, 513), np.float32)
+    match = "maps of at most 512 channels; got 513: choose an earlier map"
+    with pytest.raises(ValueError, match=match):
+        pooled(maps, "covariance", (1, 2))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_covariances_of_a_backbone(name, batch):
+    runner = only(name, "covariance")
+    n_channels = {"efficientnet_lite0": 112, "efficientnet_lite2": 120}[name]
+    expected = n_channels * (n_channels + 1) // 2
+    assert (runner.parts, runner.n_features) == (("covariance",), expected)
+    larger = np.repeat(np.repeat(batch, 8, axis=1), 8, axis=2)
+    features = runner.features(larger)
+    assert features.shape == (len(batch), expected)
+    assert np.ptp(features, axis=0).max() > 0.1
+
+
+def test_covariances_of_files(batch, save_onnx):
+    check_covariances(only(save_onnx(), "covariance"), batch, save_onnx.weights)
+
+
+def test_covariances_of_a_keras_network(network, batch, save_onnx):
+    runner = only(network, "covariance", mean=0, std=1)
+    check_covariances(runner, batch, save_onnx.weights)
+
+
+def check_covariances(runner, batch, weights):
+    assert (runner.parts, runner.n_features) == (("covariance",), 10)
+    for row, image in zip(runner.features(batch), batch, strict=True):
+        matrix = np.cov(image.reshape(-1, 3) @ weights.T.astype(float), rowvar=False)
+        upper = matrix[np.triu_indices(4)] * (1 - 1 / np.prod(SIZE))
+        np.testing.assert_allclose(np.sign(row) * row**2, upper, rtol=1e-4)
 
 
 def test_pooled_puts_averages_before_maxima():

@@ -23,7 +23,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sk_posters import PosterImageLoader, _lazy_images, _store
 from sk_posters._decoding import PosterFileError, decode_image
-from sk_posters._store import ImageStore
+from sk_posters._store import ImageStore, cache_folder, nothing_kept
 
 N_POSTERS = 6
 N_PROCESSES = 4
@@ -661,3 +661,13 @@ def test_a_relative_folder_is_found_from_elsewhere(paths, tmp_path, monkeypatch)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert images.store.holds(images.keys[0], ENTRY_BYTES - 4)
+
+
+def test_nothing_is_kept_in_a_block_that_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("SK_POSTERS_CACHE", str(tmp_path))
+    with nothing_kept():
+        assert cache_folder(None, "images") is None
+        assert cache_folder(tmp_path, "images") is None
+    with pytest.raises(KeyError), nothing_kept():
+        raise KeyError
+    assert cache_folder(None, "images") == str(tmp_path / "images")

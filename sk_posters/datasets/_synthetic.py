@@ -43,6 +43,7 @@ SIZE_VARIES = 0.04
 PERIODS = (0.055, 0.08)
 MAX_TURN = 8
 JPEG_QUALITY = 85
+NOTHING = -1  # What pixels of the title show of motifs.
 
 DESCR = """\
 Synthetic posters
@@ -200,23 +201,31 @@ def _genre_names(n_labels):
 def _draw_all(folder, n_samples, n_labels, image_size, seed, verbose):
     """Write the posters and their table in the layout of the movie poster data set."""
     names = _genre_names(n_labels)
-    shares = [GENRE_SHARES.get(name, SHARE_OF_FURTHER_GENRES) for name in names]
-    probabilities = np.array(shares) / sum(shares)
+    probabilities = _probabilities(names)
     (folder / IMAGES_FOLDER).mkdir()
     ids, genres = [], []
     for number in tqdm(range(n_samples), desc="Drawing", disable=not verbose):
-        # A generator per poster: what it looks like depends on no other poster.
-        rng = np.random.default_rng([seed, number])
-        motifs = _choose_motifs(rng, probabilities)
+        motifs, image, _ = _draw_number(number, probabilities, image_size, seed)
         ids.append(f"synthetic{number:06d}")
         genres.append([names[motif] for motif in motifs])
-        _draw_poster(rng, motifs, image_size).save(
-            folder / IMAGES_FOLDER / f"{ids[-1]}.jpg", quality=JPEG_QUALITY
-        )
+        image.save(folder / IMAGES_FOLDER / f"{ids[-1]}.jpg", quality=JPEG_QUALITY)
     table = genres_to_indicators(genres, sorted(names))
     table.insert(0, "Id", ids)
     table.insert(1, GENRE_COLUMN, [str(row) for row in genres])
     table.to_csv(folder / TABLE_NAME, index=False, lineterminator="\n")
+
+
+def _probabilities(names):
+    shares = [GENRE_SHARES.get(name, SHARE_OF_FURTHER_GENRES) for name in names]
+    return np.array(shares) / sum(shares)
+
+
+def _draw_number(number, probabilities, image_size, seed):
+    """Return the motifs of one poster, the image, and which motif each pixel shows."""
+    # A generator per poster: what it looks like depends on no other poster.
+    rng = np.random.default_rng([seed, number])
+    motifs = _choose_motifs(rng, probabilities)
+    return motifs, *_draw_poster(rng, motifs, image_size)
 
 
 def _choose_motifs(rng, probabilities):
@@ -241,10 +250,12 @@ def _draw_poster(rng, motifs, image_size):
     # equally likely, brightness does not tell them apart.
     ground, ink = np.array([rng.permutation(pair) for pair in palette]).swapaxes(0, 1)
     amount = np.zeros(panel_of.shape, dtype=np.float32)
+    shown = np.full(panel_of.shape, NOTHING)
     if len(motifs):
         period = width * rng.uniform(*PERIODS, size=N_PANELS).astype(np.float32)
         # Always the same number of panels, or it would tell the number of genres.
         drawn = rng.permutation(np.resize(motifs, N_PANELS))
+        shown = drawn[panel_of]
         for panel in range(N_PANELS):
             inside = np.nonzero(panel_of == panel)
             v, u = np.array(inside, dtype=np.float32) / period[panel]
@@ -257,8 +268,8 @@ def _draw_poster(rng, motifs, image_size):
         ],
         axis=-1,
     )
-    _draw_title(rng, canvas, palette)
-    return Image.fromarray((canvas * 255).clip(0, 255).astype(np.uint8))
+    shown[_draw_title(rng, canvas, palette)] = NOTHING
+    return Image.fromarray((canvas * 255).clip(0, 255).astype(np.uint8)), shown
 
 
 def _choose_palette(rng):
@@ -301,14 +312,12 @@ def _place_motif(rng, x, y):
 
 
 def _draw_title(rng, canvas, palette):
-    """Paint a bar with blocks in place of letters; it means nothing."""
+    """Paint a bar with blocks in place of letters, and return its rows."""
     height, width = canvas.shape[:2]
     paper, letters = rng.permutation(palette[rng.integers(N_PANELS)])
-    bar = (
-        canvas[-round(height * 0.17) :]
-        if rng.uniform() < 0.7
-        else canvas[: round(height * 0.17)]
-    )
+    thickness = round(height * 0.17)
+    place = slice(-thickness, None) if rng.uniform() < 0.7 else slice(thickness)
+    bar = canvas[place]
     bar[:] = paper
     lines = [(0.2, 0.6, 0.06), (0.7, 0.76, 0.02), (0.83, 0.89, 0.02)]
     for top, bottom, letter in lines:
@@ -318,3 +327,4 @@ def _draw_title(rng, canvas, palette):
             end = left + letter * rng.uniform(0.5, 1.3)
             bar[rows, round(width * left) : round(width * min(end, right))] = letters
             left = end + letter * (0.2 if rng.uniform() < 0.8 else 0.8)
+    return place
