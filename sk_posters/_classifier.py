@@ -149,7 +149,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         Shape of one image, in pixels.
     n_features_in_ : int
         Number of values in one image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names; only where X was a frame of rows.
     initialized_ : bool
         Whether there is a network (scikeras's name).
