@@ -70,7 +70,7 @@ def demo(
     )
     unseen = posters.data[trained.test_rows[0]]
     _next(
-        ["predict", model, unseen, "--probabilities"],
+        ["predict", model, unseen, "--top-k", "2"],
         ["explain", model, unseen, "--output", output / "explained.png"],
         _evaluation(model, held_out, posters),
         ["app", model, "--posters", folder],
