@@ -337,9 +337,10 @@ def test_settings_that_differ_are_shown_without_folders():
 def test_parts_of_unions_and_searches_are_found():
     search = types.SimpleNamespace(best_estimator_=make_poster_pipeline("best"))
     assert [name for name, _ in _model.parts_of(search)] == [
-        "efficientnet_lite0",
-        "efficientnet_lite1",
-        "efficientnet_lite2",
+        "efficientnet_lite0_avgmax",
+        "efficientnet_lite1_avgmax",
+        "efficientnet_lite2_avgmax",
+        "efficientnet_lite2_covariance",
         "scaler",
         "classifier",
     ]

@@ -88,7 +88,7 @@ def test_extras_that_the_texts_name_exist():
     texts = [README, (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")]
     lists = [found for text in texts for found in re.findall(r"\.\[([\w,]+)\]", text)]
     named = {extra for found in lists for extra in found.split(",")}
-    assert {"plot", "test"} <= named <= extras
+    assert {"all", "test"} <= named <= extras
 
 
 def test_the_extra_all_brings_what_people_use():
