@@ -495,9 +495,7 @@ def test_without_matplotlib_the_rest_is_there(save, monkeypatch):
 
 def stand_in(monkeypatch, grad_cam):
     """Put a function in the place of the real one, which is slow."""
-    module = types.ModuleType("sk_posters.inspection")
-    module.grad_cam = grad_cam
-    monkeypatch.setitem(sys.modules, "sk_posters.inspection", module)
+    monkeypatch.setattr("sk_posters._html_report._posters.grad_cam", grad_cam)
 
 
 def test_heat_maps_are_asked_for_the_most_probable_label(save, monkeypatch, paths):
