@@ -22,6 +22,7 @@ __all__ = [
     "BACKBONES",
     "COVARYING_MAP",
     "LAST_MAP",
+    "NORM_PARTS",
     "Backbone",
     "backbone_named",
     "backbone_onnx",
@@ -198,7 +199,7 @@ def _weight_file(backbone):
     return Path(spec.submodule_search_locations[0]) / backbone.file
 
 
-def backbone_onnx(name):
+def backbone_onnx(name, weights=None):
     """Return a backbone as an ONNX model.
 
     Batch normalisation is part of the convolutions, and pixels are scaled inside.
@@ -207,6 +208,9 @@ def backbone_onnx(name):
     ----------
     name : str
         Its name, a key of `BACKBONES`.
+    weights : dict of str to ndarray, default=None
+        Weights in the form of `load_weights`, for any number of classes; None takes
+        those.
 
     Returns
     -------
@@ -215,9 +219,10 @@ def backbone_onnx(name):
         number and size. Outputs, float32: ``average`` and ``maximum`` of the last
         feature map, both (n, n_features); ``covariance``, signed square roots of the
         covariances between the channels of the last map of stride 16, the upper
-        triangle row by row; ``logits`` (n, 1000) of the classes of ImageNet; and the
-        two feature maps themselves, ``head_relu6`` and ``covarying_map``, (n,
-        channels, height / 32 or 16, width / 32 or 16), sizes rounded up.
+        triangle row by row; ``logits`` (n, n_classes), of the classes of ImageNet
+        unless there are other weights; and the two feature maps themselves,
+        ``head_relu6`` and ``covarying_map``, (n, channels, height / 32 or 16, width /
+        32 or 16), sizes rounded up.
 
     Raises
     ------
@@ -229,7 +234,7 @@ def backbone_onnx(name):
     backbone = backbone_named(name)
     purpose = f"The backbone {name!r}"
     onnx = import_optional("onnx", extra="pretrained", purpose=purpose)
-    weights = load_weights(name)
+    weights = load_weights(name) if weights is None else weights
     nodes, constants = _graph(backbone, weights, onnx.helper.make_node)
     tensor = onnx.helper.make_tensor_value_info
     float32, uint8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8

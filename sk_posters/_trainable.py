@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 
-from sk_posters._backbones import backbone_named, load_weights
+from sk_posters._backbones import NORM_PARTS, backbone_named, load_weights
 from sk_posters._efficientnet import NORM_EPSILON, convolutions
 from sk_posters._layers import FrozenBatchNormalization, FusedBatchNormalization
 from sk_posters._networks import ImageNetwork, in_unit_range
 
-__all__ = ["ImageModel", "keras_backbone", "restore_weights"]
+__all__ = ["ImageModel", "backbone_weights", "keras_backbone", "restore_weights"]
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
@@ -127,6 +127,31 @@ def restore_weights(model):
     _set_weights(model, load_weights(model.name), table)
 
 
+def backbone_weights(model):
+    """Return the weights of a backbone as they are now.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What `keras_backbone` returned.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As `load_weights` returns them, without those of the classifier.
+    """
+    weights = {}
+    for each in convolutions(backbone_named(model.name).stages):
+        (kernel,) = model.get_layer(f"{each.name}_conv").get_weights()
+        axes = (2, 3, 0, 1) if each.depthwise else (3, 2, 0, 1)
+        weights[f"{each.name}_conv.weight"] = np.transpose(kernel, axes)
+        norm = f"{each.name}_norm"
+        values = model.get_layer(norm).get_weights()
+        for part, value in zip(NORM_PARTS, values, strict=True):
+            weights[f"{norm}.{part}"] = value
+    return weights
+
+
 def _convolution(each, dtype):
     """Return the layer of one convolution, whose weights are set later."""
     options = {
@@ -150,11 +175,5 @@ def _set_weights(model, weights, table):
         axes = (2, 3, 0, 1) if each.depthwise else (2, 3, 1, 0)
         model.get_layer(f"{each.name}_conv").set_weights([np.transpose(kernel, axes)])
         norm = f"{each.name}_norm"
-        model.get_layer(norm).set_weights(
-            [
-                weights[f"{norm}.weight"],
-                weights[f"{norm}.bias"],
-                weights[f"{norm}.running_mean"],
-                weights[f"{norm}.running_var"],
-            ]
-        )
+        values = [weights[f"{norm}.{part}"] for part in NORM_PARTS]
+        model.get_layer(norm).set_weights(values)

@@ -1,5 +1,6 @@
 """ONNX files give the probabilities of the pipelines that they were made from."""
 
+import copy
 import json
 import sys
 
@@ -7,11 +8,12 @@ import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
@@ -23,7 +25,9 @@ from sk_posters import (
     export_onnx,
     make_poster_pipeline,
 )
+from sk_posters._backbones import load_weights
 from sk_posters._lazy_images import PosterImages
+from sk_posters._trainable import backbone_weights
 from sk_posters.datasets import make_posters
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -48,6 +52,33 @@ def cnn(tiny, **parameters):
     return Pipeline([("images", loader), ("classifier", classifier)])
 
 
+def best(**parameters):
+    """The recipe at small sizes; two of its encoders share network and size."""
+    sizes = {"lite0_avgmax": (64, 48), "lite1_avgmax": (48, 32)}
+    sizes |= {"lite2_avgmax": (80, 56), "lite2_covariance": (80, 56)}
+    given = {}
+    for name, size in sizes.items():
+        given[f"encoders__efficientnet_{name}__image_size"] = size
+        given[f"encoders__efficientnet_{name}__n_jobs"] = 1
+    return make_poster_pipeline("best", **{**given, "C": 1.0, **parameters})
+
+
+def finetuned(**parameters):
+    # The last stage alone is trained: its step is traced in the least time.
+    loader = PosterImageLoader(image_size=(64, 48), n_jobs=1)
+    classifier = PosterClassifier(
+        **{
+            "network": "efficientnet_lite0",
+            "unfreeze": 1,
+            "epochs": 2,
+            "batch_size": 12,
+            "random_state": 0,
+            **parameters,
+        }
+    )
+    return Pipeline([("images", loader), ("classifier", classifier)])
+
+
 def pixels(posters, size, interpolation):
     images = PosterImages(
         list(posters.data), image_size=size, interpolation=interpolation
@@ -59,13 +90,17 @@ def answers(path, images):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (described,) = session.get_outputs()
     assert described.name == "probabilities"
-    return session.run(None, {"images": images})[0]
+    assert {each.name for each in session.get_inputs()} == set(images)
+    return session.run(None, images)[0]
 
 
-def check(model, posters, size, tmp_path):
+def check(model, posters, tmp_path):
     """Compare what the exported file says of pixels with what the model says."""
     card = export_onnx(model, tmp_path / "it.onnx")
-    images = pixels(posters, size, card["interpolation"])
+    images = {
+        name: pixels(posters, tuple(given["image_size"]), given["interpolation"])
+        for name, given in card["inputs"].items()
+    }
     found = answers(tmp_path / "it.onnx", images)
     expected = np.asarray(model.predict_proba(posters.data))
     assert found.shape == expected.shape
@@ -77,15 +112,80 @@ def check(model, posters, size, tmp_path):
 @pytest.mark.parametrize("pooling", ["avg", "avgmax", "covariance"])
 def test_the_frozen_recipe(pooling, posters, tmp_path):
     model = frozen(pooling=pooling).fit(posters.data, posters.target)
-    card = check(model, posters, (64, 48), tmp_path)
+    card = check(model, posters, tmp_path)
     assert card["image_size"] == [64, 48]
+    assert card["interpolation"] == "bilinear"
     assert card["label_names"] is None
+
+
+@pytest.mark.parametrize("pooling", ["avg", "covariance"])
+def test_mirrored_images(pooling, posters, tmp_path):
+    model = frozen(pooling=pooling, flip=True).fit(posters.data, posters.target)
+    check(model, posters, tmp_path)
+
+
+def test_several_networks_in_one_encoder(posters, tmp_path):
+    names = ["efficientnet_lite1", "efficientnet_lite0", "efficientnet_lite1"]
+    model = frozen(backbone=names, pooling="avgmax")
+    check(model.fit(posters.data, posters.target), posters, tmp_path)
+
+
+def test_the_best_recipe_takes_an_image_of_each_size(posters, tmp_path):
+    model = best().fit(posters.data, posters.target)
+    card = check(model, posters, tmp_path)
+    assert card["image_size"] is card["interpolation"] is None
+    assert card["inputs"] == {
+        f"images_{height}x{width}": {
+            "image_size": [height, width],
+            "interpolation": "bilinear",
+        }
+        for height, width in [(64, 48), (48, 32), (80, 56)]
+    }
+
+
+def test_encoders_share_what_they_can(posters, tmp_path):
+    onnx = pytest.importorskip("onnx")
+
+    def convolutions_and_bytes(model):
+        export_onnx(model.fit(posters.data, posters.target), tmp_path / "it.onnx")
+        nodes = onnx.load(tmp_path / "it.onnx").graph.node
+        n_convolutions = sum(node.op_type == "Conv" for node in nodes)
+        return n_convolutions, (tmp_path / "it.onnx").stat().st_size
+
+    def side_by_side(*encoders):
+        pipe = frozen()
+        pipe.steps[0] = (
+            "encoders",
+            FeatureUnion([*zip("abc", encoders, strict=False)]),
+        )
+        return pipe
+
+    encoder = PosterEncoder(image_size=(64, 48), n_jobs=1)
+    one, size = convolutions_and_bytes(side_by_side(encoder))
+    maxima = clone(encoder).set_params(pooling="max")
+    shared = convolutions_and_bytes(side_by_side(encoder, maxima))
+    assert shared == (one, pytest.approx(size, rel=0.05))
+    mirrored = clone(encoder).set_params(flip=True)
+    larger = clone(encoder).set_params(image_size=(80, 48))
+    apart = convolutions_and_bytes(side_by_side(encoder, mirrored, larger))
+    assert apart == (3 * one, pytest.approx(size, rel=0.05))
+
+
+def test_encoders_that_weigh_and_that_are_left_out(posters, tmp_path):
+    model = best(
+        encoders__transformer_weights={"efficientnet_lite0_avgmax": 1e-3},
+        encoders__efficientnet_lite2_covariance__interpolation="box",
+        scaler__with_std=False,
+    ).set_params(encoders__efficientnet_lite1_avgmax="drop")
+    card = check(model.fit(posters.data, posters.target), posters, tmp_path)
+    names = ["images_64x48", "images_80x56_bilinear", "images_80x56_box"]
+    assert list(card["inputs"]) == names
 
 
 @pytest.mark.parametrize("parameter", ["with_mean", "with_std"])
 def test_a_scaler_that_does_half_of_it(parameter, posters, tmp_path):
     model = frozen(**{parameter: False}).fit(posters.data, posters.target)
-    check(model, posters, (64, 48), tmp_path)
+    check(model, posters, tmp_path)
 
 
 def test_labels_that_never_vary(posters, tmp_path):
@@ -93,14 +193,14 @@ def test_labels_that_never_vary(posters, tmp_path):
     target[:, 0], target[:, 1] = 0, 1
     with pytest.warns(UserWarning, match="Label"):
         model = frozen().fit(posters.data, target)
-    check(model, posters, (64, 48), tmp_path)
+    check(model, posters, tmp_path)
 
 
 def test_tuned_thresholds_stand_in_the_metadata(posters, tmp_path):
     tuned = MultilabelTunedThresholdClassifierCV(
         frozen(), cv=0.5, thresholds=10, random_state=0
     )
-    card = check(tuned.fit(posters.data, posters.target), posters, (64, 48), tmp_path)
+    card = check(tuned.fit(posters.data, posters.target), posters, tmp_path)
     assert card["thresholds"] == tuned.best_thresholds_.tolist()
     assert card["label_names"] == list(posters.target)
     onnx = pytest.importorskip("onnx")
@@ -119,17 +219,61 @@ def test_tuned_thresholds_stand_in_the_metadata(posters, tmp_path):
 )
 def test_the_network_of_the_tutorial(parameters, posters, tiny, tmp_path):
     model = cnn(tiny, **{"epochs": 8, **parameters}).fit(posters.data, posters.target)
-    card = check(model, posters, (16, 12), tmp_path)
+    card = check(model, posters, tmp_path)
     assert card["label_names"] == list(posters.target)
+
+
+@pytest.mark.parametrize("augment", [("flip", "crop", "colour"), ("mixup",)])
+def test_variations_of_training_images_are_no_part_of_it(
+    augment, posters, tiny, tmp_path
+):
+    model = cnn(tiny, epochs=8, augment=augment).fit(posters.data, posters.target)
+    check(model, posters, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def tuned_network(posters):
+    return finetuned().fit(posters.data, posters.target)
+
+
+def test_the_finetuned_recipe(tuned_network, posters, tmp_path):
+    backbone = tuned_network["classifier"].model_.get_layer("efficientnet_lite0")
+    learned, before = backbone_weights(backbone), load_weights("efficientnet_lite0")
+    assert set(before) - set(learned) == {"classifier.weight", "classifier.bias"}
+    changed = {name for name in learned if (learned[name] != before[name]).any()}
+    assert {name.partition("_")[0] for name in changed} == {"block7a", "head"}
+    card = check(tuned_network, posters, tmp_path)
+    assert card["image_size"] == [64, 48]
+    assert card["label_names"] == list(posters.target)
+
+
+def test_a_finetuned_network_with_another_layer_is_refused(tuned_network, tmp_path):
+    model = copy.deepcopy(tuned_network)
+    network = model["classifier"].model_
+    more = keras.layers.Softmax()(network.output)
+    model["classifier"]._network.model = type(network)(network.inputs, more)
+    with pytest.raises(ValueError, match="a network with the layer Softmax"):
+        export_onnx(model, tmp_path / "it.onnx")
 
 
 def test_any_number_of_images(posters, tiny, tmp_path):
     model = cnn(tiny).fit(posters.data, posters.target)
     export_onnx(model, tmp_path / "it.onnx")
     images = pixels(posters, (16, 12), "nearest")
-    all_at_once = answers(tmp_path / "it.onnx", images)
-    assert answers(tmp_path / "it.onnx", images[:0]).shape == (0, 3)
-    assert_allclose(answers(tmp_path / "it.onnx", images[:1]), all_at_once[:1])
+    check_any_number(tmp_path / "it.onnx", images)
+
+
+def check_any_number(path, images):
+    all_at_once = answers(path, {"images": images})
+    assert answers(path, {"images": images[:0]}).shape == (0, 3)
+    first = answers(path, {"images": images[:1]})
+    assert_allclose(first, all_at_once[:1], atol=1e-6)
+
+
+def test_any_number_of_mirrored_images(posters, tmp_path):
+    model = frozen(flip=True).fit(posters.data, posters.target)
+    export_onnx(model, tmp_path / "it.onnx")
+    check_any_number(tmp_path / "it.onnx", pixels(posters, (64, 48), "bilinear"))
 
 
 def test_what_cannot_be_exported_is_refused(posters, images, labels, tiny, tmp_path):
@@ -143,10 +287,15 @@ def test_what_cannot_be_exported_is_refused(posters, images, labels, tiny, tmp_p
     loader = PosterImageLoader(image_size=(16, 12), n_jobs=1)
     trivial = make_pipeline(loader, DummyClassifier())
     head = OneVsRestClassifier(LogisticRegression())
+    union = frozen()
+    union.steps[0] = (
+        "both",
+        FeatureUnion([("a", encoder), ("b", make_pipeline(encoder))]),
+    )
     for model, message in [
         (tuned.fit(data, target), "got calibration='sigmoid'"),
         (svm.fit(data, target), "got OneVsRestClassifier of LinearSVC"),
-        (frozen(flip=True).fit(data, target), "flip=True"),
+        (union.fit(data, target), "got FeatureUnion, StandardScaler, OneVsRest"),
         (frozen().fit(data, classes), "fitted to classes"),
         (cnn(tiny).fit(data, classes), "fitted to classes"),
         (trivial.fit(data, target), "got PosterImageLoader, DummyClassifier"),

@@ -297,11 +297,13 @@ def export(
     check_target(output)
     classifier, _ = opened(model)
     card = export_onnx(classifier, output)
-    height, width = card["image_size"]
-    typer.echo(
-        f"wrote {shown(output)}: images (uint8, n × {height} × {width} × 3, RGB, "
-        f"resized by {card['interpolation']}) to probabilities"
-    )
+    typer.echo(f"wrote {shown(output)}, which makes probabilities of:")
+    for name, given in card["inputs"].items():
+        height, width = given["image_size"]
+        typer.echo(
+            f"  {name} (uint8, n × {height} × {width} × 3, RGB, resized by "
+            f"{given['interpolation']})"
+        )
 
 
 @command
