@@ -12,6 +12,7 @@ from sk_posters._compat import (
     Interval,
     StrOptions,
     _fit_context,
+    validate_params_of,
 )
 from sk_posters._compiled import compiled_network
 from sk_posters._devices import compute_policy, device_scope
@@ -372,7 +373,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         PosterClassifier
             The classifier: it can predict, with random weights.
         """
-        self._validate_params()
+        validate_params_of(self)
         self._check_input(X, reset=True)
         vars(self).pop("_network", None)
         encoder = TargetEncoder().fit(y)

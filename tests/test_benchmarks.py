@@ -101,6 +101,16 @@ CASES = {
         ["--n-samples", "200"],
         {"nested folds": "macro F1, per label, shrunk (default)"},
     ),
+    "bench_scale": (
+        [
+            *("--rows", "10", "20", "--labels", "2", "3"),
+            *("--few-rows", "12", "--few-labels", "2"),
+        ],
+        {
+            "check, drawn files: 20 rows, 2 labels": "seconds",
+            "predict, cached: 12 rows, 3 labels": "memory before it, MB",
+        },
+    ),
     "bench_job": (
         [*FEW, "--epochs", "2"],
         {side: "seconds of the job" for side in ("tutorial", "ours")},
@@ -272,6 +282,27 @@ def test_thresholds_take_features_of_a_file(benchmark_of, in_this_process, tmp_p
 def test_line_through_points_on_a_line(benchmark_of):
     line = benchmark_of("bench_rows").line
     np.testing.assert_allclose(line([1, 2, 4], [5, 7, 11]), [2, 3])
+
+
+def test_growth_is_the_slope_of_the_two_largest_sizes(benchmark_of):
+    scale = benchmark_of("bench_scale")
+    assert scale.exponent([1, 10, 100], [7, 2, 200]) == pytest.approx(2)
+    sizes = {"rows": [1, 10, 100], "labels": [1, 2, 4], "few_rows": 9, "few_labels": 9}
+    runs = {
+        scale.name_of("check", *size): [{"seconds": seconds, "peak memory, MB": mb}]
+        for size, seconds, mb in [
+            *(((1, 9), 1, 100), ((10, 9), 1, 101), ((100, 9), 10, 110)),
+            *(((9, 1), 1, 100), ((9, 2), 1, 100), ((9, 4), 4, 100)),
+        ]
+    }
+    found = scale.derive(runs, ["check"], **sizes)
+    assert list(found.values()) == pytest.approx([1, 1, 2, 0])
+
+
+def test_one_number_of_labels_is_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_scale").main(["--labels", "8"])
+    assert "must be two or more different numbers each" in capsys.readouterr().err
 
 
 def test_arithmetic_is_counted_from_the_layers(benchmark_of):
