@@ -12,6 +12,7 @@ from sk_posters._compat import (
     Interval,
     StrOptions,
     _fit_context,
+    validate_params_of,
 )
 from sk_posters._compiled import compiled_network
 from sk_posters._devices import compute_policy, device_scope
@@ -149,7 +150,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         Shape of one image, in pixels.
     n_features_in_ : int
         Number of values in one image.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names; only where X was a frame of rows.
     initialized_ : bool
         Whether there is a network (scikeras's name).
@@ -372,7 +373,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         PosterClassifier
             The classifier: it can predict, with random weights.
         """
-        self._validate_params()
+        validate_params_of(self)
         self._check_input(X, reset=True)
         vars(self).pop("_network", None)
         encoder = TargetEncoder().fit(y)

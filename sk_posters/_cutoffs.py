@@ -125,6 +125,44 @@ class F1Cutoffs(Cutoffs):
         super().__init__(labels, scores, thresholds)
         self.average = average
 
+    def for_all(self):
+        """Return all candidates, and the score of each as the threshold of all labels.
+
+        Returns
+        -------
+        candidates, values : ndarray of shape (n_candidates,)
+            Thresholds and scores.
+        """
+        if self.thresholds is not None:
+            return super().for_all()
+        # Of all that differ there are as many as cells. Each label tried with each of
+        # them would take a time in proportion to the square of the number of labels.
+        known, places = np.unique(self.scores, return_inverse=True)
+        places = places.reshape(self.scores.shape)
+        value_above = self._micro_above if self.average == "micro" else self._mean_above
+        return self._candidates(known), value_above(places, len(known))
+
+    def _micro_above(self, places, n_places):
+        """Return micro F1 if a label is given from each place on, and nowhere."""
+        hits = np.bincount(places.ravel(), self.labels.ravel(), n_places + 1)
+        given = np.bincount(places.ravel(), minlength=n_places + 1)
+        hits, given = (each[::-1].cumsum()[::-1] for each in (hits, given))
+        return _f1(hits, given, self.n_positive.sum())
+
+    def _mean_above(self, places, n_places):
+        """Return the mean of F1 if a label is given from each place on, and nowhere."""
+        # A label's own F1 changes at its own scores alone, and is 0 above all of them.
+        gains = np.zeros(n_places + 1)
+        for label, order in enumerate(self.order.T):
+            own, hits = places[order, label], self.labels[order[::-1], label]
+            lasts = np.flatnonzero(np.append(np.diff(own), 1))
+            hits_from = np.append(np.cumsum(hits)[::-1], 0)
+            firsts = np.append(0, lasts + 1)
+            f1 = self._f1(label, hits_from[firsts], len(order) - firsts)
+            f1 = self._weight(label) * f1
+            gains[own[lasts]] -= np.diff(f1)
+        return np.cumsum(gains[::-1])[::-1]
+
     def of_trials(self, thresholds):
         """Return the score of several thresholds for each label.
 

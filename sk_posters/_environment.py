@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 import warnings
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def thread_count(n_jobs):
     ----------
     n_jobs : int or None
         What a user asks for, as in joblib. Negative numbers count from the cores that
-        are this process's share.
+        are this process's share, never from those of a whole cluster.
 
     Returns
     -------
@@ -89,11 +90,15 @@ def thread_count(n_jobs):
         The number of threads.
     """
     # Imported here, because it takes longer than all else in `import sk_posters`.
-    from joblib import effective_n_jobs
+    from joblib import cpu_count, effective_n_jobs, parallel_config
 
-    n_threads = effective_n_jobs(n_jobs)
-    if n_jobs is not None and n_jobs < 0:
-        n_threads = min(n_threads, share_of_cores() or n_threads)
+    # In workers of Dask, joblib starts no processes and warns; these are threads.
+    daemonic = multiprocessing.current_process().daemon
+    with parallel_config("threading") if daemonic else nullcontext():
+        n_threads = effective_n_jobs(n_jobs)
+    if n_jobs is None or n_jobs < 0:
+        # Under joblib's backend "dask", all cores are those of all machines.
+        n_threads = min(n_threads, share_of_cores() or cpu_count())
     return n_threads
 
 

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sk_posters._augmentation import MIXTURES, MixedBatches, augmentation_layers
 from sk_posters._backbones import BACKBONES
+from sk_posters._compat import position_of_variable
 from sk_posters._feeding import ImageBatches
 from sk_posters._networks import reseed
 from sk_posters._trainable import ImageModel, keras_backbone, restore_weights
@@ -75,7 +76,7 @@ class FineTuningAdamW(keras.optimizers.AdamW):
         learning_rate : tensor
             The rate.
         """
-        if self._get_variable_index(variable) in self._of_head:
+        if position_of_variable(self, variable) in self._of_head:
             learning_rate = learning_rate * self.head_factor
         super().update_step(gradient, variable, learning_rate)
 

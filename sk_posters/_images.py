@@ -22,11 +22,11 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 class PosterImageLoader(TransformerMixin, BaseEstimator):
     """Load poster files as images, decoded when they are needed.
 
-    Takes paths and gives a :class:`~sk_posters._lazy_images.PosterImages`: to the next
-    step of a pipeline a float32 array of shape (n_samples, height, width, 3) with
-    values from 0 to 1, which yet holds nothing but the paths. With default settings
-    the values are those of ``keras.utils.load_img(path, target_size=(350, 350))``
-    and ``img_to_array``, divided by 255.
+    Takes paths and gives `PosterImages`: to the next step of a pipeline a float32
+    array of shape (n_samples, height, width, 3) with values from 0 to 1, which yet
+    holds nothing but the paths. With default settings the values are those of
+    ``keras.utils.load_img(path, target_size=(350, 350))`` and ``img_to_array``,
+    divided by 255.
 
     Greyscale, palette, CMYK, transparent, 16-bit and progressive files all come out
     as RGB, turned upright as their EXIF orientation asks.

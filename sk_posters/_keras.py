@@ -21,6 +21,7 @@ from scikeras.wrappers import KerasClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import ClassifierTags
 
+from sk_posters._compat import get_param_names
 from sk_posters._devices import (
     EvenBatches,
     JointLossScaleOptimizer,
@@ -52,7 +53,7 @@ class KerasEstimator(KerasClassifier):
 
     # scikeras lists whatever stands in __dict__, so that learned names without an
     # underscore become parameters; scikit-learn reads the signature of __init__.
-    _get_param_names = classmethod(BaseEstimator._get_param_names.__func__)
+    _get_param_names = classmethod(get_param_names)
     __repr__ = BaseEstimator.__repr__
 
     def _store_routed(self, routed):

@@ -4,9 +4,9 @@ import json
 import math
 
 import keras
-from keras.src.backend.common import global_state
 
 from sk_posters._archive import ModelFileError, unpack
+from sk_posters._compat import keras_global, set_keras_global
 from sk_posters._networks import loaded_network, saved_network
 
 __all__ = ["check_network", "network_from_bytes", "network_to_bytes"]
@@ -143,7 +143,7 @@ def _count_values(config):
     # Keras gives variables of such a scope their values later, on any occasion, unless
     # it forgets them.
     name = "uninitialized_variables"
-    others = list(global_state.get_global_attribute(name, []))
+    others = list(keras_global(name, []))
     try:
         with keras.StatelessScope(initialize_variables=False):
             model = keras.saving.deserialize_keras_object(
@@ -151,7 +151,7 @@ def _count_values(config):
             )
         return sum(math.prod(variable.shape) for variable in model.weights)
     finally:
-        global_state.set_global_attribute(name, others)
+        set_keras_global(name, others)
 
 
 def _check_class(item):

@@ -5,6 +5,7 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
+from sk_posters._compat import node_of
 from sk_posters._feeding import prefetched
 from sk_posters._networks import in_unit_range
 
@@ -135,7 +136,7 @@ def _nodes_below(tensor):
     nodes, seen, waiting = [], set(), [(tensor, False)]
     while waiting:
         each, is_done = waiting.pop()
-        node = _node_of(each)
+        node = node_of(each)
         if is_done:
             nodes.append(node)
         elif id(node) not in seen:
@@ -145,16 +146,11 @@ def _nodes_below(tensor):
     return nodes
 
 
-def _node_of(tensor):
-    layer, index, _ = tensor._keras_history
-    return layer._inbound_nodes[index]
-
-
 def _parts_between(tensor, output):
     """Return functions that lead from one tensor to another, up to the logits."""
     if tensor is output:
         return []
-    node = _node_of(output)
+    node = node_of(output)
     layer, entrance = node.operation, node.input_tensors[0]
     if isinstance(layer, keras.Model):
         last = _parts_between(layer.inputs[0], layer.outputs[0])

@@ -114,7 +114,7 @@ def _best():
     ]
     pipe = _frozen()
     pipe.steps[0] = ("encoders", FeatureUnion(encoders))
-    return pipe.set_params(classifier__estimator__C=3e-4)
+    return pipe.set_params(classifier__estimator__C=2e-4)
 
 
 def _finetuned():

@@ -110,6 +110,30 @@ def decoded_key(path, image_size, interpolation):
         return None
 
 
+class _Tally:
+    """What a process knows of the size of a folder of entries."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.size = None  # Unknown until the first write, so that readers never scan.
+        self.unseen = 0
+
+
+# One for each folder, as estimators make a store for each call: were each of them to
+# list all entries anew, a stream of batches would take a time that grows with the
+# square of their number.
+_tallies = {}
+
+
+def _forget_tallies():
+    # Another thread of the parent may have held a lock, which nobody would release.
+    _tallies.clear()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork.
+    os.register_at_fork(after_in_child=_forget_tallies)
+
+
 class ArrayStore:
     """Arrays on disk, each under a key of 32 hexadecimal digits.
 
@@ -137,8 +161,7 @@ class ArrayStore:
         self.max_bytes = max_bytes
         self._own_file = re.compile(OWN_FILE.format(self.suffix))
         self._lock = threading.Lock()
-        self._size = None  # Unknown until the first write, so that readers never scan.
-        self._unseen = 0
+        self._tally = _tallies.setdefault((folder, self.suffix), _Tally())
         self._writable = True
 
     def __reduce__(self):
@@ -237,6 +260,8 @@ class ArrayStore:
             Number of entries that were removed.
         """
         removed = [path for path, _ in self._own_files() if _remove(path)]
+        with self._tally.lock:
+            self._tally.size = None
         for shard in _names(self.folder, SHARD):
             with suppress(OSError):  # It holds something else, or is in use again.
                 os.rmdir(os.path.join(self.folder, shard))
@@ -260,15 +285,16 @@ class ArrayStore:
 
     def _count(self, n_bytes):
         """Add to the size of the store, and make room where it gets too large."""
-        with self._lock:
-            self._unseen += n_bytes
+        tally = self._tally
+        with tally.lock:
+            tally.unseen += n_bytes
             if (
-                self._size is None
-                or self._size + self._unseen > self.max_bytes
-                or self._unseen > self.max_bytes * UNSEEN
+                tally.size is None
+                or tally.size + tally.unseen > self.max_bytes
+                or tally.unseen > self.max_bytes * UNSEEN
             ):
-                self._size = self._make_room()
-                self._unseen = 0
+                tally.size = self._make_room()
+                tally.unseen = 0
 
     def _make_room(self):
         """Remove the oldest entries if there are too many; return the size of all."""

@@ -77,14 +77,17 @@ def _label_by_label(counts, sizes, order):
     tiers = np.frexp(sizes.astype(float))[1]
     for tier in np.unique(tiers)[::-1]:
         left = order[tiers[order] == tier]
+        n_units = (counts[left] > 0).sum(axis=0)
         while len(left):
-            n_units = (counts[left] > 0).sum(axis=0)
             if not n_units.any():
                 yield left[np.argsort(-sizes[left], kind="stable")], None
                 break
             label = np.argmin(np.where(n_units > 0, n_units, len(order) + 1))
             chosen = counts[left, label] > 0
             now, left = left[chosen], left[~chosen]
+            # Counted down, for a new count of all that are left would take a time in
+            # proportion to the square of the number of labels.
+            n_units -= (counts[now] > 0).sum(axis=0)
             yield now[np.argsort(-sizes[now], kind="stable")], label
 
 

@@ -131,7 +131,7 @@ class MultilabelTunedThresholdClassifierCV(
         Columns of the target, 0, 1, … if it was not a DataFrame.
     n_features_in_ : int
         Columns of X, if `estimator_` counts them.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of X. Only there if `estimator_` knows them.
 
     See Also

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,13 @@ def reference():
         if place and (Path(place) / "efficientnet_lite0.npz").is_file():
             return Path(place)
     pytest.skip("no reference: set SK_POSTERS_TEST_REFERENCE to a folder of its npz")
+
+
+@pytest.fixture
+def one_blas_thread():
+    """On a few rows, threads wait for each other longer than they compute."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
 
 
 @pytest.fixture

@@ -89,6 +89,10 @@ CASES = {
             "one poster": "next answers, median, ms",
         },
     ),
+    "bench_distributed": (
+        ["--n-samples", "20", "--rounds", "1", "--partitions", "2"],
+        {"search": "by Dask, s", "answers": "posters per second, by Dask"},
+    ),
     "bench_splits": (
         ["--n-samples", "40", "--n-seeds", "2", "--rows", "50"],
         {"KFold": "groups on both sides", "ours, groups": "seconds of 50 rows"},
@@ -96,6 +100,16 @@ CASES = {
     "bench_thresholds": (
         ["--n-samples", "200"],
         {"nested folds": "macro F1, per label, shrunk (default)"},
+    ),
+    "bench_scale": (
+        [
+            *("--rows", "10", "20", "--labels", "2", "3"),
+            *("--few-rows", "12", "--few-labels", "2"),
+        ],
+        {
+            "check, drawn files: 20 rows, 2 labels": "seconds",
+            "predict, cached: 12 rows, 3 labels": "memory before it, MB",
+        },
     ),
     "bench_job": (
         [*FEW, "--epochs", "2"],
@@ -270,6 +284,27 @@ def test_line_through_points_on_a_line(benchmark_of):
     np.testing.assert_allclose(line([1, 2, 4], [5, 7, 11]), [2, 3])
 
 
+def test_growth_is_the_slope_of_the_two_largest_sizes(benchmark_of):
+    scale = benchmark_of("bench_scale")
+    assert scale.exponent([1, 10, 100], [7, 2, 200]) == pytest.approx(2)
+    sizes = {"rows": [1, 10, 100], "labels": [1, 2, 4], "few_rows": 9, "few_labels": 9}
+    runs = {
+        scale.name_of("check", *size): [{"seconds": seconds, "peak memory, MB": mb}]
+        for size, seconds, mb in [
+            *(((1, 9), 1, 100), ((10, 9), 1, 101), ((100, 9), 10, 110)),
+            *(((9, 1), 1, 100), ((9, 2), 1, 100), ((9, 4), 4, 100)),
+        ]
+    }
+    found = scale.derive(runs, ["check"], **sizes)
+    assert list(found.values()) == pytest.approx([1, 1, 2, 0])
+
+
+def test_one_number_of_labels_is_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_scale").main(["--labels", "8"])
+    assert "must be two or more different numbers each" in capsys.readouterr().err
+
+
 def test_arithmetic_is_counted_from_the_layers(benchmark_of):
     import keras
 
@@ -303,6 +338,12 @@ def test_one_number_of_rows_is_refused(benchmark_of, capsys):
     with pytest.raises(SystemExit):
         benchmark_of("bench_rows").main(["--rows", "8"])
     assert "--rows must be two or more different numbers" in capsys.readouterr().err
+
+
+def test_no_round_is_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_distributed").main(["--rounds", "0"])
+    assert "--rounds and --partitions must be 1 or more" in capsys.readouterr().err
 
 
 def test_too_few_fits_are_refused(benchmark_of, capsys):

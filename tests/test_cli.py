@@ -17,6 +17,7 @@ import sys
 import termios
 import time
 import tracemalloc
+import urllib.request
 import warnings
 from itertools import islice, repeat
 from pathlib import Path
@@ -30,8 +31,8 @@ from PIL import Image
 from sklearn.pipeline import Pipeline
 from typer.testing import CliRunner
 
+import sk_posters.app
 import sk_posters.datasets
-import sk_posters.plotting
 from sk_posters import (
     MultilabelTunedThresholdClassifierCV,
     PosterEncoder,
@@ -48,9 +49,10 @@ from sk_posters.cli._manners import Stop, load_quietly, manners
 from sk_posters.cli._paths import paths_of
 from sk_posters.cli._predictions import Answer, Predictor, with_labels_of
 from sk_posters.cli._rows import opened_rows
-from sk_posters.cli._terminal import one_line, printable, progress, shown
+from sk_posters.cli._terminal import called, one_line, printable, progress, shown
 from sk_posters.cli._training import set_verbose
 from sk_posters.datasets import load_poster_table, make_posters
+from sk_posters.plotting import GradCAMDisplay
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide" / "command.md"
@@ -59,7 +61,8 @@ COMMANDS = ["demo", "fetch", "check", "train", "evaluate", "predict", "explain"]
 COMMANDS += ["report", "export", "app"]
 COMMAND = [sys.executable, "-m", "sk_posters"]
 # Few pixels are enough for drawn motifs, and soon looked at.
-SMALL = ["--param", "image_size=(64, 48)", "--param", "C=0.1", "--n-bootstrap", "20"]
+SMALL = ["--param", "image_size=(64, 48)", "--param", "interpolation=nearest"]
+SMALL += ["--param", "C=0.1", "--n-bootstrap", "20"]
 RARE = "ignore:.*(labels are|has no positive|is undefined):UserWarning"
 
 
@@ -169,7 +172,7 @@ def test_the_help_lists_all_commands_and_shows_the_first_steps():
     for name in COMMANDS:
         assert re.search(rf"^  {name} ", said.stdout, flags=re.MULTILINE)
     lines = examples_in(said.stdout.replace("Usage: ", "#"))
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line in lines:
         parse(line)
 
@@ -242,8 +245,8 @@ def test_what_is_next_can_be_pasted(trained):
     assert len(lines) == 3
     for line in lines:
         parse(line.strip())
-    assert shlex.split(lines[1])[3] == str(trained.held_out)
-    assert "--images" not in lines[1]
+    assert shlex.split(lines[0])[3] == str(trained.held_out)
+    assert "--images" not in "".join(lines)
 
 
 def test_rows_held_out_are_a_table_of_their_own(trained, table):
@@ -269,9 +272,10 @@ def test_a_model_without_thresholds_from_a_table_elsewhere(table, tmp_path):
     assert model_card(model)["thresholds"] is None
     line = next(line for line in said.stdout.splitlines() if "evaluate" in line)
     words = shlex.split(line.partition(" --html")[0])[1:]
-    assert words[-4:] == [
-        *("--images", str(table.parent / "Images"), "--id-column", "poster")
-    ]
+    where = ["--images", str(table.parent / "Images"), "--id-column", "poster"]
+    assert words[-4:] == where
+    page = next(line for line in said.stdout.splitlines() if "--posters" in line)
+    assert shlex.split(page)[3:] == ["--posters", str(other / "t.csv"), *where]
     said = run(*words, "--n-bootstrap", "0")
     assert said.exit_code == 0, said.output
     assert "9 rows, 4 labels" in said.stdout
@@ -292,7 +296,8 @@ def test_groups_are_never_parted(table, tmp_path):
     for groups in ("id", "alike"):
         held_out = tmp_path / f"{groups}.csv"
         options = ["-o", tmp_path / "m.model", "--held-out", held_out, *SMALL]
-        said = run("train", tmp_path / "t.csv", "--groups", groups, *options)
+        options += ["--groups", groups, "--no-thresholds"]
+        said = run("train", tmp_path / "t.csv", *options)
         assert said.exit_code == 0, said.output
         ids = pd.read_csv(held_out)["Id"].tolist()
         twins = dict(zip(frame["Id"], copies["Id"], strict=True))
@@ -302,11 +307,8 @@ def test_groups_are_never_parted(table, tmp_path):
     assert parted["alike"] == []
 
 
-def test_parameters_are_values_or_text(table, tmp_path):
-    options = ["-o", tmp_path / "m.model", *SMALL]
-    said = run("train", table, *options, "--param", "interpolation=nearest")
-    assert said.exit_code == 0, said.output
-    encoder = load_model(tmp_path / "m.model")[0]
+def test_parameters_are_values_or_text(trained):
+    encoder = load_model(trained.model)[0]
     assert encoder.interpolation == "nearest"
     assert encoder.image_size == (64, 48)
 
@@ -357,6 +359,8 @@ def test_a_network_is_trained_with_thresholds_and_a_seed(table, tmp_path):
     [scores] = tuned.predict_proba(load_model(model)[:-1].transform([str(poster)]))
     given = json.loads(done.stdout)["probabilities"]
     np.testing.assert_allclose(list(given.values()), scores, atol=1e-5)
+    words = ["explain", model, poster, "-o", tmp_path / "x.png", "--label", "Action"]
+    assert run(*words).stdout == f"wrote {tmp_path / 'x.png'}\n"
     said = run("export", model, tmp_path / "m.onnx")
     assert "n × 32 × 24 × 3" in said.stdout
 
@@ -369,13 +373,21 @@ def test_the_demonstration_draws_trains_and_goes_on(tmp_path, monkeypatch):
     assert "34 posters to learn from, 6 held out" in said.stdout
     assert "no label" in said.stdout
     lines = [line for line in said.stdout.splitlines() if "  sk-posters" in line]
-    assert len(lines) == 3
+    assert len(lines) == 9
     for line in lines:
         assert str(tmp_path) not in line
         parse(line.strip())
-    predicted = run(*shlex.split(lines[0])[1:])
-    assert predicted.exit_code == 0
-    assert len(predicted.stdout.splitlines()) == 40
+    # What comes next is real: an answer, a picture and a report.
+    predict, explain, evaluate, page = (shlex.split(line)[1:] for line in lines[:4])
+    predicted = run(*predict)
+    row = r"sk-posters-demo/\S+/synthetic\d+\.jpg  \w+ \d\.\d+, \w+ \d\.\d+\n"
+    assert re.fullmatch(row, predicted.stdout)
+    assert run(*explain).exit_code == 0
+    with Image.open("sk-posters-demo/explained.png") as image:
+        assert min(image.size) > 300
+    assert run(*evaluate, "--n-bootstrap", "10").exit_code == 0
+    assert "6 images" in Path("sk-posters-demo/report.html").read_text()
+    assert page[0] == "app"
 
 
 def test_a_model_card_is_printed(trained):
@@ -422,24 +434,27 @@ def test_features_are_kept_where_asked_for(trained, tmp_path, monkeypatch):
     assert any(cache.rglob("*"))
 
 
-def test_the_report_is_written_by_its_function(trained, tmp_path, monkeypatch):
+def test_a_report_is_written_and_posters_are_looked_at_once(
+    trained, tmp_path, monkeypatch
+):
     calls = []
-    stand_in = SimpleNamespace(
-        save_html_report=lambda *args, **options: calls.append((args, options))
+    transform = PosterEncoder.transform
+    monkeypatch.setattr(
+        PosterEncoder,
+        "transform",
+        lambda self, X: calls.append(len(X)) or transform(self, X),
     )
-    monkeypatch.setitem(sys.modules, "sk_posters._html_report", stand_in)
     html = tmp_path / "r.html"
     options = ["--html", html, "--grad-cam", "--n-bootstrap", "10"]
     said = run("evaluate", trained.model, trained.held_out, *options)
-    assert said.exit_code == 0, said.output
-    [((file, model, X, y), options)] = calls
-    assert file == html
-    assert model.predict(X).shape == y.shape
-    assert options["grad_cam"] is True
-    assert options["n_bootstrap"] == 10
-    assert options["label_names"] == list(y.columns)
-    assert len(options["groups"]) == len(X)
+    assert (said.exit_code, calls) == (0, [9]), said.output
     assert f"wrote {html}" in said.stdout
+    page = html.read_text(encoding="utf-8")
+    assert "genres.model on held out.csv" in page
+    assert "9 images, 4 labels" in page
+    assert page.count("orange: what spoke for") == 16  # Eight posters.
+    value = re.search(r"macro average precision +([\d.]+)", said.stdout).group(1)
+    assert f'<p class="figure">{value}</p>' in page
 
 
 def test_heat_maps_need_a_report(trained):
@@ -456,25 +471,38 @@ def test_labels_of_the_table_are_brought_into_the_order_of_the_model():
         with_labels_of(["a", "d"], target, "t.csv")
 
 
-def test_a_poster_is_explained(trained, posters, monkeypatch):
-    asked = []
-
-    class Display:
-        @classmethod
-        def from_estimator(cls, estimator, X, *, labels=None):
-            from matplotlib.figure import Figure
-
-            asked.append((X, labels))
-            cls.figure_ = Figure()
-            return cls
-
-    monkeypatch.setattr(sk_posters.plotting, "GradCAMDisplay", Display, raising=False)
-    said = run("explain", trained.model, posters[0], "-o", "x.png", "--label", "Drama")
-    assert said.exit_code == 0, said.output
-    assert asked == [([posters[0]], ["Drama"])]
+def test_posters_are_explained_by_the_names_of_labels(trained, posters, monkeypatch):
+    drawn = []
+    plot = GradCAMDisplay.plot
+    monkeypatch.setattr(
+        GradCAMDisplay, "plot", lambda self: drawn.append(self) or plot(self)
+    )
+    words = ["explain", trained.model, *posters, *posters, "-o", "x.png"]
+    said = run(*words, "--label", "Drama", "--label", "Action")
+    assert (said.exit_code, said.stdout) == (0, "wrote x.png\n"), said.output
+    [display] = drawn
+    assert display.label_names == [["Drama", "Action"]] * 6
     with Image.open("x.png") as image:
         assert image.format == "PNG"
+        assert min(image.size) > 300
     assert sorted(os.listdir(".")) == ["posters", "x.png"]
+    said = run(*words, "--label", "Western")
+    assert said.exit_code == 2
+    assert re.fullmatch(r"error: .*'Western'.*\n", said.stderr)
+
+
+@pytest.mark.parametrize("recipe", ["frozen", "best"])
+def test_a_recipe_is_explained_by_names_that_its_file_alone_knows(
+    table, posters, recipe
+):
+    data = load_poster_table(table)
+    model = make_poster_pipeline(recipe)
+    sizes = [name for name in model.get_params() if name.endswith("__image_size")]
+    model.set_params(**dict.fromkeys(sizes, (64, 48)))
+    model.fit(data.data[:30], data.target[:30])
+    save_model(model, "m.model", label_names=data.target_names)
+    said = run("explain", "m.model", posters[0], "-o", "x.png", "--label", "Action")
+    assert (said.exit_code, said.stdout) == (0, "wrote x.png\n"), said.output
 
 
 def test_a_model_becomes_a_graph(trained, tmp_path):
@@ -484,13 +512,22 @@ def test_a_model_becomes_a_graph(trained, tmp_path):
     assert (tmp_path / "m.onnx").stat().st_size > 1_000_000
 
 
-def test_the_page_is_run_by_its_function(monkeypatch):
+def test_the_page_is_run_by_its_function(trained, table, monkeypatch, tmp_path):
     calls = []
-    stand_in = SimpleNamespace(run_app=lambda *a, **options: calls.append((a, options)))
-    monkeypatch.setitem(sys.modules, "sk_posters.app", stand_in)
-    assert run("app", "m.model", "--port", "8000").exit_code == 0
+    monkeypatch.setattr(
+        sk_posters.app, "run_app", lambda *a, **options: calls.append((a, options))
+    )
+    monkeypatch.setenv("SK_POSTERS_CACHE", "set back in the end")
+    assert run("app", trained.model, "--port", "8000").exit_code == 0
     options = {"posters": None, "host": "127.0.0.1", "port": 8000}
-    assert calls == [((Path("m.model"),), options)]
+    assert calls == [((trained.model,), options)]
+    said = run("app", trained.model, "--posters", table)
+    hint = "; --cache FOLDER keeps what it sees"
+    assert said.stderr == f"looking at 60 posters first{hint}\n"
+    assert list(calls[1][1]["posters"]) == list(load_poster_table(table).data)
+    said = run("app", trained.model, "--posters", table.parent, "--cache", tmp_path)
+    assert said.stderr == "looking at 60 posters first\n"
+    assert os.environ["SK_POSTERS_CACHE"] == str(tmp_path)
 
 
 def test_the_data_set_is_fetched(monkeypatch):
@@ -1026,6 +1063,20 @@ def test_words_are_shown_for_a_shell(tmp_path, monkeypatch):
     assert shown("/other/a.jpg") == "/other/a.jpg"
 
 
+def test_the_command_is_named_as_the_shell_finds_it(tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "sk-posters"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert called() == "bin/sk-posters"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert called() == "sk-posters"
+    monkeypatch.setattr(sys, "argv", ["pytest"])
+    assert called() == "sk-posters"
+
+
 def test_progress_is_for_terminals(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(sys, "stdout", io.StringIO())
@@ -1042,7 +1093,8 @@ def test_all_parts_of_the_package_show_progress_or_none(images):
     set_verbose(model, 1)
     parts = [*model.get_params().values(), model.estimator_[0]]
     encoders = [part for part in parts if isinstance(part, PosterEncoder)]
-    assert [encoder.verbose for encoder in encoders] == [1] * 4
+    assert len(encoders) > 2
+    assert {encoder.verbose for encoder in encoders} == {1}
     assert model.estimator_[-1].estimator.verbose == 0
 
 
@@ -1143,7 +1195,29 @@ def test_progress_is_shown_on_a_terminal_and_tensorflow_is_not_loaded(trained, p
     os.close(leader)
     assert process.wait(timeout=30) == 0
     assert "3 posters" in shown_there
-    done = subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, env=environment()
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_page_answers_with_genres_and_ends_by_ctrl_c(trained, table, posters):
+    words = ["app", trained.model, "--posters", table.parent, "--port", "0"]
+    with started(*words) as process:
+        line = process.stdout.readline().decode()
+        url = re.fullmatch(r"sk_posters shows .* at (\S+) \(Ctrl-C.*\n", line).group(1)
+        with urllib.request.urlopen(url, timeout=30) as page:
+            assert b"genres.model, 4 genres" in page.read()
+        body = (
+            b"--x\r\nContent-Disposition: form-data; name=file; filename=a.jpg\r\n\r\n"
+        )
+        body += Path(posters[0]).read_bytes() + b"\r\n--x--\r\n"
+        form = {"Content-Type": "multipart/form-data; boundary=x"}
+        request = urllib.request.Request(f"{url}/predict", body, form)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            answer = json.load(answer)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+        said = process.stderr.read().decode()
+    assert process.returncode == 0
+    assert said.startswith("looking at 60 posters first")
+    assert len(said.splitlines()) == 1
+    names = {genre["name"] for genre in answer["genres"]}
+    assert names == set(model_card(trained.model)["label_names"])
+    assert answer["neighbors"][0]["distance"] < 1e-6  # It finds itself.

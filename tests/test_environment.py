@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import warnings
+from types import SimpleNamespace
 
 import joblib
 import pytest
@@ -108,6 +109,22 @@ def test_who_names_a_number_of_threads_gets_it(n_jobs, n_threads, monkeypatch):
     monkeypatch.setattr(_environment.multiprocessing, "parent_process", lambda: "a")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert _environment.thread_count(n_jobs) == n_threads
+
+
+@pytest.mark.parametrize("n_jobs", [-1, None])
+def test_the_cores_of_a_cluster_are_no_threads_of_this_machine(n_jobs, monkeypatch):
+    monkeypatch.setattr(joblib, "effective_n_jobs", lambda n_jobs: 10_000)
+    assert _environment.thread_count(n_jobs) == joblib.cpu_count()
+
+
+def test_a_daemonic_process_has_threads_and_says_nothing(monkeypatch):
+    daemon = SimpleNamespace(daemon=True)
+    monkeypatch.setattr(_environment.multiprocessing, "current_process", lambda: daemon)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert _environment.thread_count(3) == 3
+        assert _environment.thread_count(-1) == joblib.cpu_count()
+        assert _environment.thread_count(None) == 1
 
 
 @pytest.mark.parametrize(

@@ -337,9 +337,10 @@ def test_settings_that_differ_are_shown_without_folders():
 def test_parts_of_unions_and_searches_are_found():
     search = types.SimpleNamespace(best_estimator_=make_poster_pipeline("best"))
     assert [name for name, _ in _model.parts_of(search)] == [
-        "efficientnet_lite0",
-        "efficientnet_lite1",
-        "efficientnet_lite2",
+        "efficientnet_lite0_avgmax",
+        "efficientnet_lite1_avgmax",
+        "efficientnet_lite2_avgmax",
+        "efficientnet_lite2_covariance",
         "scaler",
         "classifier",
     ]
@@ -494,9 +495,7 @@ def test_without_matplotlib_the_rest_is_there(save, monkeypatch):
 
 def stand_in(monkeypatch, grad_cam):
     """Put a function in the place of the real one, which is slow."""
-    module = types.ModuleType("sk_posters.inspection")
-    module.grad_cam = grad_cam
-    monkeypatch.setitem(sys.modules, "sk_posters.inspection", module)
+    monkeypatch.setattr("sk_posters._html_report._posters.grad_cam", grad_cam)
 
 
 def test_heat_maps_are_asked_for_the_most_probable_label(save, monkeypatch, paths):

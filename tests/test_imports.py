@@ -34,9 +34,12 @@ FLOORS = [
         "_store",
         "_stratify",
         "_weights",
+        "_workers",
     ],
     [
         "_backbones",
+        "_cluster",
+        "_dask_backend",
         "_feature_store",
         "_labels",
         "_lazy_images",
@@ -60,9 +63,9 @@ FLOORS = [
     ["_compiled", "_finetuning", "_keras", "_linear_maps"],
     ["_classifier", "inspection"],
     ["_onnx_export", "_persistence", "_pipelines", "plotting"],
-    ["_html_report", "_web"],
-    ["app"],
-    ["cli"],
+    ["_html_report", "_partitions", "_web"],
+    ["_answer_folder", "app"],
+    ["cli", "distributed"],
     ["__main__"],
 ]
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
@@ -79,6 +82,8 @@ WITHOUT_KERAS += ["_web", "app"]
 WITHOUT_KERAS += ["_heat", "_linear_maps", "inspection"]
 WITHOUT_KERAS += ["_archive", "_html_report", "_onnx_export", "_persistence", "_skops"]
 WITHOUT_KERAS += ["__main__", "cli"]
+WITHOUT_KERAS += ["_answer_folder", "_cluster", "_dask_backend", "_partitions"]
+WITHOUT_KERAS += ["_workers", "distributed"]
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
 

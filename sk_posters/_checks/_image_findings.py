@@ -95,7 +95,8 @@ def _near(posters, rows):
 
 def _disagree(posters, rows, names):
     same = "id" if posters.share_id(rows) else "image"
-    values = posters.labels[rows][:, [posters.names.index(name) for name in names]]
+    values = posters.labels[rows]
+    values = values[:, values.min(axis=0) != values.max(axis=0)]
     said = [
         f"{name!r} is 1 in {rows[column == 1].tolist()}, 0 in "
         f"{rows[column == 0].tolist()}"

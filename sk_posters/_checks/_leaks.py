@@ -98,17 +98,29 @@ def leaks(posters, splits):
         sides = posters.groups[train], posters.groups[test]
         for group in np.intersect1d(*sides).tolist():
             parted.setdefault(group, []).append(number)
+    rows_of = _rows_of_each(posters.groups)
+    masks = [[_mask(side, len(posters.groups)) for side in split] for split in splits]
     for group, numbers in sorted(parted.items()):
-        train, test = splits[numbers[0]]
-        train = np.unique(train[posters.groups[train] == group]).tolist()
-        test = np.unique(test[posters.groups[test] == group]).tolist()
-        rows = np.flatnonzero(posters.groups == group)
+        rows = rows_of[group]
+        train, test = (rows[mask[rows]].tolist() for mask in masks[numbers[0]])
         detail = (
             f"{_reason(posters, rows)} on both sides of {len(numbers)} of "
             f"{len(splits)} splits: in split {numbers[0]}, rows {train} train and "
             f"rows {test} test"
         )
         yield Finding("leak", "error", rows, [], detail, USE_GROUPS)
+
+
+def _rows_of_each(groups):
+    """Return the rows of each group, in one pass over all rows."""
+    order = np.argsort(groups, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(groups))[:-1])
+
+
+def _mask(rows, n_rows):
+    mask = np.zeros(n_rows, dtype=bool)
+    mask[rows] = True
+    return mask
 
 
 def _reason(posters, rows):

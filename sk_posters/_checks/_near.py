@@ -1,6 +1,7 @@
 """Pairs of hashes that differ in few bits, found without comparing all with all."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
+from math import comb
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -9,15 +10,20 @@ from scipy.sparse.csgraph import connected_components
 __all__ = ["joined", "near_pairs"]
 
 N_BITS = 64
+# In how many parts hashes must agree at most: enough for some ten million of them.
+MOST_AGREEING = 4
+# How many hashes can be compared in the time in which one is sorted.
+SORTING = 10
 
 
 def near_pairs(codes, max_distance):
     """Return the pairs of hashes that differ in a few bits at most.
 
-    The bits are cut into one part more than may differ, so that two such hashes agree
-    in one whole part at least [1]_: only hashes that do are compared. With a distance
-    of 6, a part has 512 or 1024 values. 100 000 hashes that are as unequal as those of
-    real posters take less than a second; a distance of 8 takes four times as long.
+    The bits are cut into some parts more than may differ, so that two such hashes agree
+    in so many whole parts at least [1]_: only hashes that do are compared. With a
+    distance of 6 and one part more, a part has 512 or 1024 values. The more hashes
+    there are, the more parts must agree, or else time would grow with the square of
+    their number. Where all hashes are near each other, the pairs themselves do.
 
     Parameters
     ----------
@@ -47,23 +53,55 @@ def near_pairs(codes, max_distance):
            [1, 2]]), array([2, 2]))
     """
     found = [np.empty((0, 2), dtype=np.intp)]
-    edges = np.linspace(0, N_BITS, max_distance + 2).astype(int)
-    for start, end in pairwise(edges):
-        part = (codes >> np.uint64(start)) & np.uint64((1 << int(end - start)) - 1)
-        order = np.argsort(part, kind="stable")
-        found += _near_neighbours(codes[order], part[order], order, max_distance)
-    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    n_agreeing = _agreeing_parts(len(codes), max_distance)
+    edges = np.linspace(0, N_BITS, max_distance + n_agreeing + 1).astype(int)
+    parts = [_bits(start, end) for start, end in pairwise(edges)]
+    for chosen in combinations(range(len(parts)), n_agreeing):
+        agreeing = codes & np.bitwise_or.reduce([parts[part] for part in chosen])
+        order = np.argsort(agreeing, kind="stable")
+        # Each pair is found once: by the first of its parts that agree.
+        others = [parts[part] for part in range(chosen[-1]) if part not in chosen]
+        found += _near_neighbours(
+            codes[order], agreeing[order], order, max_distance, others
+        )
+    pairs = np.sort(np.concatenate(found), axis=1)
+    pairs = pairs[np.lexsort(pairs.T[::-1])]
     return pairs, _distances(codes[pairs[:, 0]], codes[pairs[:, 1]])
 
 
-def _near_neighbours(codes, part, order, max_distance):
-    """Yield near pairs among sorted hashes whose part is the same."""
+def _agreeing_parts(n_codes, max_distance):
+    """Return in how many parts hashes shall agree to be compared, for the least work.
+
+    That is to sort all hashes once for each choice of such parts, and to compare those
+    that agree, were they drawn.
+    """
+
+    def work(n_agreeing):
+        n_parts = max_distance + n_agreeing
+        bits = N_BITS * n_agreeing / n_parts
+        compared = n_codes**2 / 2 ** (bits + 1)
+        return comb(n_parts, n_agreeing) * (n_codes * SORTING + compared)
+
+    return min(range(1, MOST_AGREEING + 1), key=work)
+
+
+def _bits(start, end):
+    return np.uint64((1 << int(end)) - (1 << int(start)))
+
+
+def _near_neighbours(codes, part, order, max_distance, others):
+    """Yield near pairs among sorted hashes whose part is the same.
+
+    Those that agree in one of the other parts, too, are left out.
+    """
     left, step = np.arange(len(codes)), 0
     while len(left):
         step += 1
         left = left[left + step < len(codes)]
         left = left[part[left] == part[left + step]]
         near = left[_distances(codes[left], codes[left + step]) <= max_distance]
+        for other in others:
+            near = near[(codes[near] ^ codes[near + step]) & other != 0]
         yield np.column_stack([order[near], order[near + step]])
 
 

@@ -1,6 +1,5 @@
 """The best and the worst answers, with their posters."""
 
-import importlib
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from sk_posters._compat import _safe_indexing
 from sk_posters._html_report._markup import listed, name_of, tag
 from sk_posters._html_report._pictures import heated, poster_thumbnail, to_jpeg
 from sk_posters._html_report._tables import bar
+from sk_posters.inspection import grad_cam
 from sk_posters.metrics._rows import cross_entropy
 from sk_posters.plotting._posters import as_list
 
@@ -158,7 +158,6 @@ def heat_maps(estimator, X, rows, scores):
     dict of int to ndarray
         A map of shape (height, width) for each row, from 0 to 1.
     """
-    grad_cam = importlib.import_module("sk_posters.inspection").grad_cam
     # One row at a time: maps of all labels of all rows might not fit in memory.
     return {
         row: grad_cam(

@@ -74,6 +74,7 @@ def sk_posters(
       sk-posters train train.csv --output genres.model --held-out held_out.csv
       sk-posters evaluate genres.model held_out.csv --html report.html
       sk-posters predict genres.model new_posters/
+      sk-posters app genres.model
 
     Exit codes: 0 if all is well; 1 if a check has found errors or a poster could not
     be read; 2 if the command could not do its job; 130 after Ctrl-C.

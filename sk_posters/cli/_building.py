@@ -20,9 +20,14 @@ from sk_posters.cli._options import (
     Table,
     use_cache,
 )
-from sk_posters.cli._terminal import printable, progress, shown
+from sk_posters.cli._terminal import called, printable, progress, shown
 
 __all__ = ["check", "demo", "fetch", "train"]
+
+OWN_POSTERS = """
+for posters of your own, make a FOLDER like the one that was drawn:
+  FOLDER/train.csv   a column Id, and for each genre a column of 0 and 1
+  FOLDER/Images/     a poster for each row: {Id}.jpg"""
 
 
 @command
@@ -54,7 +59,7 @@ def demo(
     folder = Path(posters.data[0]).parents[1]
     typer.echo(f"drew {n_samples} posters: {shown(folder)}")
     model, held_out = output / "demo.model", folder / "held_out.csv"
-    _train_and_save(
+    trained = _train_and_save(
         posters,
         model,
         held_out,
@@ -63,10 +68,21 @@ def demo(
         params={"C": 0.1},
         random_state=random_state,
     )
+    unseen = posters.data[trained.test_rows[0]]
     _next(
-        ["predict", model, folder / "Images", "--top-k", "2"],
+        ["predict", model, unseen, "--top-k", "2"],
+        ["explain", model, unseen, "--output", output / "explained.png"],
         _evaluation(model, held_out, posters),
-        ["check", folder / "train.csv"],
+        ["app", model, "--posters", folder],
+    )
+    typer.echo(OWN_POSTERS)
+    _next(
+        ["check", "FOLDER"],
+        ["train", "FOLDER", "-o", "genres.model", "--held-out", "FOLDER/held_out.csv"],
+        ["evaluate", "genres.model", "FOLDER/held_out.csv", "--html", "report.html"],
+        ["predict", "genres.model", "NEW_POSTERS"],
+        ["app", "genres.model", "--posters", "FOLDER"],
+        heading="then:",
     )
 
 
@@ -246,17 +262,22 @@ def train(
         n_bootstrap=n_bootstrap,
         random_state=random_state,
     )
-    steps = [["predict", output, "FOLDER"], ["report", output]]
+    page = ["app", output, "--posters", table]
+    if images is not None:
+        page += ["--images", images]
+    if id_column != "Id":
+        page += ["--id-column", id_column]
+    steps = [["predict", output, "NEW_POSTERS"], page]
     if held_out is not None:
-        steps.insert(1, _evaluation(output, held_out, posters, id_column))
+        steps.insert(0, _evaluation(output, held_out, posters, id_column))
     _next(*steps)
 
 
-def _next(*steps):
+def _next(*steps, heading="next:"):
     """Print what to do next, as lines that can be pasted."""
-    typer.echo("\nnext:")
+    typer.echo(f"\n{heading}")
     for step in steps:
-        typer.echo(f"  sk-posters {' '.join(map(shown, step))}")
+        typer.echo(f"  {called()} {' '.join(map(shown, step))}")
 
 
 def _evaluation(model, held_out, posters, id_column="Id"):
@@ -303,3 +324,4 @@ def _train_and_save(posters, output, held_out, *, description, **options):
     if held_out is not None:
         save_rows(posters, trained.test_rows, held_out)
         typer.echo(f"wrote {shown(held_out)}, the rows held out")
+    return trained

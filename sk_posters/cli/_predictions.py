@@ -12,7 +12,14 @@ from sk_posters._decoding import PosterFileError
 from sk_posters._persistence import load_model, model_card
 from sk_posters.cli._manners import load_quietly
 
-__all__ = ["Answer", "Predictor", "opened", "with_labels_of"]
+__all__ = [
+    "Answer",
+    "Predictor",
+    "answering_once",
+    "opened",
+    "prepared",
+    "with_labels_of",
+]
 
 
 class Answer(NamedTuple):
@@ -56,11 +63,50 @@ def opened(path):
     ModelFileError
         If it is no such file.
     """
+    names = prepared(path).get("label_names")
+    return load_model(path), names if isinstance(names, list) else None
+
+
+def prepared(path):
+    """Import quietly what a model needs, and read its card.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file of `save_model`.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no such file.
+    """
     card = model_card(path)
     if "PosterClassifier" in (card.get("model") or []):
         load_quietly("tensorflow")
-    names = card.get("label_names")
-    return load_model(path), names if isinstance(names, list) else None
+    return card
+
+
+def answering_once(model):
+    """Let a model remember its last probabilities, for who asks for them again.
+
+    Parameters
+    ----------
+    model : estimator
+        The model. It is changed.
+
+    Returns
+    -------
+    estimator
+        The model.
+    """
+    if hasattr(model, "predict_proba"):
+        model.predict_proba = _Once(model.predict_proba)
+    return model
 
 
 def with_labels_of(model_names, target, table):
@@ -237,9 +283,7 @@ def _parted(model):
         return (
             front if further is None else Pipeline([*front.steps, *further.steps])
         ), head
-    if hasattr(model, "predict_proba"):
-        model.predict_proba = _Once(model.predict_proba)
-    return None, model
+    return None, answering_once(model)
 
 
 class _Once:

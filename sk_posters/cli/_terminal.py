@@ -2,9 +2,12 @@
 
 import os
 import shlex
+import shutil
 import sys
 
-__all__ = ["is_terminal", "one_line", "printable", "progress", "shown"]
+__all__ = ["called", "is_terminal", "one_line", "printable", "progress", "shown"]
+
+NAME = "sk-posters"
 
 
 def printable(text):
@@ -62,6 +65,26 @@ def one_line(error):
     if text and expected and not isinstance(error, UnicodeError):
         return printable(text)
     return printable(f"{type(error).__name__}: {text}".removesuffix(": "))
+
+
+def called():
+    """Return the words that call the command in the shell that has called it.
+
+    Returns
+    -------
+    str
+        Its name; with its folder, where the shell would not find it.
+
+    Examples
+    --------
+    >>> from sk_posters.cli._terminal import called
+    >>> called()
+    'sk-posters'
+    """
+    started = sys.argv[0]
+    if os.path.basename(started) != NAME or shutil.which(NAME) == started:
+        return NAME
+    return shown(started)
 
 
 def is_terminal(stream):

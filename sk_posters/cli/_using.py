@@ -1,6 +1,5 @@
 """The commands that use a model: evaluate, predict, explain, report, export, app."""
 
-import importlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -53,7 +52,7 @@ def evaluate(
       sk-posters evaluate genres.model held_out.csv
       sk-posters evaluate genres.model held_out.csv --html report.html
     """
-    from sk_posters.cli._predictions import opened, with_labels_of
+    from sk_posters.cli._predictions import answering_once, opened, with_labels_of
     from sk_posters.cli._rows import check_target
     from sk_posters.cli._tables import load
     from sk_posters.cli._training import thresholds_of
@@ -66,6 +65,7 @@ def evaluate(
     posters = load(table, images, id_column)
     classifier, names = opened(model)
     y = with_labels_of(names, posters.target, table)
+    answering_once(classifier)  # Both reports ask about the same posters.
     options = {"n_bootstrap": n_bootstrap, "random_state": random_state}
     report = multilabel_report(
         y,
@@ -76,8 +76,9 @@ def evaluate(
     )
     typer.echo(printable(str(report)))
     if html is not None:
-        html_report = importlib.import_module("sk_posters._html_report")
-        html_report.save_html_report(
+        from sk_posters._html_report import save_html_report
+
+        save_html_report(
             html,
             classifier,
             posters.data,
@@ -211,7 +212,11 @@ def explain(
     ],
     label: Annotated[
         list[str] | None,
-        Option(metavar="NAME", help="A label to explain. As often as you like."),
+        Option(
+            metavar="NAME",
+            help="A label to explain. As often as you like. Default: the three most "
+            "probable ones of each poster.",
+        ),
     ] = None,
 ):
     """Draw where in a poster the model sees a label (Grad-CAM).
@@ -232,9 +237,13 @@ def explain(
     matplotlib.use("Agg")  # Pictures go to files, also where there is a screen.
     from sk_posters.plotting import GradCAMDisplay
 
-    classifier, _ = opened(model)
+    classifier, names = opened(model)
     display = GradCAMDisplay.from_estimator(
-        classifier, [str(path) for path in posters], labels=label or None
+        classifier,
+        [str(path) for path in posters],
+        labels=label or None,
+        label_names=names,
+        max_posters=len(posters),
     )
     with part_beside(output) as part:
         display.figure_.savefig(part, dpi=120, bbox_inches="tight")
@@ -302,8 +311,15 @@ def app(
     model: Model,
     posters: Annotated[
         Path | None,
-        Option(metavar="TABLE", help="Show the nearest of these posters, too."),
+        Option(
+            metavar="TABLE",
+            help="Show those of this table that are most alike, too: what the model "
+            "has learned from.",
+        ),
     ] = None,
+    images: Images = None,
+    id_column: IdColumn = "Id",
+    cache: Cache = None,
     host: Annotated[
         str, Option(metavar="ADDRESS", help="127.0.0.1 is this computer alone.")
     ] = "127.0.0.1",
@@ -312,12 +328,22 @@ def app(
     """Open a web page that takes a poster and shows its labels.
 
     \b
-    Example:
+    Examples:
       sk-posters app genres.model
+      sk-posters app genres.model --posters train.csv --cache cache
     """
-    importlib.import_module("sk_posters.app").run_app(
-        model, posters=posters, host=host, port=port
-    )
+    from sk_posters.app import run_app
+    from sk_posters.cli._predictions import prepared
+    from sk_posters.cli._tables import load
+
+    use_cache(cache)
+    prepared(model)
+    paths = None
+    if posters is not None:
+        paths = load(posters, images, id_column).data
+        hint = "" if cache else "; --cache FOLDER keeps what it sees"
+        typer.echo(f"looking at {len(paths)} posters first{hint}", err=True)
+    run_app(model, posters=paths, host=host, port=port)
 
 
 def _lines_of_stdin():

@@ -1,0 +1,109 @@
+"""What the process of a worker is told before TensorFlow starts: threads, and a GPU."""
+
+import fcntl
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+__all__ = ["prepare_process", "settings_of_process", "visible_gpus"]
+
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+GPUS = "CUDA_VISIBLE_DEVICES"
+DRIVER = Path("/proc/driver/nvidia/gpus")
+NEXT = "Restart the workers, with client.restart(), and prepare them before all else"
+
+# The lock of this process's GPU. The system frees it with the process, however that
+# ends, so that the worker that is started in its place finds the GPU free.
+_lock = None
+
+
+def prepare_process(n_threads, pin_gpus=True):
+    """Limit the threads of TensorFlow, and take a GPU that no other worker has.
+
+    Parameters
+    ----------
+    n_threads : int
+        Threads that TensorFlow may use.
+    pin_gpus : bool, default=True
+        Whether this process shall see one GPU only, if there are any.
+
+    Raises
+    ------
+    RuntimeError
+        If TensorFlow was imported before, or there are fewer GPUs than workers.
+    """
+    settings = dict.fromkeys(THREADS, str(n_threads))
+    if "tensorflow" in sys.modules and any(
+        os.environ.get(name) != value for name, value in settings.items()
+    ):
+        raise RuntimeError(
+            f"n_threads={n_threads!r} came too late: TensorFlow is already in the "
+            f"process {os.getpid()}. {NEXT}."
+        )
+    os.environ.update(settings)
+    if pin_gpus and _lock is None:
+        _pin_gpu(visible_gpus())
+
+
+def settings_of_process():
+    """Tell what this process was told.
+
+    Returns
+    -------
+    dict of str to str or None
+        The environment variables that matter, and their values.
+    """
+    return {name: os.environ.get(name) for name in (*THREADS, GPUS)}
+
+
+def visible_gpus():
+    """Return the GPUs that this process may use, without asking TensorFlow.
+
+    Returns
+    -------
+    list of str
+        As ``CUDA_VISIBLE_DEVICES`` names them; where it is not set, the numbers of the
+        GPUs that NVIDIA's driver has.
+    """
+    text = os.environ.get(GPUS)
+    if text is None:
+        return [str(number) for number in range(len(list(DRIVER.glob("*"))))]
+    names = [name.strip() for name in text.split(",")]
+    # As CUDA does: what stands behind -1 is not seen.
+    return [name for name in names[: (names + ["-1"]).index("-1")] if name]
+
+
+def _pin_gpu(gpus):
+    global _lock
+    if not gpus:
+        return
+    if "tensorflow" in sys.modules:
+        raise RuntimeError(
+            f"A GPU cannot be pinned any more: TensorFlow is already in the process "
+            f"{os.getpid()}. {NEXT}."
+        )
+    for gpu in gpus:
+        _lock = _locked(gpu)
+        if _lock is not None:
+            os.environ[GPUS] = gpu
+            return
+    raise RuntimeError(
+        f"Each worker needs a GPU of its own, and other workers have taken all that "
+        f"this one may use ({', '.join(gpus)}). Start no more workers than GPUs, or "
+        "pass pin_gpus=False."
+    )
+
+
+def _locked(gpu):
+    """Return the open lock file of a GPU, or None if another process has it."""
+    # Two batch jobs on one host may give different GPUs the same number.
+    owner = f"{os.getuid()}-{os.environ.get('SLURM_JOB_ID', '')}"
+    name = f"sk_posters-{owner}-{gpu.replace('/', '_')}.gpu"
+    file = open(Path(tempfile.gettempdir(), name), "w")  # noqa: SIM115
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file

@@ -1,0 +1,182 @@
+"""The documentation builds without a warning, says all, and its code runs."""
+
+import doctest
+import html
+import importlib
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+import sk_posters
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+GUIDE = DOCS / "guide"
+BUILDERS = ("sphinx", "myst_parser", "numpydoc", "pydata_sphinx_theme")
+BUILDERS += ("sphinx_design", "sphinx_gallery")
+# The guide's pages, those that come before it, and the landing page.
+PAGES = sorted(DOCS.glob("[it]*.md")) + sorted(GUIDE.glob("*.md"))
+# Whose code is not run, and why; that of all others is.
+NOT_RUN = {
+    "app": "serves a page until it is stopped",
+    "cluster": "takes the paths of a cluster",
+    "explaining": "takes a table of real posters, and trains networks on it",
+    "report": "trains at full size; the function's own example is run",
+}
+RUN = [page for page in PAGES if page.stem not in NOT_RUN]
+BLOCK = re.compile(r"(?:<!-- (?P<note>.*?) -->\n)?```python\n(?P<code>.*?)```\n", re.S)
+
+
+def blocks(page):
+    """Yield (note, code, line) of the blocks of Python on a page."""
+    text = page.read_text(encoding="utf-8")
+    for found in BLOCK.finditer(text):
+        line = text.count("\n", 0, found.start("code")) + 1
+        yield found["note"] or "", found["code"], line
+
+
+def public_modules():
+    found = pkgutil.walk_packages(sk_posters.__path__, prefix="sk_posters.")
+    names = ["sk_posters", *sorted(module.name for module in found)]
+    return [n for n in names if not any(p.startswith("_") for p in n.split("."))]
+
+
+def public_names():
+    """Dotted names of all that users can import from this package."""
+    return {
+        f"{module}.{name}"
+        for module in public_modules()
+        for name in importlib.import_module(module).__all__
+        if not name.startswith("__")
+    }
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Folder of the web site, built without running the examples."""
+    for name in BUILDERS:
+        pytest.importorskip(name, reason='the documentation needs ".[docs]"')
+    folder = tmp_path_factory.mktemp("site")
+    # A copy, as Sphinx writes pages among those it reads, and tests run side by side.
+    made = shutil.ignore_patterns("_build", "generated", "gallery", "output")
+    for part in ["docs", "examples"]:
+        shutil.copytree(ROOT / part, folder / part, ignore=made)
+    shutil.copy(ROOT / "CHANGELOG.md", folder)
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+    command += ["-D", "plot_gallery=0", folder / "docs", folder / "html"]
+    here = os.environ | {"PYTHONPATH": str(ROOT)}
+    built = subprocess.run(command, capture_output=True, text=True, env=here)
+    assert built.returncode == 0, built.stderr
+    return folder / "html"
+
+
+def test_the_documentation_builds_without_a_warning(site):
+    for page in ["index", "install", "tour", "guide/index", "gallery/index"]:
+        assert (site / f"{page}.html").is_file()
+
+
+def test_the_reference_has_every_public_name(site):
+    from sphinx.util.inventory import InventoryFile
+
+    with open(site / "objects.inv", "rb") as file:
+        inventory = InventoryFile.load(file, "", os.path.join)
+    described = {
+        name
+        for kind in ("py:class", "py:function", "py:exception", "py:data")
+        for name in inventory.get(kind, {})
+        if "._" not in name  # Where a class is written, noted beside its public name.
+    }
+    assert public_names() - described == set(), "not in docs/api/*.md"
+    assert described - public_names() == set(), "in docs/api/*.md, yet not public"
+
+
+def test_no_link_within_the_site_is_dead(site):
+    pages = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
+    anchors = {page: set(re.findall(r'\bid="([^"]+)"', pages[page])) for page in pages}
+    dead, n_checked = [], 0
+    for page, text in pages.items():
+        for link in re.findall(r'<(?:a|img)\b[^>]*?\b(?:href|src)="([^"]+)"', text):
+            target, _, anchor = html.unescape(link).partition("#")
+            if re.match(r"\w+:", target):
+                continue
+            n_checked += 1
+            to = (page.parent / unquote(target.partition("?")[0])).resolve()
+            to = page if not target else to
+            gone = not to.exists() or (
+                anchor and to in anchors and unquote(anchor) not in anchors[to]
+            )
+            if gone:
+                dead.append(f"{page.relative_to(site)}: {link}")
+    assert n_checked > 1000
+    assert dead == []
+
+
+def test_every_example_is_in_the_gallery_and_in_its_order(site):
+    sys.path.insert(0, str(DOCS))
+    try:
+        order = importlib.import_module("gallery_order").ORDER
+    finally:
+        sys.path.remove(str(DOCS))
+    names = {path.stem for path in (ROOT / "examples").glob("plot_*.py")}
+    assert names - set(order) == set(), "not in docs/gallery_order.py"
+    assert all((site / "gallery" / f"{name}.html").is_file() for name in names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_code_of_a_page_parses(page):
+    for _, code, _ in blocks(page):
+        if not code.startswith(">>> "):
+            compile(code, page.name, "exec")
+
+
+@pytest.mark.usefixtures("one_blas_thread")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that few rows lack.
+@pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
+def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(
+    page, tmp_path, monkeypatch
+):
+    for name in ["onnxruntime", "imagehash", "skops"]:
+        pytest.importorskip(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SK_POSTERS_DATA", str(tmp_path / "data"))
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    monkeypatch.setattr(pyplot, "show", lambda: pyplot.close("all"))
+    names = {"__name__": "__main__"}
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    for note, code, line in blocks(page):
+        if note.startswith("not run: "):
+            continue
+        if code.startswith(">>> "):
+            test = doctest.DocTestParser().get_doctest(
+                code, names, page.name, str(page), line
+            )
+            report = []
+            runner = doctest.DocTestRunner(optionflags=flags, verbose=False)
+            runner.run(test, out=report.append, clear_globs=False)
+            assert report == [], "".join(report)
+            names |= test.globs
+        else:
+            exec(compile("\n" * line + code, str(page), "exec"), names)
+    pyplot.close("all")
+
+
+def test_the_lines_of_the_tutorial_and_ours_are_counted_right():
+    page = GUIDE / "migrating.md"
+    counts = {}
+    for note, code, _ in blocks(page):
+        step, _, side = note.rpartition(": ")
+        if side in ("tutorial", "ours"):
+            lines = [line for line in code.splitlines() if line.strip()]
+            counts.setdefault(step, {})[side] = len(lines)
+    rows = [(step, n["tutorial"], n["ours"]) for step, n in counts.items()]
+    rows.append(("all", *(sum(column) for column in list(zip(*rows, strict=True))[1:])))
+    text = page.read_text(encoding="utf-8")
+    table = re.findall(r"^\| ([\w ]+) \| (\d+) \| (\d+) \|$", text, flags=re.M)
+    assert [(step, int(a), int(b)) for step, a, b in table] == rows
