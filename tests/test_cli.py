@@ -829,6 +829,23 @@ def test_an_error_about_other_files_is_none_of_a_row():
 # Streams
 
 
+@pytest.mark.parametrize("names", [["A"], None])
+@pytest.mark.parametrize("options", [{"probabilities": True}, {"top_k": 1}, {}])
+def test_a_model_of_one_label_is_asked_as_any_other(names, options):
+    head = OneVsRestClassifier(LogisticRegression())
+    head.fit(np.array([[1.0], [2.0], [8.0], [9.0]]), [[0], [0], [1], [1]])
+    lengths = FunctionTransformer(lambda paths: [[len(path)] for path in paths])
+    model = Pipeline([("lengths", lengths), ("head", head)])
+    paths = [("a", None), ("a long one", None)]
+    short, long = Predictor(model, names, **options).answers(paths)
+    name = names[0] if names else "0"
+    assert long.labels == [name]
+    assert short.labels == ([name] if "top_k" in options else [])
+    if options:
+        [expected] = head.predict_proba([[10]])[:, 1].round(6).tolist()
+        assert long.probabilities == {name: pytest.approx(expected, abs=1e-6)}
+
+
 def test_only_a_batch_of_paths_is_read_before_the_first_answer():
     asked = []
 

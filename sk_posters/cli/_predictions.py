@@ -236,9 +236,9 @@ class Predictor:
         if self.probabilities or self.top_k is not None:
             scores = self._scores_of(features)
         if self.top_k is None:
-            rows = [
-                np.flatnonzero(row) for row in np.asarray(self.head.predict(features))
-            ]
+            given = np.asarray(self.head.predict(features))
+            # A classifier of scikit-learn's that knows one label gives a flat array.
+            rows = [np.flatnonzero(row) for row in given.reshape(len(paths), -1)]
         else:
             rows = np.argsort(-scores, axis=1, kind="stable")[:, : self.top_k]
         answers = {}
@@ -253,7 +253,15 @@ class Predictor:
                 "The model gives no probabilities: ask for its labels alone."
             )
         scores, _ = score_matrix(self.head.predict_proba(features))
+        if scores.shape[1] == 2 and self._has_one_label:
+            return scores[:, 1:]
         return scores
+
+    @property
+    def _has_one_label(self):
+        if self.names is not None:
+            return len(self.names) == 1
+        return getattr(self.head, "multilabel_", True) is False
 
     def _name(self, label):
         return str(label) if self.names is None else self.names[label]
