@@ -28,7 +28,10 @@ import pandas as pd
 import pytest
 import typer
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from typer.testing import CliRunner
 
 import sk_posters.app
@@ -833,7 +836,7 @@ def test_an_error_about_other_files_is_none_of_a_row():
 @pytest.mark.parametrize("options", [{"probabilities": True}, {"top_k": 1}, {}])
 def test_a_model_of_one_label_is_asked_as_any_other(names, options):
     head = OneVsRestClassifier(LogisticRegression())
-    head.fit(np.array([[1.0], [2.0], [8.0], [9.0]]), [[0], [0], [1], [1]])
+    head.fit(np.array([[1.0], [2.0], [8.0], [9.0]]), np.array([[0], [0], [1], [1]]))
     lengths = FunctionTransformer(lambda paths: [[len(path)] for path in paths])
     model = Pipeline([("lengths", lengths), ("head", head)])
     paths = [("a", None), ("a long one", None)]
