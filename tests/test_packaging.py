@@ -5,6 +5,7 @@ import importlib
 import importlib.metadata
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -101,6 +102,18 @@ def test_the_extra_all_brings_what_people_use():
     # Dask serves clusters, and GPUs have an extra of their own.
     beside = {"all", "distributed", "docs", "gpu", "test"}
     assert set(listed) == set(extras) - beside
+
+
+def test_the_lowest_versions_are_those_that_are_promised(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["lowest.py"])
+    runpy.run_path(str(ROOT / ".ci" / "lowest.py"), run_name="__main__")
+    lowest = dict(line.split("==") for line in capsys.readouterr().out.split())
+    for requirement in PROJECT["project"]["dependencies"]:
+        name, version = requirement.split(">=")
+        assert lowest[name] == version
+    extras = PROJECT["project"]["optional-dependencies"]
+    named = {re.match(r"[\w-]+", each)[0] for each in extras["test"]}
+    assert named <= set(lowest)
 
 
 def test_links_of_the_readme_lead_to_files_of_the_repository():
