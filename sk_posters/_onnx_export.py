@@ -15,6 +15,7 @@ from sk_posters._backbones import BACKBONES, IR_VERSION, OPSET, backbone_onnx
 from sk_posters._encoder import PosterEncoder
 from sk_posters._images import PosterImageLoader
 from sk_posters._onnx_runner import OUTPUTS
+from sk_posters._onnx_seal import sealed
 from sk_posters._optional import import_optional
 from sk_posters._pixels import PARTS
 from sk_posters._thresholds import MultilabelTunedThresholdClassifierCV
@@ -73,6 +74,10 @@ def export_onnx(model, path):
     left to whoever runs the graph. Features and scores are computed in float32, where
     scikit-learn takes float64: probabilities may differ in the fifth digit.
 
+    The metadata ``"sha256"`` is the checksum of all bytes but the last 78, which hold
+    it: ``head -c -78 genres.onnx | sha256sum``. onnxruntime does not look at it;
+    :class:`PosterEncoder` does.
+
     Examples
     --------
     >>> from sk_posters import export_onnx, make_poster_pipeline
@@ -105,7 +110,7 @@ def export_onnx(model, path):
     texts = {name: json.dumps(value) for name, value in card.items()}
     onnx.helper.set_model_props(written, texts)
     onnx.checker.check_model(written)
-    write_whole(path, written.SerializeToString())
+    write_whole(path, sealed(written.SerializeToString()))
     return card
 
 
