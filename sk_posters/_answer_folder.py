@@ -19,7 +19,10 @@ FORMAT, FORMAT_VERSION = "sk_posters answers", 1
 # Readers of Parquet pass over names that start with an underscore or a dot.
 RUN, MODEL = "_run.json", "_model.skops"
 PART = re.compile(r"part-(\d{8})\.parquet")
-UNFINISHED = re.compile(r"\.(part-\d{8}\.parquet|_run\.json|_model\.skops)\..*\.part")
+UNFINISHED = re.compile(
+    r"\.(part-\d{8}\.\w+\.part\.parquet|_run\.\w+\.part\.json|"
+    r"_model\.\w+\.part\.skops)"
+)
 OWN_COLUMNS = ("path", "error")
 ANEW = "Pass another folder, or delete this one to begin anew"
 # A file is written in seconds; one that is still temporary after an hour was left

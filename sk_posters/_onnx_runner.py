@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sk_posters._backbones import BACKBONES, COVARYING_MAP, LAST_MAP, backbone_onnx
+from sk_posters._onnx_seal import is_damaged
 from sk_posters._optional import import_optional
 from sk_posters._pixels import (
     PARTS,
@@ -168,6 +169,11 @@ class OnnxRunner:
         self.pooling = pooling
         self.prefix = Path(path).stem
         self._stamp = _stamp(self.path)
+        if is_damaged(self.path):
+            raise ValueError(
+                f"The ONNX file {path!r} is damaged: it has not the checksum that "
+                "stands at its end. Delete it, and export it anew"
+            )
         session = _open(self.path, self._stamp)
         self._input = _only_input(session, path)
         self._dtype = INPUT_TYPES[self._input.type]

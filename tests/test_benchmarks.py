@@ -111,6 +111,10 @@ CASES = {
             "predict, cached: 12 rows, 3 labels": "memory before it, MB",
         },
     ),
+    "bench_faults": (
+        ["--kinds", "image store", "--kills", "2", "--trials", "1"],
+        {"image store": "kill -9: right answers"},
+    ),
     "bench_job": (
         [*FEW, "--epochs", "2"],
         {side: "seconds of the job" for side in ("tutorial", "ours")},
@@ -326,6 +330,12 @@ def test_one_epoch_is_refused(benchmark_of, capsys):
     with pytest.raises(SystemExit):
         benchmark_of("bench_training").main(["--epochs", "1"])
     assert "--epochs must be 2 or more" in capsys.readouterr().err
+
+
+def test_kinds_of_files_that_nothing_writes_are_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_faults").main(["--kinds", "papyrus"])
+    assert "--kinds must be of ['image store'," in capsys.readouterr().err
 
 
 def test_no_repetition_is_refused(benchmark_of, capsys):

@@ -440,7 +440,7 @@ def test_a_model_damaged_in_the_folder_is_written_anew(alone, model_file, poster
 
 
 def test_the_folder_is_rid_of_what_killed_processes_left(alone, model_file, posters):
-    old, new = (alone / f".part-00000001.parquet.{n}.part" for n in "ab")
+    old, new = (alone / f".part-00000001.{n}.part.parquet" for n in "ab")
     old.touch()
     new.touch()
     os.utime(old, (0, 0))

@@ -9,6 +9,7 @@ import re
 import socket
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -144,9 +145,10 @@ def test_the_posters_are_fetched_and_loaded(server, tmp_path):
 
 def test_only_the_data_set_is_left_in_the_data_home(server, tmp_path):
     fetch(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["movie_posters"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"movie_posters", "movie_posters.lock"}
     names = {path.name for path in (tmp_path / "movie_posters").iterdir()}
-    assert names == {"train.csv", "Images", "verified.sha256", *SAMPLES}
+    assert names == {"train.csv", "Images", "samples.sha256", *SAMPLES}
 
 
 def test_the_description_speaks_of_copyright_and_of_groups(server, tmp_path):
@@ -161,9 +163,8 @@ def test_paths_and_labels_alone_can_be_asked_for(server, tmp_path):
     assert target.shape == (3, 2)
 
 
-def test_a_second_call_neither_asks_nor_hashes(server, tmp_path, monkeypatch):
+def test_a_second_call_does_not_ask(server, tmp_path):
     fetch(tmp_path)
-    monkeypatch.setattr(_movie_posters, "_verify", None)
     fetch(tmp_path, download_if_missing=False)
     assert server.asked == [None]
 
@@ -265,7 +266,7 @@ def test_other_contents_are_refused_and_not_kept(files, message, server, tmp_pat
         fetch(tmp_path)
     assert f"What {server.url} sent is not the data set" in str(caught.value)
     assert "Nothing of it was kept: call again to download it anew" in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["movie_posters.lock"]
     assert server.asked == [None]
 
 
@@ -273,7 +274,7 @@ def test_an_answer_that_is_no_archive_is_refused(server, tmp_path):
     server.contents = [b"<html>Please log in</html>"]
     with pytest.raises(OSError, match="the archive cannot be read: not a gzip file"):
         fetch(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["movie_posters.lock"]
 
 
 def test_after_a_refusal_the_next_call_downloads_anew(server, tmp_path):
@@ -348,12 +349,36 @@ def test_without_a_connection_it_says_what_can_be_done(tmp_path, monkeypatch):
     assert "or load other posters with load_poster_table" in message
 
 
-def test_posters_put_there_by_hand_are_verified_once(server, tmp_path, monkeypatch):
+def test_posters_put_there_by_hand_are_taken(server, tmp_path):
     put_by_hand(tmp_path)
     assert len(fetch(tmp_path, download_if_missing=False).data) == 3
-    monkeypatch.setattr(_movie_posters, "_verify", None)
-    fetch(tmp_path)
     assert server.asked == []
+
+
+@pytest.mark.parametrize("name", ["train.csv", "Images/tt1.jpg", "fast.jpg"])
+def test_a_byte_that_changes_later_is_noticed(server, tmp_path, name):
+    folder = Path(fetch(tmp_path).data[0]).parents[1]
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(OSError, match="is not the data set") as caught:
+        fetch(tmp_path)
+    assert f"{str(folder)!r} is not" in str(caught.value)
+    assert "Delete the folder and call again" in str(caught.value)
+
+
+def test_an_archive_that_was_left_behind_is_removed(server, tmp_path):
+    fetch(tmp_path)
+    (tmp_path / "movie_posters.tar.gz").touch()
+    fetch(tmp_path)
+    assert not (tmp_path / "movie_posters.tar.gz").exists()
+
+
+def test_four_that_fetch_at_once_download_once(server, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        fetched = list(pool.map(fetch, [tmp_path] * 4))
+    assert len(server.asked) == 1
+    assert {len(posters.data) for posters in fetched} == {3}
 
 
 def test_other_posters_put_there_by_hand_are_refused_and_left_alone(server, tmp_path):

@@ -12,6 +12,7 @@ from sk_posters._onnx_export._frozen import add_frozen, inputs_of
 from sk_posters._onnx_export._graph import Graph
 from sk_posters._onnx_export._networks import add_network
 from sk_posters._onnx_export._refusal import refusal
+from sk_posters._onnx_seal import sealed
 from sk_posters._optional import import_optional
 from sk_posters._thresholds import MultilabelTunedThresholdClassifierCV
 
@@ -68,6 +69,10 @@ def export_onnx(model, path):
     Encoders that run one network at one size share it, and the weights of a network
     are in the file once.
 
+    The metadata ``"sha256"`` is the checksum of all bytes but the last 78, which hold
+    it: ``head -c -78 genres.onnx | sha256sum``. onnxruntime does not look at it;
+    :class:`PosterEncoder` does.
+
     Examples
     --------
     >>> from sk_posters import export_onnx, make_poster_pipeline
@@ -89,7 +94,7 @@ def export_onnx(model, path):
         "label_names": None if names is None else [str(name) for name in names],
         "thresholds": None if tuned is None else tuned.best_thresholds_.tolist(),
     }
-    write_whole(path, graph.finished(shapes, n_labels, card))
+    write_whole(path, sealed(graph.finished(shapes, n_labels, card)))
     return card
 
 

@@ -1,12 +1,26 @@
 """Where data sets are kept, and how a folder comes to be there whole or not at all."""
 
+import hashlib
 import os
 import shutil
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["folder_made_whole", "get_data_home"]
+from sk_posters._archive import remove_abandoned, writing
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+__all__ = [
+    "changed_files",
+    "folder_made_whole",
+    "get_data_home",
+    "one_at_a_time",
+    "write_checksums",
+]
 
 ENVIRONMENT_VARIABLE = "SK_POSTERS_DATA"
 DEFAULT_HOME = "~/sk_posters_data"
@@ -35,6 +49,8 @@ def get_data_home(data_home=None):
 def folder_made_whole(folder):
     """Yield a temporary folder that becomes ``folder`` if nothing goes wrong.
 
+    What killed processes have left beside it a day ago or earlier is removed.
+
     Parameters
     ----------
     folder : Path
@@ -44,16 +60,96 @@ def folder_made_whole(folder):
     ------
     Path
         The temporary folder, beside the final one so that a rename suffices.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, or the folder cannot be written to.
     """
+    remove_abandoned(folder.parent, r".+\.[0-9a-f]{32}\.part")
     work = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part")
-    work.mkdir(parents=True)
-    try:
-        yield work
+    with writing(folder, work):
+        work.mkdir(parents=True)
         try:
-            work.rename(folder)
-        except OSError:
-            # Another process may have made the same folder in the meantime.
-            if not folder.is_dir():
-                raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            yield work
+            try:
+                work.rename(folder)
+            except OSError:
+                # Another process may have made the same folder in the meantime.
+                if not folder.is_dir():
+                    raise
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def one_at_a_time(folder):
+    """Let other processes wait that want to make the same folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder. The lock is a file beside it, which the system frees when a process
+        ends, however it does.
+    """
+    lock = folder.with_name(f"{folder.name}.lock")
+    with writing(folder, lock):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+    with open(lock, "rb") as file:
+        with suppress(OSError):  # A file system that knows no locks.
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write_checksums(folder, name, files):
+    """Write down what files hold, as ``sha256sum`` prints it.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    name : str
+        Name of the file in it to write.
+    files : iterable of str
+        Paths in the folder.
+    """
+    lines = [f"{_sha256(folder / file)}  {file}\n" for file in files]
+    (folder / name).write_text("".join(lines), encoding="utf-8")
+
+
+def changed_files(folder, name):
+    """Compare files with what was written down of them.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    name : str
+        The file that `write_checksums` has written.
+
+    Returns
+    -------
+    list of str
+        Files that are damaged or missing; empty if nothing was written down.
+    """
+    try:
+        lines = (folder / name).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    changed = []
+    for line in lines.splitlines():
+        checksum, _, file = line.partition("  ")
+        try:
+            is_same = _sha256(folder / file) == checksum
+        except (OSError, ValueError):  # A damaged name.
+            is_same = False
+        if not is_same:
+            changed.append(file or name)
+    return changed
+
+
+def _sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,13 +6,21 @@ import http.client
 import shutil
 import tarfile
 import zlib
+from contextlib import suppress
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import PurePosixPath
 
+from sk_posters._archive import writing
 from sk_posters._compat import Interval, validate_params
 from sk_posters.datasets._download import download
-from sk_posters.datasets._home import folder_made_whole, get_data_home
+from sk_posters.datasets._home import (
+    changed_files,
+    folder_made_whole,
+    get_data_home,
+    one_at_a_time,
+    write_checksums,
+)
 from sk_posters.datasets._table import IMAGES_FOLDER, TABLE_NAME, load_poster_table
 
 __all__ = ["fetch_movie_posters"]
@@ -29,8 +37,8 @@ LISTING_SHA256 = "2fcf7adbde554bdb8ca90270cf2f5928d2385e722ad7b493762a9bfedd40e8
 SAMPLES = ("endgame.jpg", "fast.jpg", "saaho.jpg")
 
 FOLDER_NAME = "movie_posters"
-# Hashing 259 MB takes seconds: this file says that it was done.
-MARKER = "verified.sha256"
+# Of the samples no hash is known: what they were when they came is written down here.
+CHECKSUMS = "samples.sha256"
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 N_SHOWN = 5
 
@@ -155,8 +163,13 @@ def fetch_movie_posters(
                 f"The movie posters are not in {str(folder)!r}, and "
                 "download_if_missing=False. " + _by_hand(folder)
             )
-        _fetch(folder, n_retries, delay, verbose)
-    elif not (folder / MARKER).is_file():
+        with one_at_a_time(folder):
+            if not folder.is_dir():
+                _fetch(folder, n_retries, delay, verbose)
+    else:
+        # What a process has left that was killed at the very end.
+        with suppress(OSError):  # None, or on a disk that cannot be written to.
+            _archive_of(folder).unlink()
         try:
             _verify(folder)
         except _CorruptDataError as error:
@@ -182,13 +195,22 @@ def _by_hand(folder):
     )
 
 
+def _archive_of(folder):
+    return folder.with_name(f"{folder.name}.tar.gz")
+
+
 def _fetch(folder, n_retries, delay, verbose):
-    archive = folder.with_name(f"{folder.name}.tar.gz")
+    archive = _archive_of(folder)
     for may_start_again in (True, False):
         try:
-            resumed = download(
-                ARCHIVE_URL, archive, n_retries=n_retries, delay=delay, verbose=verbose
-            )
+            with writing(archive, archive):
+                resumed = download(
+                    ARCHIVE_URL,
+                    archive,
+                    n_retries=n_retries,
+                    delay=delay,
+                    verbose=verbose,
+                )
         except (OSError, http.client.HTTPException) as error:
             raise OSError(
                 f"Could not download {ARCHIVE_URL} into {str(folder.parent)!r}: "
@@ -198,8 +220,9 @@ def _fetch(folder, n_retries, delay, verbose):
             with folder_made_whole(folder) as work:
                 _extract(archive, work)
                 _verify(work)
+                write_checksums(work, CHECKSUMS, SAMPLES)
         except _CorruptDataError as error:
-            archive.unlink()
+            archive.unlink(missing_ok=True)
             # The two parts of a continued download may be of two different archives.
             if resumed and may_start_again:
                 continue
@@ -207,7 +230,7 @@ def _fetch(folder, n_retries, delay, verbose):
                 f"What {ARCHIVE_URL} sent is not the data set: {error}. Nothing of it "
                 f"was kept: call again to download it anew. {_by_hand(folder)}"
             ) from error
-        archive.unlink()
+        archive.unlink(missing_ok=True)
         return
 
 
@@ -246,7 +269,7 @@ def _place_of(member):
 
 
 def _verify(folder):
-    """Compare all files with what is known of them, and note that it was done."""
+    """Compare all files with what is known of them."""
     missing = [name for name in (TABLE_NAME, *SAMPLES) if not (folder / name).is_file()]
     if missing:
         raise _CorruptDataError(f"there is no {', no '.join(missing)}")
@@ -274,4 +297,6 @@ def _verify(folder):
     for name in SAMPLES:
         if not (folder / name).read_bytes().startswith(JPEG_START):
             raise _CorruptDataError(f"{name} is not a JPEG file")
-    (folder / MARKER).write_text(f"{LISTING_SHA256}\n", encoding="utf-8")
+    changed = changed_files(folder, CHECKSUMS)
+    if changed:
+        raise _CorruptDataError(f"{changed[0]} has changed since it was downloaded")

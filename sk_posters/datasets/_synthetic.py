@@ -1,6 +1,7 @@
 """Synthetic posters: every genre is a motif, and colour says nothing."""
 
 import colorsys
+from io import BytesIO
 from numbers import Integral
 from os import PathLike
 
@@ -11,7 +12,12 @@ from tqdm import tqdm
 
 from sk_posters._compat import Interval, validate_params
 from sk_posters._labels import genres_to_indicators
-from sk_posters.datasets._home import folder_made_whole, get_data_home
+from sk_posters.datasets._home import (
+    changed_files,
+    folder_made_whole,
+    get_data_home,
+    write_checksums,
+)
 from sk_posters.datasets._motifs import N_DRAWABLE, draw_ink, motif_title
 from sk_posters.datasets._table import (
     GENRE_COLUMN,
@@ -24,6 +30,7 @@ __all__ = ["make_posters"]
 
 # Part of the folder's name: raise it whenever the same seed draws something else.
 DRAWING_VERSION = 1
+CHECKSUMS = "checksums.sha256"
 
 # Shares of the genres in the movie poster data set, in thousandths of its posters.
 GENRE_SHARES = {
@@ -137,6 +144,13 @@ def make_posters(
     (data, target) : tuple if ``return_X_y`` is True
         The paths and the labels.
 
+    Raises
+    ------
+    ValueError
+        If posters that were drawn before have been changed since, or damaged.
+    OSError
+        If they cannot be written.
+
     See Also
     --------
     fetch_movie_posters : Real posters of 7254 movies.
@@ -163,6 +177,12 @@ def make_posters(
     if not folder.is_dir():
         with folder_made_whole(folder) as work:
             _draw_all(work, n_samples, n_labels, (height, width), seed, verbose)
+    elif changed := changed_files(folder, CHECKSUMS):
+        raise ValueError(
+            f"{str(folder)!r} is not what was drawn: {len(changed)} files are damaged "
+            f"or missing, such as {changed[0]!r}. Delete the folder, so that it is "
+            "drawn anew."
+        )
 
     posters = load_poster_table(folder / TABLE_NAME)
     if return_X_y:
@@ -208,11 +228,17 @@ def _draw_all(folder, n_samples, n_labels, image_size, seed, verbose):
         motifs, image, _ = _draw_number(number, probabilities, image_size, seed)
         ids.append(f"synthetic{number:06d}")
         genres.append([names[motif] for motif in motifs])
-        image.save(folder / IMAGES_FOLDER / f"{ids[-1]}.jpg", quality=JPEG_QUALITY)
+        # Not by Pillow, which does not say so when the disk is full.
+        content = BytesIO()
+        image.save(content, "JPEG", quality=JPEG_QUALITY)
+        file = folder / IMAGES_FOLDER / f"{ids[-1]}.jpg"
+        file.write_bytes(content.getvalue())
     table = genres_to_indicators(genres, sorted(names))
     table.insert(0, "Id", ids)
     table.insert(1, GENRE_COLUMN, [str(row) for row in genres])
     table.to_csv(folder / TABLE_NAME, index=False, lineterminator="\n")
+    images = [f"{IMAGES_FOLDER}/{name}.jpg" for name in ids]
+    write_checksums(folder, CHECKSUMS, [TABLE_NAME, *images])
 
 
 def _probabilities(names):

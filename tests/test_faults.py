@@ -1,0 +1,206 @@
+"""Killed, full, read-only, at once, corrupted: what is written is right or refused.
+
+The benchmark `bench_faults.py` does the same with many more trials, and on real disks.
+"""
+
+import errno
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sk_posters._archive import part_beside, remove_abandoned, write_whole
+from sk_posters.datasets import make_posters
+from sk_posters.datasets._home import (
+    changed_files,
+    folder_made_whole,
+    one_at_a_time,
+    write_checksums,
+)
+
+FOLDER = Path(__file__).parents[1] / "examples" / "benchmarks"
+sys.path.insert(0, str(FOLDER))
+
+import _faults  # noqa: E402
+import _written  # noqa: E402
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="this system cannot fork processes"
+)
+DAYS = 3 * 24 * 3600
+
+
+# The others are written by the same few lines as these.
+KINDS = ["image store", "feature store", "make_posters", "fetch_movie_posters"]
+KINDS += ["model file", "answers of the command", "Parquet of answers"]
+
+
+@pytest.fixture(
+    scope="module", params=[kind for kind in KINDS if kind in _written.available()]
+)
+def trials(request, tmp_path_factory):
+    """Trials of one kind of file."""
+    shared = tmp_path_factory.mktemp("shared")
+    return _faults.Trials(_written.KINDS[request.param](str(shared)), seed=1)
+
+
+@pytest.mark.parametrize("fault", _faults.FAULTS)
+def test_no_fault_makes_a_wrong_answer(trials, fault, monkeypatch):
+    if fault not in _faults.faults_of(trials.kind):
+        pytest.skip("no program of the package reads this file")
+    if fault == "read-only" and not _faults.can_be_read_only():
+        pytest.skip("nothing is read-only for root, who cannot mount a disk here")
+    # Mounting takes time; a limit of a file's size serves as well.
+    monkeypatch.setattr(_faults, "can_mount", lambda: _is_needed(fault))
+    n_trials = 3 if fault == "kill -9" else 1
+    found = _faults.run(trials.kind, fault, n_trials, trials=trials)
+    assert found[_faults.RIGHT] + found[_faults.CLEAR] == n_trials
+    assert found[_faults.LEFTOVERS] == 0
+
+
+def _is_needed(fault):
+    return fault == "read-only" and os.geteuid() == 0
+
+
+@pytest.fixture(scope="module")
+def image_trials(tmp_path_factory):
+    return _faults.Trials(_written.Images(str(tmp_path_factory.mktemp("shared"))))
+
+
+def test_a_wrong_answer_would_be_noticed(image_trials):
+    trials = image_trials
+    with _faults.work_folder() as folder:
+        trials.in_child(trials.kind.write, folder)
+        expected, trials.expected = trials.expected, "something else"
+        try:
+            assert trials.aftermath(folder)[0] == _faults.WRONG
+        finally:
+            trials.expected = expected
+
+
+def test_an_error_without_a_file_would_be_noticed(image_trials):
+    found = image_trials._kind_of(OSError(errno.ENOSPC, "No space left"), "/folder")
+    assert image_trials.notes == ["OSError(28, 'No space left')"]
+    assert found == _faults.UNCLEAR
+
+
+def aged(path):
+    then = time.time() - DAYS
+    os.utime(path, (then, then))
+    return path
+
+
+def test_what_was_abandoned_days_ago_is_removed(tmp_path):
+    old, new, other, foreign = (
+        tmp_path / f".{stem}.{digit * 32}.part.txt"
+        for stem, digit in [("it", "a"), ("it", "b"), ("other", "c"), ("it.x", "d")]
+    )
+    for path in (old, new, other, foreign):
+        path.touch()
+    for path in (old, other, foreign):
+        aged(path)
+    write_whole(tmp_path / "it.txt", b"whole")
+    assert not old.exists()
+    assert new.exists()
+    assert other.exists()
+    assert foreign.exists()
+
+
+def test_what_lies_in_a_folder_that_cannot_be_listed_stays(tmp_path):
+    remove_abandoned(tmp_path / "missing", ".*")
+    assert not (tmp_path / "missing").exists()
+
+
+def test_an_abandoned_folder_is_removed_unless_a_file_in_it_is_new(tmp_path):
+    old, busy = (tmp_path / f"it.{digit * 32}.part" for digit in "ab")
+    for folder in (old, busy):
+        folder.mkdir()
+        (folder / "Images").mkdir()
+    aged(old / "Images")
+    aged(old)
+    aged(busy)
+    with folder_made_whole(tmp_path / "it"):
+        pass
+    assert not old.exists()
+    assert busy.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.ENOSPC, "Free some space, or write to another disk"),
+        (errno.EFBIG, "Free some space, or write to another disk"),
+        (errno.EROFS, "Make the folder writable, or write to another"),
+        (errno.EIO, "The disk may fail: write to another"),
+    ],
+)
+def test_an_error_of_the_disk_names_the_file_and_what_to_do(tmp_path, number, step):
+    path = tmp_path / "it.txt"
+    path.write_text("before")
+    message = (
+        rf"Cannot write '{path}' \(.*\); what was there before is unchanged. {step}"
+    )
+    with pytest.raises(OSError, match=message) as caught, part_beside(path):
+        raise OSError(number, "text")
+    assert caught.value.errno == number
+    assert path.read_text() == "before"
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"Cannot write .*Make the folder first"
+    ):
+        write_whole(tmp_path / "missing" / "it.txt", b"")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no number"),
+        OSError(errno.EPIPE, "closed"),
+        FileNotFoundError(errno.ENOENT, "missing", "/another"),
+    ],
+)
+def test_errors_that_are_not_of_the_disk_pass(tmp_path, error):
+    with pytest.raises(OSError, match=r".") as caught, part_beside(tmp_path / "it"):
+        raise error
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("name", ["train.csv", "Images/synthetic000001.jpg"])
+def test_a_drawn_poster_that_has_changed_is_refused(tmp_path, name):
+    def drawn():
+        return make_posters(
+            2, n_labels=2, image_size=(32, 32), random_state=0, data_home=tmp_path
+        )
+
+    folder = Path(drawn().data[0]).parents[1]
+    content = bytearray((folder / name).read_bytes())
+    content[-3] ^= 1
+    (folder / name).write_bytes(content)
+    message = f"1 files are damaged or missing, such as '{name}'. Delete the folder"
+    with pytest.raises(ValueError, match=message) as caught:
+        drawn()
+    assert str(folder) in str(caught.value)
+
+
+def test_posters_drawn_before_there_were_checksums_are_taken(tmp_path):
+    (tmp_path / "a").write_text("a")
+    assert changed_files(tmp_path, "sums") == []
+    write_checksums(tmp_path, "sums", ["a"])
+    assert changed_files(tmp_path, "sums") == []
+
+
+@pytest.mark.parametrize("line", ["no sum", f"{'0' * 64}  a", f"{'0' * 64}  a\0b"])
+def test_damaged_checksums_are_noticed(tmp_path, line):
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "sums").write_text(line)
+    assert len(changed_files(tmp_path, "sums")) == 1
+
+
+def test_without_locks_there_is_no_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr("sk_posters.datasets._home.fcntl", None)
+    with one_at_a_time(tmp_path / "it"), one_at_a_time(tmp_path / "it"):
+        assert (tmp_path / "it.lock").exists()
