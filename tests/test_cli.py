@@ -30,7 +30,10 @@ import typer
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.preprocessing import FunctionTransformer
 from typer.testing import CliRunner
 
@@ -829,9 +832,6 @@ def test_an_error_about_other_files_is_none_of_a_row():
         list(Predictor(model, ["A"]).answers([("a.jpg", None)]))
 
 
-# Streams
-
-
 @pytest.mark.parametrize("names", [["A"], None])
 @pytest.mark.parametrize("options", [{"probabilities": True}, {"top_k": 1}, {}])
 def test_a_model_of_one_label_is_asked_as_any_other(names, options):
@@ -847,6 +847,9 @@ def test_a_model_of_one_label_is_asked_as_any_other(names, options):
     if options:
         [expected] = head.predict_proba([[10]])[:, 1].round(6).tolist()
         assert long.probabilities == {name: pytest.approx(expected, abs=1e-6)}
+
+
+# Streams
 
 
 def test_only_a_batch_of_paths_is_read_before_the_first_answer():
