@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections import Counter
 from os import PathLike
 from pathlib import Path
 
@@ -184,7 +185,8 @@ def _check_columns(columns, csv, id_column):
             f"{csv}: column {columns.index('')} (counted from 0) has no name. "
             "If the table was written with its index, use to_csv(index=False)."
         )
-    doubled = sorted({name for name in columns if columns.count(name) > 1})
+    counts = Counter(columns)
+    doubled = sorted(name for name in counts if counts[name] > 1)
     if doubled:
         raise ValueError(
             f"{csv}: columns must differ, but these stand twice or more: {doubled}. "
