@@ -14,6 +14,9 @@ NEXT_STEP = (
     "PosterImageLoader(on_error='blank'), which puts a black image in place of each."
 )
 
+# Encoders write about ten, each of which refines all pixels.
+START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
+
 # What brings an image upright, by the value of its EXIF orientation.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -182,7 +185,22 @@ def _open(file):
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         raise Image.DecompressionBombError
+    if "progressive" in image.info:
+        _check_scans(file)
     return image
+
+
+def _check_scans(file):
+    """Refuse an image that is to be refined so often that it takes minutes."""
+    start = file.tell()
+    file.seek(0)
+    n_scans = file.read().count(START_OF_SCAN)
+    file.seek(start)
+    if n_scans > MAX_SCANS:
+        raise _Refused(
+            f"it comes in {n_scans} scans, more than the {MAX_SCANS} allowed, as in a "
+            "decompression bomb: save it anew"
+        )
 
 
 def _upright_rgb(image):

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import warnings
 from numbers import Integral
 
 import numpy as np
@@ -17,6 +18,11 @@ __all__ = [
     "label_positions",
     "read_genres",
 ]
+
+
+# No row has more; Python needs some hundred bytes to read one character.
+MAX_TEXT = 100_000
+N_SHOWN = 500
 
 
 def genres_to_indicators(genres, label_names=None):
@@ -179,11 +185,17 @@ def read_genres(value, row):
     """Return the list of names that one row holds, read from text where needed."""
     names = value
     if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise ValueError(_not_a_list(value, row))
         try:
-            names = ast.literal_eval(value.strip())
+            with warnings.catch_warnings():
+                # Of escapes such as "\d", which Python leaves as they are.
+                warnings.simplefilter("ignore")
+                names = ast.literal_eval(value.strip())
         except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as err:
             raise ValueError(_not_a_list(value, row)) from err
-    if not isinstance(names, (list, tuple, set, frozenset, np.ndarray)):
+    is_list = isinstance(names, (list, tuple, set, frozenset, np.ndarray))
+    if not is_list or getattr(names, "ndim", 1) != 1:
         raise ValueError(_not_a_list(value, row))
     names = list(names)
     if not all(isinstance(name, str) and name for name in names):
@@ -192,6 +204,8 @@ def read_genres(value, row):
 
 
 def _not_a_list(value, row):
+    if isinstance(value, str) and len(value) > N_SHOWN:
+        value = f"{value[:N_SHOWN]}…"
     return (
         f"genres: row {row} must be a list of names or such a list as text, as in "
         f"\"['Comedy', 'Drama']\", got {value!r}. Write [] for a row without genres."

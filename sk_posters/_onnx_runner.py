@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sk_posters._backbones import BACKBONES, COVARYING_MAP, LAST_MAP, backbone_onnx
+from sk_posters._onnx_probe import check_openable
 from sk_posters._onnx_seal import is_damaged
 from sk_posters._optional import import_optional
 from sk_posters._pixels import (
@@ -238,7 +239,13 @@ class OnnxRunner:
             pixels = scaled(batch, *self._scaling).astype(self._dtype, copy=False)
         if self._order == "NCHW":
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-        return session.run([self._output], {self._input.name: pixels})[0]
+        try:
+            return session.run([self._output], {self._input.name: pixels})[0]
+        except Exception as error:  # Of classes that onnxruntime does not document.
+            raise ValueError(
+                f"The ONNX file {self.path!r} cannot be run on pixels of shape "
+                f"{pixels.shape}: {error}. Export it anew, or change image_size"
+            ) from error
 
     def _axes(self):
         return (1, 2) if self._order == "NHWC" else (2, 3)
@@ -279,7 +286,11 @@ def _session(source, stamp, process):
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    model = backbone_onnx(source) if stamp is None else source
+    if stamp is None:
+        model = backbone_onnx(source)
+    else:
+        model = source
+        check_openable(source)
     try:
         return runtime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]

@@ -10,6 +10,7 @@ import hashlib
 import io
 import math
 import pickle
+import pickletools
 from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
@@ -123,19 +124,33 @@ def parse_checkpoint(content, *, source="this file"):
 
 def _parsed(content):
     file = io.BytesIO(content)
-    _expect("magic number", _Unpickler(file).load(), MAGIC)
-    _expect("protocol", _Unpickler(file).load(), PROTOCOL)
-    system = _Unpickler(file).load()
+    _expect("magic number", _unpickled(file)[0], MAGIC)
+    _expect("protocol", _unpickled(file)[0], PROTOCOL)
+    system, _ = _unpickled(file)
     _expect("little_endian", system["little_endian"], True)
-    unpickler = _Unpickler(file)
-    tensors = unpickler.load()
+    tensors, storages = _unpickled(file)
     _check_tensors(tensors)
-    keys = _Unpickler(file).load()
-    _expect("list of storages", sorted(keys), sorted(unpickler.storages))
-    values = {key: _storage_values(unpickler.storages[key], file) for key in keys}
+    keys, _ = _unpickled(file)
+    _expect("list of storages", sorted(keys), sorted(storages))
+    values = {key: _storage_values(storages[key], file) for key in keys}
     left = len(content) - file.tell()
     _expect("number of bytes after the last storage", left, 0)
     return {name: _window(tensor, values) for name, tensor in tensors.items()}
+
+
+def _unpickled(file):
+    """Return what the next pickle holds, and the storages that it speaks of."""
+    start = file.tell()
+    try:
+        for operation, argument, position in pickletools.genops(file):
+            # Python makes room for as many objects as the number says.
+            if "PUT" in operation.name and argument > position - start:
+                raise ValueError(f"it numbers an object {argument}")
+    except ValueError as error:
+        raise ValueError(f"it holds no pickle, or a truncated one: {error}") from error
+    file.seek(start)
+    unpickler = _Unpickler(file)
+    return unpickler.load(), unpickler.storages
 
 
 def _expect(what, found, expected):

@@ -115,6 +115,10 @@ CASES = {
         ["--kinds", "image store", "--kills", "2", "--trials", "1"],
         {"image store": "kill -9: right answers"},
     ),
+    "bench_fuzz": (
+        ["--targets", "labels", "paths", "--cases", "20"],
+        {"labels": "crashes", "paths": "slowest case, s"},
+    ),
     "bench_job": (
         [*FEW, "--epochs", "2"],
         {side: "seconds of the job" for side in ("tutorial", "ours")},
@@ -336,6 +340,12 @@ def test_kinds_of_files_that_nothing_writes_are_refused(benchmark_of, capsys):
     with pytest.raises(SystemExit):
         benchmark_of("bench_faults").main(["--kinds", "papyrus"])
     assert "--kinds must be of ['image store'," in capsys.readouterr().err
+
+
+def test_readers_that_there_are_not_are_refused(benchmark_of, capsys):
+    with pytest.raises(SystemExit):
+        benchmark_of("bench_fuzz").main(["--targets", "runes"])
+    assert "--targets must be of ['images'," in capsys.readouterr().err
 
 
 def test_no_repetition_is_refused(benchmark_of, capsys):

@@ -29,6 +29,7 @@ FLOORS = [
         "_environment",
         "_heat",
         "_layers",
+        "_onnx_probe",
         "_onnx_seal",
         "_optional",
         "_pixels",

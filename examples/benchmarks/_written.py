@@ -439,13 +439,14 @@ KINDS = {
 }
 
 
+def are_installed(names):
+    """Tell whether all of these modules can be imported."""
+    try:
+        return all(find_spec(name) is not None for name in names)
+    except ModuleNotFoundError:
+        return False
+
+
 def available():
     """Return the names of those kinds whose packages are installed."""
-
-    def is_there(name):
-        try:
-            return find_spec(name) is not None
-        except ModuleNotFoundError:
-            return False
-
-    return [name for name, kind in KINDS.items() if all(map(is_there, kind.needs))]
+    return [name for name, kind in KINDS.items() if are_installed(kind.needs)]

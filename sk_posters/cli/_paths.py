@@ -114,6 +114,12 @@ def _matching(pattern):
     """
     absolute = pattern.startswith(os.sep)
     parts = [part for part in pattern.split(os.sep) if part not in ("", os.curdir)]
+    # Two of them mean the same as one, and would look at each folder again and again.
+    parts = [
+        part
+        for part, before in zip(parts, [None, *parts], strict=False)
+        if not part == before == "**"
+    ]
     for path in _below(os.sep if absolute else "", parts):
         yield path, None
 

@@ -1,0 +1,48 @@
+"""ONNX files that would end the process which opens them, found out by another one."""
+
+import importlib
+import subprocess
+import sys
+
+__all__ = ["check_openable"]
+
+# Errors are none of its business: whoever opens the file raises them, too.
+TRY = """
+import sys
+import onnxruntime
+try:
+    onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+except Exception:
+    pass
+"""
+
+
+def check_openable(path):
+    """Refuse a malformed graph at which onnxruntime does not raise, but aborts.
+
+    What onnx finds nothing wrong with is taken at once. Anything else may still be of
+    use, and is opened by another process first.
+
+    Parameters
+    ----------
+    path : str
+        An ONNX file.
+
+    Raises
+    ------
+    ValueError
+        If it ends that process.
+    """
+    try:
+        onnx = importlib.import_module("onnx")
+    except ImportError:
+        return
+    try:
+        onnx.checker.check_model(path, full_check=True)
+    except Exception as error:  # Of many classes.
+        tried = subprocess.run([sys.executable, "-c", TRY, path], capture_output=True)
+        if tried.returncode:
+            raise ValueError(
+                f"The ONNX file {path!r} is malformed, and opening it would end the "
+                f"process: {error}. Export it anew"
+            ) from error
