@@ -30,10 +30,7 @@ import typer
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.preprocessing import FunctionTransformer
 from typer.testing import CliRunner
 
