@@ -94,7 +94,7 @@ def decode_image(path, image_size, interpolation="nearest"):
     Parameters
     ----------
     path : str or path-like
-        The image file, in any format that Pillow reads.
+        The image file, in any format that Pillow reads but PostScript.
     image_size : tuple of two int
         Height and width of the result, in pixels.
     interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}, \
@@ -181,6 +181,11 @@ def _open(file):
     if os.fstat(file.fileno()).st_size == 0:
         raise _Refused("the file is empty (0 bytes)")
     image = Image.open(file)
+    if image.format == "EPS":
+        raise _Refused(
+            "it is PostScript, a program that Pillow gives to another one to run: "
+            "save it as JPEG or PNG"
+        )
     # Pillow only warns up to twice its limit, and a warning can be overlooked.
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:

@@ -1,7 +1,7 @@
 """ONNX files that would end the process which opens them, found out by another one."""
 
 import importlib
-import subprocess
+import subprocess  # nosec B404: to run this interpreter
 import sys
 
 __all__ = ["check_openable"]
@@ -40,7 +40,9 @@ def check_openable(path):
     try:
         onnx.checker.check_model(path, full_check=True)
     except Exception as error:  # Of many classes.
-        tried = subprocess.run([sys.executable, "-c", TRY, path], capture_output=True)
+        tried = subprocess.run(  # nosec B603: no shell, the path is an argument
+            [sys.executable, "-c", TRY, path], capture_output=True
+        )
         if tried.returncode:
             raise ValueError(
                 f"The ONNX file {path!r} is malformed, and opening it would end the "

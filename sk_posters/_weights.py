@@ -9,8 +9,8 @@ only the four names that such a file needs are let in.
 import hashlib
 import io
 import math
-import pickle
-import pickletools
+import pickle  # nosec B403: only the restricted _Unpickler below is used
+import pickletools  # nosec B403: it reads opcodes, and runs none
 from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple

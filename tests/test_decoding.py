@@ -346,3 +346,8 @@ def test_one_file_is_named_in_the_singular():
 def test_unknown_interpolation_is_a_mistake_of_the_caller(tmp_path):
     with pytest.raises(KeyError, match="CUBIC"):
         decode_image(save("rgb.png", tmp_path), (8, 8), "cubic")
+
+
+def test_postscript_is_not_run(tmp_path):
+    Image.new("RGB", (4, 6), "red").save(tmp_path / "a.eps")
+    refuse(tmp_path / "a.eps", "it is PostScript, a program that Pillow gives to")
