@@ -111,6 +111,10 @@ CASES = {
             "predict, cached: 12 rows, 3 labels": "memory before it, MB",
         },
     ),
+    "bench_models": (
+        ["--n-samples", "20", "--recipes", "frozen"],
+        {"frozen": "equal bytes (1: yes)"},
+    ),
     "bench_faults": (
         ["--kinds", "image store", "--kills", "2", "--trials", "1"],
         {"image store": "kill -9: right answers"},
