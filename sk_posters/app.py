@@ -30,7 +30,7 @@ N_UPLOADS = 8
 PURPOSE = "The web page"
 
 
-def make_app(model, *, posters=None, label_names=None, hosts=()):
+def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
     """Make a web page on which anyone can ask a model about a poster.
 
     Drop a poster, and the page shows its genres as bars, for each genre where in the
@@ -45,6 +45,9 @@ def make_app(model, *, posters=None, label_names=None, hosts=()):
     posters : array-like of str or path-like, default=None
         Paths of training posters, among which the nearest are looked for; for models
         that begin with a :class:`~sk_posters.PosterEncoder`. None shows none.
+    target : array-like of shape (n_posters, n_labels), default=None
+        True labels of `posters`, 0 or 1, which are shown below those found: a
+        dataframe whose columns have names, or columns in the order of the model's.
     label_names : array-like of str, default=None
         Names of the labels. None takes those of the model, or of its file.
     hosts : list of str, default=()
@@ -63,7 +66,7 @@ def make_app(model, *, posters=None, label_names=None, hosts=()):
     TypeError
         If the model gives no probabilities.
     ValueError
-        If `label_names` does not fit the model.
+        If `label_names` does not fit the model, or `target` the posters.
     ImportError
         If a package is missing: ``pip install "sk-posters[app]"``.
 
@@ -92,7 +95,7 @@ def make_app(model, *, posters=None, label_names=None, hosts=()):
     middleware = import_optional("starlette.middleware", extra="app", purpose=PURPOSE)
     if importlib.util.find_spec("python_multipart") is None:
         raise missing_package("python-multipart", extra="app", purpose=PURPOSE)
-    showcase = Showcase(model, posters=posters, label_names=label_names)
+    showcase = Showcase(model, posters=posters, target=target, label_names=label_names)
     template = importlib.resources.files("sk_posters._web") / "page.html"
     page = template.read_text(encoding="utf-8")
     views = _Views(showcase, page)
@@ -116,7 +119,7 @@ def make_app(model, *, posters=None, label_names=None, hosts=()):
     {"port": [Interval(Integral, 0, 65535, closed="both")]},
     prefer_skip_nested_validation=False,
 )
-def run_app(model_file, *, posters=None, host="127.0.0.1", port=7860):
+def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=7860):
     """Serve the web page of :func:`make_app` until Ctrl-C.
 
     Parameters
@@ -126,6 +129,8 @@ def run_app(model_file, *, posters=None, host="127.0.0.1", port=7860):
         fitted pipelines, too.
     posters : array-like of str or path-like, default=None
         Paths of training posters, among which the nearest are looked for.
+    target : array-like of shape (n_posters, n_labels), default=None
+        True labels of `posters`, as in :func:`make_app`.
     host : str, default="127.0.0.1"
         Address to listen on. The default can be reached from this computer alone;
         others are warned about, for the page asks for no password and is not
@@ -138,7 +143,7 @@ def run_app(model_file, *, posters=None, host="127.0.0.1", port=7860):
     OSError
         If the address cannot be listened on.
     ValueError
-        If there is no such port.
+        If there is no such port, or `target` does not fit the posters.
     ImportError
         If a package is missing: ``pip install "sk-posters[app]"``.
     ModelFileError
@@ -158,7 +163,7 @@ def run_app(model_file, *, posters=None, host="127.0.0.1", port=7860):
     with _listening(host, port) as listener:
         # Whoever comes by a name of this machine is welcome, if it is on the network.
         hosts = [] if _is_loopback(host) else [host, socket.gethostname()]
-        app = make_app(model_file, posters=posters, hosts=hosts)
+        app = make_app(model_file, posters=posters, target=target, hosts=hosts)
         if hosts:
             print(
                 f"Warning: {host} can be reached from other computers. The page asks "

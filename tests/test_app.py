@@ -148,6 +148,38 @@ def test_neighbors_are_those_of_nearest_posters(client, model, posters):
     assert max(picture_of(found[0]["image"]).size) == 220
 
 
+def test_neighbors_have_their_true_genres(client, model, posters):
+    path = posters.data[3]
+    row = posters.target.iloc[3].to_numpy()
+    for target, names in [
+        (posters.target, posters.target.columns),
+        (posters.target.to_numpy(), NAMES),
+    ]:
+        application = make_app(model, posters=posters.data, target=target)
+        with client_of(application) as told, open(path, "rb") as file:
+            nearest = send(told, file).json()["neighbors"][0]
+        assert nearest["genres"] == [
+            str(name) for name, is_true in zip(names, row, strict=True) if is_true
+        ]
+    with open(path, "rb") as file:
+        assert send(client, file).json()["neighbors"][0]["genres"] is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "message"),
+    [
+        (3, slice(None), "one row for each of the posters: got 3 rows and 2 posters"),
+        (2, slice(1), "a column for each of the .* got 1 columns"),
+    ],
+)
+def test_true_genres_that_fit_no_posters_are_refused(
+    model, posters, rows, columns, message
+):
+    target = posters.target.to_numpy()[:rows, columns]
+    with pytest.raises(ValueError, match=message):
+        make_app(model, posters=posters.data[:2], target=target)
+
+
 def test_a_training_poster_that_has_gone_leaves_a_gap(posters, tmp_path):
     gone = tmp_path / "gone.png"
     gone.write_bytes(poster_bytes())
@@ -568,7 +600,7 @@ def test_by_default_only_this_computer_reaches_the_page(served, host, capsys):
     run_app("genres.model", host=host, port=0)
     (address,), made = served
     assert address[0] == "127.0.0.1"
-    assert made == {"posters": None, "hosts": []}
+    assert made == {"posters": None, "target": None, "hosts": []}
     assert capsys.readouterr().out == (
         f"sk_posters shows genres.model at http://{host}:{address[1]} "
         "(Ctrl-C ends it)\n"
@@ -591,7 +623,8 @@ def test_logging_of_the_process_is_left_alone(served):
 def test_other_addresses_are_warned_about(served, capsys):
     run_app("genres.model", posters=["a.jpg"], host="0.0.0.0", port=0)
     _, made = served
-    assert made == {"posters": ["a.jpg"], "hosts": ["0.0.0.0", socket.gethostname()]}
+    assert made.pop("hosts") == ["0.0.0.0", socket.gethostname()]
+    assert made == {"posters": ["a.jpg"], "target": None}
     message = "Warning: 0.0.0.0 can be reached from other computers. The page asks for"
     assert capsys.readouterr().out.startswith(message)
 

@@ -522,12 +522,14 @@ def test_the_page_is_run_by_its_function(trained, table, monkeypatch, tmp_path):
     )
     monkeypatch.setenv("SK_POSTERS_CACHE", "set back in the end")
     assert run("app", trained.model, "--port", "8000").exit_code == 0
-    options = {"posters": None, "host": "127.0.0.1", "port": 8000}
+    options = {"posters": None, "target": None, "host": "127.0.0.1", "port": 8000}
     assert calls == [((trained.model,), options)]
     said = run("app", trained.model, "--posters", table)
     hint = "; --cache FOLDER keeps what it sees"
     assert said.stderr == f"looking at 60 posters first{hint}\n"
-    assert list(calls[1][1]["posters"]) == list(load_poster_table(table).data)
+    loaded = load_poster_table(table)
+    assert list(calls[1][1]["posters"]) == list(loaded.data)
+    pd.testing.assert_frame_equal(calls[1][1]["target"], loaded.target)
     said = run("app", trained.model, "--posters", table.parent, "--cache", tmp_path)
     assert said.stderr == "looking at 60 posters first\n"
     assert os.environ["SK_POSTERS_CACHE"] == str(tmp_path)

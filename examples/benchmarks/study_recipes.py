@@ -96,11 +96,22 @@ CANDIDATES = [
     BEST,
 ]
 CHOSEN = "chosen in inner folds among the mixes"
+LOSSES = {
+    "cross-entropy": {},
+    "asymmetric loss": {"classifier__loss": "asymmetric"},
+    "focal loss": {"classifier__loss": "focal"},
+    "logit adjustment": {"classifier__logit_adjustment": 1.0},
+    "balanced labels": {"classifier__label_weight": "balanced"},
+}
 NETWORKS = {
     "cnn": ("cnn", {"classifier__epochs": 5}),
     "finetuned": ("finetuned", {}),
-    "finetuned, last 2 stages": ("finetuned", {"classifier__unfreeze": 2}),
-    "finetuned, asymmetric loss": ("finetuned", {"classifier__loss": "asymmetric"}),
+} | {
+    f"finetuned, last 2 stages, {loss}": (
+        "finetuned",
+        {"classifier__unfreeze": 2, **params},
+    )
+    for loss, params in LOSSES.items()
 }
 
 

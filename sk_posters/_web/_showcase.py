@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
@@ -37,6 +38,8 @@ class Showcase:
         :func:`~sk_posters.save_model` wrote.
     posters : array-like of str or path-like, default=None
         Paths of training posters, among which the nearest are looked for.
+    target : array-like of shape (n_posters, n_labels), default=None
+        True labels of `posters`: columns with names, or in the order of the model.
     label_names : array-like of str, default=None
         Names of the labels. None takes those of the model, or of its file.
 
@@ -52,10 +55,11 @@ class Showcase:
     TypeError
         If the model gives no probabilities.
     ValueError
-        If `label_names` has not one name for each label.
+        If `label_names` has not one name for each label, or `target` one row for
+        each poster.
     """
 
-    def __init__(self, model, *, posters=None, label_names=None):
+    def __init__(self, model, *, posters=None, target=None, label_names=None):
         file = None
         if isinstance(model, str | os.PathLike):
             file = model
@@ -73,6 +77,7 @@ class Showcase:
         self._search = None if posters is None else _search(model, self._posters)
         n_labels = self._warm_up()
         self.label_names = self._names(label_names, n_labels)
+        self._true = None if target is None else self._true_labels(target)
         self.title = f"{n_labels} genres"
         if file is not None:
             self.title = f"{Path(file).name}, {n_labels} genres"
@@ -95,6 +100,26 @@ class Showcase:
                 f"the model: got {len(names)}."
             )
         return names
+
+    def _true_labels(self, target):
+        """Return the names of the labels that each of the posters truly has."""
+        n_posters = 0 if self._posters is None else len(self._posters)
+        labels, names = label_matrix(target, "target")
+        if len(labels) != n_posters:
+            raise ValueError(
+                "target must have one row for each of the posters: got "
+                f"{len(labels)} rows and {n_posters} posters."
+            )
+        if not isinstance(target, pd.DataFrame):
+            if labels.shape[1] != len(self.label_names):
+                raise ValueError(
+                    "target must have a column for each of the "
+                    f"{len(self.label_names)} labels of the model, or columns with "
+                    f"names: got {labels.shape[1]} columns."
+                )
+            names = self.label_names
+        names = np.array([str(name) for name in names], dtype=object)
+        return [names[row == 1].tolist() for row in labels]
 
     def _answer(self, path):
         """Return 0/1 and probability of each label."""
@@ -154,6 +179,7 @@ class Showcase:
             {
                 "name": Path(self._posters[row]).name,
                 "distance": float(distance),
+                "genres": None if self._true is None else self._true[row],
                 "image": _thumbnail(self._posters[row]),
             }
             for row, distance in zip(rows[0], distances[0], strict=True)

@@ -313,8 +313,8 @@ def app(
         Path | None,
         Option(
             metavar="TABLE",
-            help="Show those of this table that are most alike, too: what the model "
-            "has learned from.",
+            help="Show those of this table that are most alike, too, with their true "
+            "labels: what the model has learned from.",
         ),
     ] = None,
     images: Images = None,
@@ -338,12 +338,13 @@ def app(
 
     use_cache(cache)
     prepared(model)
-    paths = None
+    paths = target = None
     if posters is not None:
-        paths = load(posters, images, id_column).data
+        table = load(posters, images, id_column)
+        paths, target = table.data, table.target
         hint = "" if cache else "; --cache FOLDER keeps what it sees"
         typer.echo(f"looking at {len(paths)} posters first{hint}", err=True)
-    run_app(model, posters=paths, host=host, port=port)
+    run_app(model, posters=paths, target=target, host=host, port=port)
 
 
 def _lines_of_stdin():
