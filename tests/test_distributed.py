@@ -624,6 +624,30 @@ def test_networks_on_dask_learn_what_they_learn_alone(client, images, labels, ti
         assert scores() == alone
 
 
+def test_networks_answer_on_a_cluster_as_alone(client, posters, tiny, tmp_path):
+    model = make_poster_pipeline(
+        "cnn",
+        images__image_size=SIZE,
+        **{f"classifier__{name}": value for name, value in tiny.items()},
+    )
+    model.fit(posters.data, posters.target)
+    file = tmp_path / "network.model"
+    save_model(model, file)
+
+    def answers(folder, **options):
+        return predict_to_parquet(
+            file, posters.data, tmp_path / folder, partition_size=N_EACH, **options
+        ).folder
+
+    assert_same_files(answers("cluster", client=client), answers("alone"))
+    found = pd.read_parquet(tmp_path / "alone")
+    np.testing.assert_allclose(
+        found[list(model[-1].label_names_)],
+        model.predict_proba(posters.data),
+        rtol=1e-5,
+    )
+
+
 def test_an_encoder_in_tasks_of_dask(client, posters):
     encoder = PosterEncoder(image_size=SIZE)
     halves = np.split(posters.data, 2)
