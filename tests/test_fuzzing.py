@@ -66,6 +66,10 @@ class Broken:
     """A reader that does what none should."""
 
     name = "broken"
+    start_method = "fork"
+
+    def begin(self):
+        pass
 
     def case(self, random):
         return random.randint(0, 3)

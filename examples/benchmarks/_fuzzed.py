@@ -42,6 +42,10 @@ class Target:
 
     needs = ()
     share = 1.0  # Of the cases: less where one of them takes long.
+    start_method = "fork"
+
+    def begin(self):
+        """Do in the process that reads what shall not count as time of a case."""
 
     def __init__(self, folder, paths=None):
         self.folder = folder
@@ -296,6 +300,8 @@ class Networks(Models):
     name = "model file, Keras"
     needs = ("skops", "tensorflow")
     share = 0.05
+    # TensorFlow's threads do not outlive a fork, and whoever waits for them hangs.
+    start_method = "spawn"
 
     def __init__(self, folder, paths=None):
         Target.__init__(self, folder, paths)
@@ -313,6 +319,9 @@ class Networks(Models):
         self.model = None  # No network can be sent to another process.
         self.card, estimator = _unzipped(self.seed).values()
         self.parts = _unzipped(estimator)
+
+    def begin(self):
+        self.read((self.seed, False))
 
     def case(self, random):
         networks = [name for name in self.parts if name.endswith(".bin")]

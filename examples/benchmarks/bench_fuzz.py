@@ -55,7 +55,7 @@ def fuzzed(target, n_cases, seed=0, limit=LIMIT):
     """
     import multiprocessing
 
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context(target.start_method)
     kinds, found, slowest, peak = Counter(), [], 0.0, 0.0
     started, number, n_hangs, n_own = time.perf_counter(), 0, 0, 0
     while number < n_cases:
@@ -121,6 +121,7 @@ def _read_all(sender, target, numbers, seed):
     warnings.simplefilter("ignore")
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, hard))
+    target.begin()
     before = memory_mb(peak=False)
     for number in numbers:
         case = case_of(target, number, seed)

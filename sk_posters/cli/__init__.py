@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 # These two hang their commands on `app`, in the order of the help.
 from sk_posters.cli import _building, _using  # noqa: F401
 from sk_posters.cli._app import app
+from sk_posters.cli._interrupts import remembered_interrupts
 
 __all__ = ["main"]
 
@@ -54,7 +55,8 @@ def _clean_end():
     """Let who ends the process politely find nothing half-written, either."""
     previous = signal.signal(signal.SIGTERM, _exit)
     try:
-        yield
+        with remembered_interrupts():
+            yield
     finally:
         signal.signal(signal.SIGTERM, previous)
 

@@ -10,6 +10,7 @@ from sk_posters._checks import check_posters
 from sk_posters._persistence import save_model
 from sk_posters._pipelines import make_poster_pipeline
 from sk_posters._thresholds import MultilabelTunedThresholdClassifierCV
+from sk_posters.cli._interrupts import stop_if_interrupted
 from sk_posters.cli._manners import load_quietly
 from sk_posters.metrics import MultilabelReport, multilabel_report
 from sk_posters.model_selection import multilabel_train_test_split
@@ -127,6 +128,7 @@ def save(trained, posters, path, description):
     rows = trained.train_rows
     scores = trained.report.scores
     columns = ["value", "low", "high", "no label", "label frequencies", "most frequent"]
+    stop_if_interrupted()
     save_model(
         trained.model,
         path,

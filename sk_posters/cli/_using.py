@@ -8,6 +8,7 @@ import typer
 from typer import Argument, Option
 
 from sk_posters.cli._app import command
+from sk_posters.cli._interrupts import stop_if_interrupted
 from sk_posters.cli._manners import FOUND, Stop
 from sk_posters.cli._options import (
     Cache,
@@ -78,6 +79,7 @@ def evaluate(
     if html is not None:
         from sk_posters._html_report import save_html_report
 
+        stop_if_interrupted()
         save_html_report(
             html,
             classifier,
@@ -189,6 +191,7 @@ def predict(
         tqdm(unit=" posters", disable=True if hidden else None) as progress,
     ):
         for answer in answers:
+            stop_if_interrupted()
             rows.write(answer)
             progress.update()
             n_all += 1
@@ -296,6 +299,7 @@ def export(
 
     check_target(output)
     classifier, _ = opened(model)
+    stop_if_interrupted()
     card = export_onnx(classifier, output)
     typer.echo(f"wrote {shown(output)}, which makes probabilities of:")
     for name, given in card["inputs"].items():
