@@ -120,7 +120,9 @@ def test_intervals_are_those_of_scipy(method):
     y_score = rng.random((60, 2)) ** 2
     report = report_of((y_true, y_score), n_bootstrap=20_000, method=method)
     rows = -np.log(y_score).mean(axis=1)
-    theirs = bootstrap((rows,), np.mean, n_resamples=20_000, method=method, rng=0)
+    theirs = bootstrap(
+        (rows,), np.mean, n_resamples=20_000, method=method, random_state=0
+    )
     bounds = report.scores.loc["log loss", ["low", "high"]].astype(float)
     # Both are drawn: with 20 000 resamples, bounds differ by some 0.03 standard errors.
     error = rows.std() / np.sqrt(60)
