@@ -1,12 +1,17 @@
 """Optional packages: imported when needed, with the line that installs them."""
 
 import importlib
+import signal
+import threading
+from contextlib import contextmanager
 
 __all__ = ["import_optional", "missing_package"]
 
 
 def import_optional(module, *, extra, purpose):
     """Import an optional package, or say how to install it.
+
+    Ctrl-C is held back until the package is there.
 
     Parameters
     ----------
@@ -28,12 +33,32 @@ def import_optional(module, *, extra, purpose):
         If the package is not installed.
     """
     try:
-        return importlib.import_module(module)
+        with _interrupts_held_back():
+            return importlib.import_module(module)
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # The package is there, but something that it needs is not.
         raise missing_package(package, extra=extra, purpose=purpose) from error
+
+
+@contextmanager
+def _interrupts_held_back():
+    # Extension modules that are interrupted while they load, onnxruntime's among them,
+    # swallow the KeyboardInterrupt, call it an ImportError, or abort the process.
+    handler = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or not callable(handler):
+        yield
+        return
+    came = []
+    signal.signal(signal.SIGINT, lambda *signals: came.append(signals))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            handler(*came[0])
 
 
 def missing_package(package, *, extra, purpose):
