@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from sk_posters._augmentation import MIXTURES, MixedBatches, augmentation_layers
 from sk_posters._backbones import BACKBONES
@@ -415,7 +416,8 @@ def set_linear_head(model, batches, weights=None, offsets=None):
             continue
         cells = row_weights * np.where(target == 1, weight, 1.0)
         regression = LogisticRegression(C=HEAD_C, max_iter=1000)
-        regression.fit(standardised, target, sample_weight=cells)
+        with threadpool_limits(1, user_api="blas"):  # As in OneVsRestHead.
+            regression.fit(standardised, target, sample_weight=cells)
         kernel[:, label] = regression.coef_[0] / scaler.scale_
         bias[label] = regression.intercept_[0] - scaler.mean_ @ kernel[:, label]
     if offsets is not None:

@@ -3,11 +3,11 @@
 import difflib
 
 from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_posters._encoder import PosterEncoder
+from sk_posters._heads import OneVsRestHead
 from sk_posters._images import PosterImageLoader
 
 __all__ = ["make_poster_pipeline"]
@@ -91,10 +91,7 @@ def _frozen():
         [
             ("encoder", PosterEncoder()),
             ("scaler", StandardScaler()),
-            (
-                "classifier",
-                OneVsRestClassifier(LogisticRegression(C=1e-3, max_iter=1000)),
-            ),
+            ("classifier", OneVsRestHead(LogisticRegression(C=1e-3, max_iter=1000))),
         ]
     )
 

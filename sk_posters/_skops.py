@@ -23,6 +23,7 @@ TRUSTED = {
     "sk_posters._classifier.PosterClassifier",
     "sk_posters._compiled.CompiledNetwork",
     "sk_posters._encoder.PosterEncoder",
+    "sk_posters._heads.OneVsRestHead",
     "sk_posters._images.PosterImageLoader",
     "sk_posters._targets.TargetEncoder",
     "sk_posters._thresholds.MultilabelTunedThresholdClassifierCV",

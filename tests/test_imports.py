@@ -27,6 +27,7 @@ FLOORS = [
         "_devices",
         "_efficientnet",
         "_environment",
+        "_heads",
         "_heat",
         "_layers",
         "_onnx_probe",
@@ -76,7 +77,7 @@ FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floo
 WITHOUT_KERAS = ["_answers", "_backbones", "_decoding", "_efficientnet", "_images"]
 WITHOUT_KERAS += ["_labels", "_lazy_images", "_store", "_weights"]
 WITHOUT_KERAS += ["_encoder", "_encoding", "_feature_store", "_onnx_runner"]
-WITHOUT_KERAS += ["_pipelines", "_pixels", "_runners"]
+WITHOUT_KERAS += ["_heads", "_pipelines", "_pixels", "_runners"]
 WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
 WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
 WITHOUT_KERAS += ["_thresholds", "model_selection"]

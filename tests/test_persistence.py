@@ -226,7 +226,7 @@ def test_the_model_card_says_what_was_given(posters, tmp_path):
     assert card["description"] == "Synthetic ones."
     assert card["training_data"]["n_rows"] == 24
     assert card["versions"]["scikit-learn"] == __import__("sklearn").__version__
-    steps = ["PosterEncoder", "StandardScaler", "OneVsRestClassifier"]
+    steps = ["PosterEncoder", "StandardScaler", "OneVsRestHead"]
     assert card["model"] == [*steps, "MultilabelTunedThresholdClassifierCV"]
     [preprocessing] = card["preprocessing"]
     assert preprocessing == {

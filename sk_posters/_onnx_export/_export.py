@@ -6,6 +6,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._archive import write_whole
+from sk_posters._heads import OneVsRestHead
 from sk_posters._images import PosterImageLoader
 from sk_posters._linear_maps import encoders_of
 from sk_posters._onnx_export._frozen import add_frozen, inputs_of
@@ -17,6 +18,8 @@ from sk_posters._optional import import_optional
 from sk_posters._thresholds import MultilabelTunedThresholdClassifierCV
 
 __all__ = ["export_onnx"]
+
+LINEAR = [[StandardScaler, head] for head in (OneVsRestHead, OneVsRestClassifier)]
 
 
 def export_onnx(model, path):
@@ -105,7 +108,7 @@ def _add_steps(graph, steps):
     """
     encoders = encoders_of(steps[0])
     kinds = [type(step) for step in steps[1:]]
-    if encoders and kinds == [StandardScaler, OneVsRestClassifier]:
+    if encoders and kinds in LINEAR:
         inputs = inputs_of(encoders)
         n_labels = add_frozen(graph, encoders, *steps[1:], inputs)
         return inputs, _free_shapes(inputs.values()), n_labels
