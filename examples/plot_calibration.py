@@ -15,12 +15,12 @@ import time
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from sk_posters import MultilabelTunedThresholdClassifierCV, PosterEncoder
+from sk_posters import (
+    MultilabelTunedThresholdClassifierCV,
+    PosterEncoder,
+    make_poster_pipeline,
+)
 from sk_posters.datasets import make_posters
 from sk_posters.metrics import multilabel_report
 from sk_posters.model_selection import multilabel_train_test_split
@@ -31,8 +31,7 @@ features = PosterEncoder(image_size=(112, 80)).fit_transform(posters.data)
 X_train, X_test, y_train, y_test = multilabel_train_test_split(
     features, posters.target, stratify=posters.target, test_size=0.4, random_state=0
 )
-linear = LogisticRegression(C=10, max_iter=1000)
-classifier = make_pipeline(StandardScaler(), OneVsRestClassifier(linear))
+classifier = make_poster_pipeline(C=10)[1:]  # Without its encoder.
 
 # %%
 # Two ways to mend it

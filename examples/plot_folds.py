@@ -20,13 +20,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, cross_val_score
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from sk_posters import PosterEncoder
+from sk_posters import PosterEncoder, make_poster_pipeline
 from sk_posters.datasets import make_posters
 from sk_posters.metrics import get_multilabel_scorer
 from sk_posters.model_selection import (
@@ -95,8 +91,7 @@ folder.cleanup()
 # %%
 # Without copies, with copies that are dealt like any other poster, and with copies that
 # stay with their originals; each five times, with other folds.
-linear = LogisticRegression(C=1, max_iter=1000)
-classifier = make_pipeline(StandardScaler(), OneVsRestClassifier(linear))
+classifier = make_poster_pipeline(C=1)[1:]  # Without its encoder.
 scorer = get_multilabel_scorer("macro_average_precision")
 common = labels.columns[labels[: len(originals)].sum() >= 15]
 labels = labels[common]

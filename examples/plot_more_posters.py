@@ -15,13 +15,9 @@ import time
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import learning_curve
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from sk_posters import PosterEncoder
+from sk_posters import PosterEncoder, make_poster_pipeline
 from sk_posters.datasets import make_posters
 from sk_posters.metrics import get_multilabel_scorer
 from sk_posters.model_selection import MultilabelStratifiedKFold
@@ -30,8 +26,7 @@ posters = make_posters(1200, n_labels=8, image_size=(222, 150), random_state=0)
 started = time.perf_counter()
 features = PosterEncoder(image_size=(160, 112)).fit_transform(posters.data)
 seconds_features = time.perf_counter() - started
-linear = LogisticRegression(C=0.01, max_iter=1000)
-classifier = make_pipeline(StandardScaler(), OneVsRestClassifier(linear))
+classifier = make_poster_pipeline(C=0.01)[1:]  # Without its encoder.
 started = time.perf_counter()
 sizes, fitted, held_out = learning_curve(
     classifier,

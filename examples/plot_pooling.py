@@ -18,21 +18,16 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from sk_posters import PosterEncoder
+from sk_posters import PosterEncoder, make_poster_pipeline
 from sk_posters.datasets import make_posters
 from sk_posters.metrics import get_multilabel_scorer
 from sk_posters.model_selection import MultilabelStratifiedKFold
 
 posters = make_posters(400, n_labels=12, image_size=(222, 150), random_state=0)
 folds = MultilabelStratifiedKFold(5, shuffle=True, random_state=0)
-linear = LogisticRegression(C=0.01, max_iter=1000)
-classifier = make_pipeline(StandardScaler(), OneVsRestClassifier(linear))
+classifier = make_poster_pipeline(C=0.01)[1:]  # Without its encoder.
 scorer = get_multilabel_scorer("macro_average_precision")
 
 # %%

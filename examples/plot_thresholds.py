@@ -17,13 +17,13 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from sk_posters import MultilabelTunedThresholdClassifierCV, PosterEncoder
+from sk_posters import (
+    MultilabelTunedThresholdClassifierCV,
+    PosterEncoder,
+    make_poster_pipeline,
+)
 from sk_posters.datasets import make_posters
 from sk_posters.model_selection import multilabel_train_test_split
 from sk_posters.plotting import ThresholdCurveDisplay
@@ -41,8 +41,7 @@ X_train, X_test, y_train, y_test = multilabel_train_test_split(
 # Thresholds are learned from out-of-fold scores: those of posters that the scoring
 # classifier was not fitted on. ``shrinkage`` draws those of rare genres towards what is
 # best for all.
-linear = LogisticRegression(C=0.01, max_iter=1000)
-classifier = make_pipeline(StandardScaler(), OneVsRestClassifier(linear))
+classifier = make_poster_pipeline(C=0.01)[1:]  # Without its encoder.
 models = {
     "0.5 for all": classifier,
     "one, learned": {"per_label": False},
