@@ -361,7 +361,7 @@ def network_part(posters, y, groups, splits, options):
     tested = np.concatenate([test for _, test in splits])
     nothing = {"seconds to encode": np.nan, "seconds of a fit": np.nan}
     rows, frozen = [], {}
-    for name in (REFERENCE, BEST):
+    for name in (REFERENCE, BEST) if options.mix else (REFERENCE,):
         X, _ = features.of(SETTINGS[name])
         frozen[name] = out_of_fold(SETTINGS[name], X, y, splits)[tested]
 
@@ -378,7 +378,7 @@ def network_part(posters, y, groups, splits, options):
         scores, seconds = network_scores(recipe, params, posters.data, y, splits)
         scores = scores[tested].astype(float)
         add(name, scores, **{"seconds to encode": 0.0, "seconds of a fit": seconds})
-        if recipe != "cnn":
+        if options.mix and recipe != "cnn":
             mixed = mean_of_logits(scores, frozen[BEST])
             add(f"{name}, mixed with recipe best", mixed, **nothing)
     return rows
@@ -412,6 +412,9 @@ def main(arguments=None):
     )
     options.add_argument(
         "--networks", nargs="+", choices=NETWORKS, help="which (default: all)"
+    )
+    options.add_argument(
+        "--mix", action="store_true", help="mix networks with the recipe best, too"
     )
     options = options.parse_args(arguments)
     posters = load(options.data, options.n_samples)
