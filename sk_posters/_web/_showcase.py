@@ -108,14 +108,14 @@ class Showcase:
         if len(labels) != n_posters:
             raise ValueError(
                 "target must have one row for each of the posters: got "
-                f"{len(labels)} rows and {n_posters} posters."
+                f"{len(labels)} rows and {n_posters} posters. Take both from one table."
             )
         if not isinstance(target, pd.DataFrame):
             if labels.shape[1] != len(self.label_names):
                 raise ValueError(
                     "target must have a column for each of the "
                     f"{len(self.label_names)} labels of the model, or columns with "
-                    f"names: got {labels.shape[1]} columns."
+                    f"names: got {labels.shape[1]} columns. Give a dataframe."
                 )
             names = self.label_names
         names = np.array([str(name) for name in names], dtype=object)
