@@ -21,6 +21,12 @@ _HOMES = {
     "model_card": "sk_posters._persistence",
     "save_html_report": "sk_posters._html_report",
     "save_model": "sk_posters._persistence",
+    # Parts of fitted models: files name them by this path, users do not type it.
+    "CompiledNetwork": "sk_posters._compiled",
+    "OneVsRestHead": "sk_posters._heads",
+    "SigmoidCalibration": "sk_posters._calibration",
+    "TargetEncoder": "sk_posters._targets",
+    "TemperatureCalibration": "sk_posters._calibration",
 }
 
 __all__ = [

@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
+from sk_posters.exceptions import ModelFileError
+
 __all__ = [
-    "ModelFileError",
     "pack",
     "part_beside",
     "read_whole",
@@ -42,10 +43,6 @@ NEXT_STEPS = {
     errno.ENOENT: "Make the folder first",
     errno.EIO: "The disk may fail: write to another",
 }
-
-
-class ModelFileError(ValueError):
-    """A file of a model that cannot be used, or a model that no file can hold."""
 
 
 def pack(parts):

@@ -7,6 +7,8 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logit
 
+from sk_posters._base._public_path import set_module
+
 __all__ = ["SigmoidCalibration", "TemperatureCalibration", "log_odds"]
 
 # Nearer to 0 or 1, probabilities of different models say nothing.
@@ -18,6 +20,7 @@ def log_odds(probabilities):
     return logit(np.clip(probabilities, SURE, 1 - SURE))
 
 
+@set_module("sk_posters")
 class TemperatureCalibration:
     """Probabilities from margins divided by one temperature for all labels.
 
@@ -69,6 +72,7 @@ class TemperatureCalibration:
         return expit(margins / self.temperature)
 
 
+@set_module("sk_posters")
 class SigmoidCalibration:
     """Platt's probabilities: a sigmoid of slope and intercept for each label.
 

@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sk_posters._base._public_path import set_module
 from sk_posters._compat import (
     Interval,
     StrOptions,
@@ -38,6 +39,7 @@ FIT_ARGUMENTS = (
 )
 
 
+@set_module("sk_posters")
 class PosterClassifier(BackboneTraining, KerasEstimator):
     """Multi-label convolutional network for images.
 

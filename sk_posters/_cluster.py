@@ -4,68 +4,12 @@ import itertools
 import uuid
 
 from sk_posters._optional import import_optional
+from sk_posters.exceptions import MAX_FAILED_PARTITIONS
 
-__all__ = ["OnCluster", "OneAfterTheOther", "PartitionError"]
+__all__ = ["OnCluster", "OneAfterTheOther"]
 
-# What fails in so many partitions will hardly spare the others.
-MOST_FAILURES = 10
 # Seconds without an answer after which the workers are looked at.
 PATIENCE = 10
-
-
-class PartitionError(RuntimeError):
-    """Partitions without answers, although all others may have theirs.
-
-    Parameters
-    ----------
-    folder : str
-        Where the answers go.
-    failed : dict of int to Exception
-        What went wrong, by number of the partition.
-    n_partitions : int
-        Number of all partitions.
-
-    Attributes
-    ----------
-    failed : dict of int to Exception
-        The same.
-
-    Examples
-    --------
-    >>> from sk_posters.distributed import PartitionError
-    >>> error = PartitionError("answers", {7: MemoryError("too large")}, 12)
-    >>> print(str(error).partition(". ")[0])
-    1 of 12 partitions of 'answers' has no answers: partition 7 (MemoryError: too large)
-    """
-
-    def __init__(self, folder, failed, n_partitions):
-        self.folder, self.failed, self.n_partitions = folder, dict(failed), n_partitions
-        shown = ", ".join(
-            f"partition {number} ({type(error).__name__}: {error})"
-            for number, error in itertools.islice(sorted(self.failed.items()), 3)
-        )
-        more = len(self.failed) - 3
-        super().__init__(
-            f"{len(self.failed)} of {n_partitions} partitions of {folder!r} "
-            f"{'has' if len(self.failed) == 1 else 'have'} no answers: {shown}"
-            f"{f' and {more} more' if more > 0 else ''}. {self._next_step()} Then call "
-            "predict_to_parquet again: partitions that are finished are not done again."
-        )
-
-    def __reduce__(self):
-        return type(self), (self.folder, self.failed, self.n_partitions)
-
-    def _next_step(self):
-        names = {type(error).__name__ for error in self.failed.values()}
-        if "KilledWorker" in names:
-            return (
-                "Each of those that name KilledWorker was tried alone, and its worker "
-                "died each time: most often it ran out of its memory_limit. Give the "
-                "workers more memory, or fewer threads."
-            )
-        if len(self.failed) >= MOST_FAILURES:
-            return "The others were not tried any more. Put right what the errors name."
-        return "Put right what the errors name."
 
 
 class OneAfterTheOther:
@@ -98,7 +42,7 @@ class OneAfterTheOther:
                 results[number] = function(partition, number, job)
             except Exception as error:
                 failed[number] = error
-            if len(failed) == MOST_FAILURES:
+            if len(failed) == MAX_FAILED_PARTITIONS:
                 break
         return results, failed
 
@@ -154,7 +98,7 @@ class OnCluster:
         results, failed = {}, {}
         try:
             while True:
-                if len(failed) < MOST_FAILURES:
+                if len(failed) < MAX_FAILED_PARTITIONS:
                     n_more = max(0, self._n_at_once() - len(running))
                     for number, partition in itertools.islice(waiting, n_more):
                         future = self._submit(function, partition, number, job)

@@ -11,6 +11,7 @@ from collections import deque
 
 import numpy as np
 
+from sk_posters._base._public_path import set_module
 from sk_posters._network_files import network_from_bytes, network_to_bytes
 from sk_posters._networks import reseed
 
@@ -22,6 +23,7 @@ _free = deque(maxlen=4)
 _taking = threading.Lock()
 
 
+@set_module("sk_posters")
 class CompiledNetwork:
     """Holds a compiled network, and lets it go to a later fit when it dies itself.
 

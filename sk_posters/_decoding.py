@@ -5,14 +5,9 @@ import os
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-__all__ = ["PosterFileError", "decode_image", "decode_within", "describe_failures"]
+from sk_posters.exceptions import PosterFileError
 
-N_LISTED = 5
-
-NEXT_STEP = (
-    "Replace these files or drop their rows, or load them with "
-    "PosterImageLoader(on_error='blank'), which puts a black image in place of each."
-)
+__all__ = ["decode_image", "decode_within"]
 
 # Encoders write about ten, each of which refines all pixels.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
@@ -29,59 +24,8 @@ UPRIGHT = {
 }
 
 
-class PosterFileError(OSError, ValueError):
-    """One or more files cannot be used as posters.
-
-    Parameters
-    ----------
-    failed : list of (str, str)
-        Path of each bad file and what is wrong with it.
-
-    Attributes
-    ----------
-    failed : list of (str, str)
-        The same, all of them; the message lists the first five.
-
-    Examples
-    --------
-    >>> from sk_posters._decoding import PosterFileError
-    >>> error = PosterFileError([("poster.jpg", "no such file")])
-    >>> error.failed
-    [('poster.jpg', 'no such file')]
-    """
-
-    def __init__(self, failed):
-        self.failed = list(failed)
-        super().__init__(describe_failures(self.failed) + "\n" + NEXT_STEP)
-
-    def __reduce__(self):
-        # The default would rebuild it from its message, in the parent of a worker.
-        return type(self), (self.failed,)
-
-
 class _Refused(Exception):
     """A file that Pillow may open but that is no poster; the text says why."""
-
-
-def describe_failures(failed):
-    """Say how many files are bad, and name the first of them with their reasons.
-
-    Parameters
-    ----------
-    failed : list of (str, str)
-        Path of each bad file and what is wrong with it.
-
-    Returns
-    -------
-    str
-        A heading and up to five indented lines, then how many more there are.
-    """
-    files = "1 file" if len(failed) == 1 else f"{len(failed)} files"
-    lines = [f"{files} cannot be used as a poster:"]
-    lines += [f"  {path!r}: {reason}" for path, reason in failed[:N_LISTED]]
-    if len(failed) > N_LISTED:
-        lines.append(f"  and {len(failed) - N_LISTED} more")
-    return "\n".join(lines)
 
 
 def decode_image(path, image_size, interpolation="nearest"):

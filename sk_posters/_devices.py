@@ -6,6 +6,8 @@ from functools import cache
 import keras
 import numpy as np
 
+from sk_posters._base._public_path import set_module
+
 __all__ = [
     "EvenBatches",
     "JointLossScaleOptimizer",
@@ -55,6 +57,7 @@ class EvenBatches(keras.utils.PyDataset):
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
 class JointLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     """Loss scaling that skips a step if the gradients of any device overflow.
 

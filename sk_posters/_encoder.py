@@ -8,8 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import gen_batches
 
+from sk_posters._base._public_path import set_module
 from sk_posters._compat import Interval, StrOptions, _fit_context
-from sk_posters._decoding import PosterFileError, describe_failures
 from sk_posters._encoding import ArrayImages, FileImages, encode
 from sk_posters._environment import thread_count
 from sk_posters._feature_store import FeatureStore
@@ -17,10 +17,12 @@ from sk_posters._images import check_image_size, check_paths
 from sk_posters._lazy_images import PosterImages, check_files
 from sk_posters._runners import make_runners
 from sk_posters._store import cache_folder
+from sk_posters.exceptions import PosterFileError, describe_failures
 
 __all__ = ["PosterEncoder"]
 
 
+@set_module("sk_posters")
 class PosterEncoder(TransformerMixin, BaseEstimator):
     """Turn posters into the features that a pretrained network sees in them.
 

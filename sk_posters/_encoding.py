@@ -7,10 +7,10 @@ import numpy as np
 from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
-from sk_posters._decoding import PosterFileError
 from sk_posters._feature_store import pixels_key
 from sk_posters._lazy_images import in_threads
 from sk_posters._store import decoded_key
+from sk_posters.exceptions import PosterFileError
 
 __all__ = ["ArrayImages", "Encoded", "FileImages", "encode"]
 

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from sk_posters._augmentation import MIXTURES, MixedBatches, augmentation_layers
 from sk_posters._backbones import BACKBONES
+from sk_posters._base._public_path import set_module
 from sk_posters._compat import position_of_variable
 from sk_posters._feeding import ImageBatches
 from sk_posters._networks import reseed
@@ -33,6 +34,7 @@ HEAD_C = 1e-3
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
 class FineTuningAdamW(keras.optimizers.AdamW):
     """AdamW that goes faster in the head, which has more to learn.
 

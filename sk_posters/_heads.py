@@ -3,9 +3,12 @@
 from sklearn.multiclass import OneVsRestClassifier
 from threadpoolctl import threadpool_limits
 
+from sk_posters._base._public_path import set_module
+
 __all__ = ["OneVsRestHead"]
 
 
+@set_module("sk_posters")
 class OneVsRestHead(OneVsRestClassifier):
     """scikit-learn's OneVsRestClassifier, fitted on one BLAS thread.
 

@@ -8,10 +8,11 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from sk_posters._base._public_path import set_module
 from sk_posters._compat import Interval, StrOptions, _fit_context
-from sk_posters._decoding import PosterFileError, describe_failures
 from sk_posters._lazy_images import PosterImages, check_files
 from sk_posters._store import ImageStore, cache_folder
+from sk_posters.exceptions import PosterFileError, describe_failures
 
 __all__ = ["PosterImageLoader", "check_image_size", "check_paths"]
 
@@ -19,6 +20,7 @@ __all__ = ["PosterImageLoader", "check_image_size", "check_paths"]
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
+@set_module("sk_posters")
 class PosterImageLoader(TransformerMixin, BaseEstimator):
     """Load poster files as images, decoded when they are needed.
 

@@ -2,10 +2,13 @@
 
 import keras
 
+from sk_posters._base._public_path import set_module
+
 __all__ = ["FrozenBatchNormalization", "FusedBatchNormalization"]
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation through TensorFlow's fused operation.
 
@@ -101,6 +104,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
 class FrozenBatchNormalization(FusedBatchNormalization):
     """Batch normalisation by the moving averages, while training, too.
 

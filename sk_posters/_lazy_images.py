@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
-from sk_posters._decoding import PosterFileError, decode_image
+from sk_posters._decoding import decode_image
 from sk_posters._environment import thread_count
+from sk_posters.exceptions import PosterFileError
 
 __all__ = ["CheckedFile", "PosterImages", "check_files", "in_threads"]
 

@@ -16,12 +16,12 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import FeatureUnion
 from sklearn.preprocessing import StandardScaler
 
-from sk_posters._decoding import PosterFileError
 from sk_posters._encoder import PosterEncoder
 from sk_posters._encoding import ArrayImages, FileImages
 from sk_posters._environment import thread_count
 from sk_posters._heat import add_enlarged
 from sk_posters._lazy_images import PosterImages, in_threads
+from sk_posters.exceptions import PosterFileError
 
 __all__ = ["encoders_of", "linear_maps", "linear_weights"]
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from sk_posters._answers import shortened
+from sk_posters._base._public_path import set_module
 
 __all__ = [
     "AsymmetricLoss",
@@ -17,6 +18,7 @@ __all__ = [
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
 class AsymmetricLoss(keras.losses.Loss):
     """Asymmetric loss for multi-label classification [1]_.
 
@@ -98,6 +100,7 @@ class AsymmetricLoss(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
 class LabelwiseLoss(keras.losses.Loss):
     """A loss whose labels count as they are told to, or are adjusted by their rarity.
 

@@ -5,9 +5,10 @@ import math
 
 import keras
 
-from sk_posters._archive import ModelFileError, unpack
+from sk_posters._archive import unpack
 from sk_posters._compat import keras_global, set_keras_global
 from sk_posters._networks import loaded_network, saved_network
+from sk_posters.exceptions import ModelFileError
 
 __all__ = ["check_network", "network_from_bytes", "network_to_bytes"]
 
@@ -160,7 +161,7 @@ def _check_class(item):
     is_plain = isinstance(name, str) and name.isidentifier() and name not in REFUSED
     if is_plain and module is None and registered is None:
         fits = name in WITHOUT_MODULE
-    elif is_plain and str(module).startswith("sk_posters."):
+    elif is_plain and module == "sk_posters":
         fits = registered == f"sk_posters>{name}"
     else:
         # scikeras registers what it pickles under a name that starts so.

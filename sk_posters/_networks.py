@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from sk_posters._augmentation import augmentation_layers
+from sk_posters._base._public_path import set_module
 from sk_posters._devices import device_scope, devices_of
 from sk_posters._layers import FusedBatchNormalization
 
@@ -27,6 +28,7 @@ LOW_255TH = 1 / 255 - HIGH_255TH
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
 class ImageNetwork(keras.Sequential):
     """A Sequential that also takes uint8 images, and divides them by 255 itself.
 

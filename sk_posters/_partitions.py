@@ -14,11 +14,11 @@ from PIL import Image
 
 from sk_posters._answers import score_matrix
 from sk_posters._archive import read_whole, unpack, write_whole
-from sk_posters._decoding import PosterFileError
 from sk_posters._encoder import PosterEncoder
 from sk_posters._images import PosterImageLoader, check_paths
 from sk_posters._optional import import_optional
 from sk_posters._persistence import load_model
+from sk_posters.exceptions import PosterFileError
 
 __all__ = [
     "Count",

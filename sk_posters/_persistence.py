@@ -12,18 +12,13 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._archive import (
-    ModelFileError,
-    pack,
-    read_whole,
-    unpack,
-    write_whole,
-)
+from sk_posters._archive import pack, read_whole, unpack, write_whole
 from sk_posters._backbones import BACKBONES
 from sk_posters._encoder import PosterEncoder
 from sk_posters._environment import package_versions
 from sk_posters._images import PosterImageLoader
 from sk_posters._skops import estimator_from_bytes, estimator_to_bytes
+from sk_posters.exceptions import ModelFileError
 
 __all__ = ["load_model", "model_card", "save_model"]
 

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-from sk_posters._archive import ModelFileError, pack, unpack
+from sk_posters._archive import pack, unpack
 from sk_posters._optional import import_optional
+from sk_posters.exceptions import ModelFileError
 
 __all__ = ["estimator_from_bytes", "estimator_to_bytes"]
 
@@ -18,15 +19,15 @@ __all__ = ["estimator_from_bytes", "estimator_to_bytes"]
 # scikit-learn's that skops does not: what OneVsRestClassifier keeps for a label that no
 # row has, or every row. It holds one array, and what it does is compare and repeat it.
 TRUSTED = {
-    "sk_posters._calibration.SigmoidCalibration",
-    "sk_posters._calibration.TemperatureCalibration",
-    "sk_posters._classifier.PosterClassifier",
-    "sk_posters._compiled.CompiledNetwork",
-    "sk_posters._encoder.PosterEncoder",
-    "sk_posters._heads.OneVsRestHead",
-    "sk_posters._images.PosterImageLoader",
-    "sk_posters._targets.TargetEncoder",
-    "sk_posters._thresholds.MultilabelTunedThresholdClassifierCV",
+    "sk_posters.CompiledNetwork",
+    "sk_posters.MultilabelTunedThresholdClassifierCV",
+    "sk_posters.OneVsRestHead",
+    "sk_posters.PosterClassifier",
+    "sk_posters.PosterEncoder",
+    "sk_posters.PosterImageLoader",
+    "sk_posters.SigmoidCalibration",
+    "sk_posters.TargetEncoder",
+    "sk_posters.TemperatureCalibration",
     "sk_posters.model_selection.MultilabelStratifiedGroupKFold",
     "sk_posters.model_selection.MultilabelStratifiedKFold",
     "sklearn.multiclass._ConstantPredictor",
@@ -179,8 +180,8 @@ def _check_node(node):
             f"it holds a {loader} of {node.get('__module__')}.{node.get('__class__')}, "
             "which no estimator needs"
         )
-    own = str(node.get("__module__")).startswith("sk_posters.")
-    if own and loader == "ObjectNode" and node["__class__"] in WITH_PATHS:
+    is_own = node.get("__module__") == "sk_posters"
+    if is_own and loader == "ObjectNode" and node["__class__"] in WITH_PATHS:
         attributes = node["content"]["content"]
         for name in OF_THE_MACHINE.keys() & attributes.keys():
             attributes[name] = {

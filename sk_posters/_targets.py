@@ -10,10 +10,12 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from sk_posters._answers import check_zeros_and_ones, shortened
+from sk_posters._base._public_path import set_module
 
 __all__ = ["TargetEncoder"]
 
 
+@set_module("sk_posters")
 class TargetEncoder:
     """Turn the target of a classifier into 0/1 columns, and scores into answers.
 

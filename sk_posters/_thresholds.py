@@ -18,6 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._answers import indicator_matrix
+from sk_posters._base._public_path import set_module
 from sk_posters._calibration import (
     SigmoidCalibration,
     TemperatureCalibration,
@@ -46,6 +47,7 @@ def _gives_probabilities(self):
     return self.calibration is not None or _estimator_has("predict_proba")(self)
 
 
+@set_module("sk_posters")
 class MultilabelTunedThresholdClassifierCV(
     ClassifierMixin, MetaEstimatorMixin, BaseEstimator
 ):

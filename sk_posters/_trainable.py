@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from sk_posters._backbones import NORM_PARTS, backbone_named, load_weights
+from sk_posters._base._public_path import set_module
 from sk_posters._efficientnet import NORM_EPSILON, convolutions
 from sk_posters._layers import FrozenBatchNormalization, FusedBatchNormalization
 from sk_posters._networks import ImageNetwork, in_unit_range
@@ -12,6 +13,7 @@ __all__ = ["ImageModel", "backbone_weights", "keras_backbone", "restore_weights"
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
 class ImageModel(keras.Model):
     """A functional model that also takes uint8 images, as `ImageNetwork` does."""
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from joblib import parallel_config
 
 from sk_posters._answer_folder import open_folder
-from sk_posters._cluster import OnCluster, OneAfterTheOther, PartitionError
+from sk_posters._cluster import OnCluster, OneAfterTheOther
 from sk_posters._compat import HasMethods, Interval, StrOptions, validate_params
 from sk_posters._dask_backend import one_level_backend
 from sk_posters._images import check_paths
@@ -19,6 +19,7 @@ from sk_posters._partitions import (
     part_file,
 )
 from sk_posters._workers import prepare_process, settings_of_process
+from sk_posters.exceptions import PartitionError
 
 __all__ = [
     "PartitionError",

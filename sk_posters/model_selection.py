@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.utils import check_random_state, indexable
 
 from sk_posters._answers import indicator_matrix, shortened
+from sk_posters._base._public_path import set_module
 from sk_posters._compat import (
     GroupsConsumerMixin,
     _BaseKFold,
@@ -31,6 +32,7 @@ USE_INSTEAD = (
 )
 
 
+@set_module("sk_posters.model_selection")
 class MultilabelStratifiedKFold(_BaseKFold):
     """Folds in which each label of a multi-label target has its overall share.
 
@@ -117,6 +119,7 @@ class MultilabelStratifiedKFold(_BaseKFold):
         yield from _test_masks(self, labels, names, rows)
 
 
+@set_module("sk_posters.model_selection")
 class MultilabelStratifiedGroupKFold(GroupsConsumerMixin, _BaseKFold):
     """Folds that never part a group, and in which each label has its overall share.
 

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
+import sk_posters  # noqa: F401  Switches oneDNN on before a test imports TensorFlow.
+
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible():

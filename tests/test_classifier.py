@@ -23,8 +23,8 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 
 from sk_posters import PosterClassifier, PosterImageLoader
-from sk_posters._decoding import PosterFileError
 from sk_posters._rows import split_rows
+from sk_posters.exceptions import PosterFileError
 
 
 @pytest.fixture

@@ -44,7 +44,6 @@ from sk_posters import (
     model_card,
     save_model,
 )
-from sk_posters._decoding import PosterFileError
 from sk_posters.cli import main
 from sk_posters.cli._app import app
 from sk_posters.cli._cards import card_text
@@ -55,6 +54,7 @@ from sk_posters.cli._rows import opened_rows
 from sk_posters.cli._terminal import called, one_line, printable, progress, shown
 from sk_posters.cli._training import set_verbose
 from sk_posters.datasets import load_poster_table, make_posters
+from sk_posters.exceptions import PosterFileError
 from sk_posters.plotting import GradCAMDisplay
 
 ROOT = Path(__file__).parents[1]

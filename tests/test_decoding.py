@@ -8,12 +8,8 @@ import pytest
 from PIL import Image
 
 from sk_posters import _decoding
-from sk_posters._decoding import (
-    PosterFileError,
-    decode_image,
-    decode_within,
-    describe_failures,
-)
+from sk_posters._decoding import decode_image, decode_within
+from sk_posters.exceptions import PosterFileError, describe_failures
 
 INTERPOLATIONS = ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 ORIENTATION = 0x0112

@@ -315,7 +315,7 @@ def test_a_worker_out_of_memory(alone, model_file, posters, tmp_path):
         assert_same_files(found.folder, alone)
 
         bag = bag_of(posters.data, hungry, path, None)
-        message = r"1 of 10 partitions of '.*ever' has no answers: partition 2 "
+        message = r"1 of 10 partitions of '.*ever' has no predictions: partition 2 "
         message += r"\(KilledWorker: (.|\n)*ran out of its memory_limit. Give the "
         with pytest.raises(PartitionError, match=message) as caught:
             predict_to_parquet(model_file, bag, tmp_path / "ever", client=client)
@@ -463,7 +463,7 @@ def test_names_of_columns_must_differ(names, model_file, posters, tmp_path):
 
 def test_too_few_names_of_columns(model_file, posters, tmp_path):
     message = r"(?s)partition 0 \(ValueError: label_names has 2 names, and .* 3 "
-    message += r"columns: .*and 7 more. The others were not tried any more"
+    message += r"columns: .*and 7 more. The remaining ones were not tried"
     with pytest.raises(PartitionError, match=message):
         predict_to_parquet(
             *(model_file, np.resize(posters.data, 40), tmp_path),
@@ -485,7 +485,7 @@ def test_a_partition_of_no_paths_fails_alone(model_file, posters, tmp_path):
     bag = bag_of(
         posters.data[:8], lambda paths: [7] if posters.data[0] in paths else paths
     )
-    message = r"1 of 2 (.|\n)*got 7 in row 0(.|\n)*Put right what the errors name"
+    message = r"1 of 2 (.|\n)*got 7 in row 0(.|\n)*Fix what the errors name"
     with pytest.raises(PartitionError, match=message) as caught:
         predict_to_parquet(model_file, bag, tmp_path / "answers")
     assert list(caught.value.failed) == [0]

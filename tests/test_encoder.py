@@ -19,8 +19,9 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sk_posters import PosterEncoder, PosterImageLoader, _encoding
-from sk_posters._decoding import PosterFileError, decode_image
+from sk_posters._decoding import decode_image
 from sk_posters._lazy_images import PosterImages
+from sk_posters.exceptions import PosterFileError
 
 N_POSTERS = 6
 SIZE = (40, 32)

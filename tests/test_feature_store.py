@@ -18,10 +18,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sk_posters import PosterEncoder, PosterImageLoader, _feature_store, _store
-from sk_posters._decoding import PosterFileError
 from sk_posters._encoding import FileImages
 from sk_posters._feature_store import FeatureStore, pixels_key
 from sk_posters._onnx_runner import BackboneRunner
+from sk_posters.exceptions import PosterFileError
 
 N_POSTERS = 6
 N_PROCESSES = 4

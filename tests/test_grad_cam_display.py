@@ -11,7 +11,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from sk_posters import PosterClassifier, PosterEncoder
-from sk_posters._decoding import PosterFileError
+from sk_posters.exceptions import PosterFileError
 from sk_posters.inspection import grad_cam
 from sk_posters.plotting import GradCAMDisplay
 

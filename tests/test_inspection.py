@@ -28,12 +28,12 @@ from sk_posters import (
     make_poster_pipeline,
 )
 from sk_posters import _network_maps as network_maps_module
-from sk_posters._decoding import PosterFileError
 from sk_posters._heat import add_enlarged, as_heat
 from sk_posters._linear_maps import encoders_of, linear_maps, linear_weights
 from sk_posters._network_maps import network_maps
 from sk_posters._networks import reseed
 from sk_posters.datasets import _synthetic, make_posters
+from sk_posters.exceptions import PosterFileError
 from sk_posters.inspection import grad_cam, nearest_posters
 
 layers = keras.layers

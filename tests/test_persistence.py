@@ -47,11 +47,12 @@ from sk_posters import (
     model_card,
     save_model,
 )
-from sk_posters._archive import ModelFileError, pack, unpack, write_whole
+from sk_posters._archive import pack, unpack, write_whole
 from sk_posters._network_files import check_network, network_from_bytes
 from sk_posters._networks import loaded_network, poster_cnn, saved_network
 from sk_posters._skops import estimator_from_bytes, estimator_to_bytes
 from sk_posters.datasets import make_posters
+from sk_posters.exceptions import ModelFileError
 
 skops_io = pytest.importorskip("skops.io")
 

@@ -13,7 +13,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from sk_posters._decoding import PosterFileError
+from sk_posters.exceptions import PosterFileError
 from sk_posters.plotting import PosterGridDisplay, TrainingHistoryDisplay
 
 matplotlib.use("Agg")

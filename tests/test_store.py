@@ -22,8 +22,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sk_posters import PosterImageLoader, _lazy_images, _store
-from sk_posters._decoding import PosterFileError, decode_image
+from sk_posters._decoding import decode_image
 from sk_posters._store import ImageStore, cache_folder, nothing_kept
+from sk_posters.exceptions import PosterFileError
 
 N_POSTERS = 6
 N_PROCESSES = 4

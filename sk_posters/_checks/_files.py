@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from sk_posters._decoding import PosterFileError, decode_within
+from sk_posters._decoding import decode_within
 from sk_posters._lazy_images import in_threads
 from sk_posters._optional import import_optional
+from sk_posters.exceptions import PosterFileError
 
 __all__ = ["BLANK_SPREAD", "PosterFacts", "read_facts"]
 

@@ -6,8 +6,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from sk_posters._decoding import PosterFileError
 from sk_posters._optional import import_optional
+from sk_posters.exceptions import PosterFileError
 from sk_posters.plotting import MultilabelCalibrationDisplay, TrainingHistoryDisplay
 from sk_posters.plotting._posters import read_poster
 

@@ -12,11 +12,12 @@ from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
 from sk_posters._answers import label_matrix
-from sk_posters._decoding import PosterFileError, decode_within
+from sk_posters._decoding import decode_within
 from sk_posters._out_of_fold import scores_of
 from sk_posters._persistence import load_model, model_card
 from sk_posters._store import nothing_kept
 from sk_posters._web._uploads import Refused
+from sk_posters.exceptions import PosterFileError
 
 __all__ = ["Showcase"]
 

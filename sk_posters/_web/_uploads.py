@@ -8,7 +8,7 @@ from shutil import copyfileobj
 
 from PIL import Image, UnidentifiedImageError
 
-from sk_posters._decoding import PosterFileError
+from sk_posters.exceptions import PosterFileError
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Refused", "limited", "poster_file"]
 

@@ -12,8 +12,8 @@ from sk_posters._answers import (
     score_matrix,
 )
 from sk_posters._compat import Interval, validate_params
-from sk_posters._decoding import PosterFileError
 from sk_posters._optional import import_optional
+from sk_posters.exceptions import PosterFileError
 from sk_posters.plotting._estimators import last_step, predicted_scores
 from sk_posters.plotting._posters import as_list, first_rows, read_poster
 from sk_posters.plotting._text import FOUND, MARK, PLAIN, QUIET, Ruler

@@ -1,0 +1,3 @@
+"""What every package may use and what uses none of them."""
+
+__all__ = []
