@@ -2,31 +2,31 @@
 
 import importlib
 
-from sk_posters._environment import prepare_tensorflow
+from sk_posters._networks._onednn import prepare_tensorflow
 
 __version__ = "0.1.0.dev0"
 
 # Where each public name lives. Names are loaded on first use, so that importing
 # the package imports no TensorFlow.
 _HOMES = {
-    "MultilabelTunedThresholdClassifierCV": "sk_posters._thresholds",
-    "PosterClassifier": "sk_posters._classifier",
-    "PosterEncoder": "sk_posters._encoder",
-    "PosterImageLoader": "sk_posters._images",
-    "PosterCheck": "sk_posters._checks",
-    "check_posters": "sk_posters._checks",
-    "export_onnx": "sk_posters._onnx_export",
-    "load_model": "sk_posters._persistence",
+    "MultilabelTunedThresholdClassifierCV": "sk_posters.model_selection._thresholds",
+    "PosterClassifier": "sk_posters._networks._classifier",
+    "PosterEncoder": "sk_posters._features._encoder",
+    "PosterImageLoader": "sk_posters._images._loader",
+    "PosterCheck": "sk_posters.datasets._checks",
+    "check_posters": "sk_posters.datasets._checks",
+    "export_onnx": "sk_posters._persistence._onnx",
+    "load_model": "sk_posters._persistence._models",
     "make_poster_pipeline": "sk_posters._pipelines",
-    "model_card": "sk_posters._persistence",
-    "save_html_report": "sk_posters._html_report",
-    "save_model": "sk_posters._persistence",
+    "model_card": "sk_posters._persistence._models",
+    "save_html_report": "sk_posters._report",
+    "save_model": "sk_posters._persistence._models",
     # Parts of fitted models: files name them by this path, users do not type it.
-    "CompiledNetwork": "sk_posters._compiled",
-    "OneVsRestHead": "sk_posters._heads",
-    "SigmoidCalibration": "sk_posters._calibration",
-    "TargetEncoder": "sk_posters._targets",
-    "TemperatureCalibration": "sk_posters._calibration",
+    "CompiledNetwork": "sk_posters._networks._reuse",
+    "OneVsRestHead": "sk_posters._features._linear_head",
+    "SigmoidCalibration": "sk_posters.model_selection._calibration",
+    "TargetEncoder": "sk_posters._networks._targets",
+    "TemperatureCalibration": "sk_posters.model_selection._calibration",
 }
 
 __all__ = [

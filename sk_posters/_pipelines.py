@@ -6,9 +6,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_posters._encoder import PosterEncoder
-from sk_posters._heads import OneVsRestHead
-from sk_posters._images import PosterImageLoader
+from sk_posters._features._encoder import PosterEncoder
+from sk_posters._features._linear_head import OneVsRestHead
+from sk_posters._images._loader import PosterImageLoader
 
 __all__ = ["make_poster_pipeline"]
 
@@ -115,7 +115,7 @@ def _best():
 
 
 def _finetuned():
-    from sk_posters._classifier import PosterClassifier
+    from sk_posters._networks._classifier import PosterClassifier
 
     return Pipeline(
         [
@@ -127,7 +127,7 @@ def _finetuned():
 
 def _cnn():
     # Imported here, because TensorFlow comes along.
-    from sk_posters._classifier import PosterClassifier
+    from sk_posters._networks._classifier import PosterClassifier
 
     return Pipeline(
         [("images", PosterImageLoader()), ("classifier", PosterClassifier())]

@@ -17,8 +17,9 @@ from tempfile import TemporaryDirectory
 import keras
 import numpy as np
 
-from sk_posters import PosterClassifier, _persistence, save_model
-from sk_posters._archive import pack
+from sk_posters import PosterClassifier, save_model
+from sk_posters._base._zip import pack
+from sk_posters._persistence import _models
 
 
 def rewritten(path, *, card=None, estimator=None):
@@ -27,7 +28,7 @@ def rewritten(path, *, card=None, estimator=None):
     if estimator is not None:
         parts["estimator.skops"] = estimator
     manifest = json.loads(parts["manifest.json"])
-    digest = _persistence._sha256(parts["estimator.skops"])
+    digest = _models._sha256(parts["estimator.skops"])
     manifest["parts"]["estimator.skops"]["sha256"] = digest
     if card:
         card(manifest)
@@ -105,7 +106,7 @@ def compressed_bomb(path, marker):
     content = bytes(50_000_000)
     parts = opened(path.read_bytes())
     card = json.loads(parts["manifest.json"])
-    digest = _persistence._sha256(content)
+    digest = _models._sha256(content)
     card["parts"]["estimator.skops"]["sha256"] = digest
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("manifest.json", json.dumps(card))

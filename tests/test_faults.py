@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sk_posters._archive import part_beside, remove_abandoned, write_whole
+from sk_posters._base._atomic import part_beside, remove_abandoned, write_whole
 from sk_posters.datasets import make_posters
 from sk_posters.datasets._home import (
     changed_files,

@@ -17,13 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sk_posters import PosterEncoder, PosterImageLoader, _onnx_probe
-from sk_posters._decoding import MAX_SCANS
-from sk_posters._labels import MAX_TEXT, genres_to_indicators
-from sk_posters._onnx_probe import check_openable
-from sk_posters._weights import parse_checkpoint
+from sk_posters import PosterEncoder, PosterImageLoader
+from sk_posters._features import _onnx_probe
+from sk_posters._features._onnx_probe import check_openable
+from sk_posters._features._torch_weights import parse_checkpoint
+from sk_posters._images._decoding import MAX_SCANS
 from sk_posters.cli._paths import paths_of
 from sk_posters.datasets import _table
+from sk_posters.datasets._genres import MAX_TEXT, genres_to_indicators
 from sk_posters.exceptions import PosterFileError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "benchmarks"))

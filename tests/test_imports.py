@@ -1,6 +1,7 @@
-"""The house holds: imports point down, and nothing heavy loads before it is needed."""
+"""The layers hold: imports point down, and nothing heavy loads before it is needed."""
 
 import ast
+import graphlib
 import importlib
 import subprocess
 import sys
@@ -9,86 +10,36 @@ from pathlib import Path
 import pytest
 
 import sk_posters
+from sk_posters._persistence._skops import TRUSTED
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sk_posters"
 
-# Floors of the house, the ground floor first. A room may use the rooms of lower
-# floors, never one beside it or above. docs/contributing.md shows the same picture.
-FLOORS = [
-    [
-        "_answers",
-        "_archive",
-        "_augmentation",
-        "_calibration",
-        "_compat",
-        "_cutoffs",
-        "_decoding",
-        "_devices",
-        "_efficientnet",
-        "_environment",
-        "_heads",
-        "_heat",
-        "_layers",
-        "_onnx_probe",
-        "_onnx_seal",
-        "_optional",
-        "_pixels",
-        "_store",
-        "_stratify",
-        "_weights",
-        "_workers",
-    ],
-    [
-        "_backbones",
-        "_cluster",
-        "_dask_backend",
-        "_feature_store",
-        "_labels",
-        "_lazy_images",
-        "_losses",
-        "_rows",
-        "_skops",
-        "_targets",
-        "metrics",
-        "model_selection",
-    ],
-    [
-        "_encoding",
-        "_images",
-        "_keras_runner",
-        "_onnx_runner",
-        "_out_of_fold",
-        "datasets",
-    ],
-    ["_checks", "_feeding", "_networks", "_runners", "_thresholds"],
-    ["_encoder", "_network_files", "_network_maps", "_trainable"],
-    ["_compiled", "_finetuning", "_keras", "_linear_maps"],
-    ["_classifier", "inspection"],
-    ["_onnx_export", "_persistence", "_pipelines", "plotting"],
-    ["_html_report", "_partitions", "_web"],
-    ["_answer_folder", "app"],
-    ["cli", "distributed"],
-    ["__main__"],
+# A package may import those on lower lines, never one beside it or above.
+LAYERS = [
+    {"exceptions"},
+    {"_base"},
+    {"_images", "metrics", "model_selection"},
+    {"_features", "datasets"},
+    {"_networks"},
+    {"_persistence", "_pipelines", "inspection"},
+    {"distributed", "plotting"},
+    {"_report", "app"},
+    {"cli"},
+    {"__main__"},
 ]
-FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer}
 
-# They serve any classifier, so they must work where Keras is not even installed.
-WITHOUT_KERAS = ["_answers", "_backbones", "_decoding", "_efficientnet", "_images"]
-WITHOUT_KERAS += ["_labels", "_lazy_images", "_store", "_weights"]
-WITHOUT_KERAS += ["_encoder", "_encoding", "_feature_store", "_onnx_runner"]
-WITHOUT_KERAS += ["_heads", "_pipelines", "_pixels", "_runners"]
-WITHOUT_KERAS += ["datasets", "metrics", "plotting"]
-WITHOUT_KERAS += ["_calibration", "_cutoffs", "_out_of_fold", "_stratify"]
-WITHOUT_KERAS += ["_thresholds", "model_selection"]
-WITHOUT_KERAS += ["_web", "app"]
-WITHOUT_KERAS += ["_heat", "_linear_maps", "inspection"]
-WITHOUT_KERAS += ["_archive", "_html_report", "_onnx_export", "_persistence", "_skops"]
-WITHOUT_KERAS += ["__main__", "cli"]
-WITHOUT_KERAS += ["_answer_folder", "_cluster", "_dask_backend", "_partitions"]
-WITHOUT_KERAS += ["_workers", "distributed"]
+# The only places that may import Keras; nothing else needs it to be installed.
+WITH_KERAS = (
+    "_networks/",
+    "_features/_keras_network.py",
+    "inspection/_network_maps.py",
+)
 KERAS = {"keras", "scikeras", "tensorflow"}
 KERAS_BACKED = {"PosterClassifier"}
+MAX_ENTRIES = 20
+MAX_ARROWS = 80
 
 # Asks the import system what the public names pull in, in a fresh interpreter.
 PROBE = """
@@ -113,7 +64,11 @@ def dotted_name(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def room_of(path):
+def place_of(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def package_of(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
@@ -129,42 +84,74 @@ def imports_of(path):
                 yield node.lineno, f"{module}.{alias.name}"
 
 
-def own_rooms_imported_by(path):
-    """Yield (line, room) of the package's own rooms that a module imports."""
+def own_packages_imported_by(path):
+    """Yield (line, first part of the name) of each own module that a module imports."""
     for line, name in imports_of(path):
-        package, _, rest = name.partition(".")
-        if package == "sk_posters":
+        root, _, rest = name.partition(".")
+        if root == "sk_posters":
             yield line, rest.partition(".")[0]
 
 
 each_module = pytest.mark.parametrize("path", module_files(), ids=dotted_name)
 
 
-def test_every_room_has_a_floor():
-    rooms = {room_of(path) for path in module_files()}
-    assert rooms == set(FLOOR_OF), (
-        "the rooms in sk_posters/ and the table FLOORS differ: give a new module its "
-        "floor there and in the picture of docs/contributing.md, take an old one out"
+def test_every_package_is_on_one_layer():
+    assert {package_of(path) for path in module_files()} == set(LAYER_OF), (
+        "the packages in sk_posters/ and the list LAYERS differ: give a new one its "
+        "layer there and in docs/contributing.md, take an old one out"
     )
+    assert sum(map(len, LAYERS)) == len(LAYER_OF)
 
 
-def test_the_contributing_guide_shows_the_same_floors():
+def test_the_contributing_guide_shows_the_same_layers():
     guide = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
-    block = guide.split("<!-- floors -->")[1].split("```")[1]
-    shown = [sorted(line.split()) for line in block.splitlines() if line.split()]
-    assert shown[1:] == [sorted(floor) for floor in reversed(FLOORS)]
+    block = guide.split("<!-- layers -->")[1].split("```")[1]
+    shown = [set(line.split()) for line in block.splitlines() if line.split()]
+    assert shown[1:] == LAYERS[::-1]
 
 
 @each_module
 def test_imports_point_down(path):
-    room = room_of(path)
-    for line, other in own_rooms_imported_by(path):
-        assert other in FLOOR_OF, f"{path.name}:{line} imports the package root"
-        if other == room and path.parent != PACKAGE:
-            continue  # The files of one subpackage may use each other.
-        assert FLOOR_OF[other] < FLOOR_OF[room], (
-            f"{path.name}:{line} imports {other}, which is not on a lower floor"
+    package = package_of(path)
+    for line, other in own_packages_imported_by(path):
+        assert other in LAYER_OF, f"{path.name}:{line} imports the package root"
+        assert other == package or LAYER_OF[other] < LAYER_OF[package], (
+            f"{place_of(path)}:{line} imports {other}, which is not on a lower layer"
         )
+
+
+def test_the_root_has_few_entries_and_few_imports_cross_it():
+    entries = {package_of(path) for path in module_files()} | {"__init__"}
+    arrows = {
+        (package_of(path), other)
+        for path in module_files()
+        for _, other in own_packages_imported_by(path)
+        if other != package_of(path)
+    }
+    assert len(entries) <= MAX_ENTRIES
+    assert len(arrows) <= MAX_ARROWS
+
+
+def imports_at_load(path):
+    """Yield the package's own modules that a module imports when it is loaded."""
+    modules = {dotted_name(file) for file in module_files()}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in modules else node.module
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    modules = set(map(dotted_name, module_files()))
+    graph = {
+        dotted_name(path): modules.intersection(imports_at_load(path))
+        for path in module_files()
+    }
+    try:
+        list(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(error.args[1][::-1]))
 
 
 @each_module
@@ -181,36 +168,39 @@ def test_only_compat_takes_private_names_from_scikit_learn(path):
         if name.startswith("sklearn.")
         and any(part.startswith("_") for part in name.split("."))
     ]
-    if room_of(path) == "_compat":
+    if place_of(path) == "_base/_compat.py":
         assert private, "if _compat imports nothing private, it is no longer needed"
     else:
         assert private == []
 
 
 @each_module
-def test_only_rooms_for_keras_import_keras(path):
-    if room_of(path) in WITHOUT_KERAS:
+def test_keras_is_imported_in_few_places(path):
+    if not place_of(path).startswith(WITH_KERAS):
         imported = {name.partition(".")[0] for _, name in imports_of(path)}
         assert imported.isdisjoint(KERAS)
 
 
 @each_module
-def test_scikeras_is_met_in_one_module_only(path):
+def test_scikeras_is_imported_in_one_module(path):
     if any(name.startswith("scikeras") for _, name in imports_of(path)):
-        assert room_of(path) == "_keras"
+        assert place_of(path) == "_networks/_estimator.py"
 
 
 @each_module
 def test_only_the_command_imports_the_data_sets(path):
-    if room_of(path) not in {"datasets", "cli"}:
-        assert "datasets" not in {room for _, room in own_rooms_imported_by(path)}
+    if package_of(path) not in {"datasets", "cli"}:
+        assert "datasets" not in {name for _, name in own_packages_imported_by(path)}
 
 
 @each_module
 def test_every_name_in_dunder_all_exists(path):
     module = importlib.import_module(dotted_name(path))
-    assert module.__all__
-    missing = [name for name in module.__all__ if not hasattr(module, name)]
+    is_private_package = path.name == "__init__.py" and "._" in dotted_name(path)
+    assert is_private_package or module.__all__
+    missing = [
+        name for name in getattr(module, "__all__", ()) if not hasattr(module, name)
+    ]
     assert missing == []
 
 
@@ -229,8 +219,12 @@ def test_every_public_name_can_be_imported(name):
     assert getattr(sk_posters, name) is not None
 
 
-def test_lazy_names_and_dunder_all_agree():
-    assert set(sk_posters.__all__) == {*sk_posters._HOMES, "__version__"}
+def test_lazy_names_are_public_or_parts_of_models():
+    public = set(sk_posters.__all__) - {"__version__"}
+    assert public <= set(sk_posters._HOMES)
+    # The others are parts of fitted models, which files name by this path.
+    parts = {f"sk_posters.{name}" for name in set(sk_posters._HOMES) - public}
+    assert parts <= TRUSTED
     assert len(sk_posters.__all__) == len(set(sk_posters.__all__))
 
 

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sk_posters._checks import _near
-from sk_posters._checks._leaks import leaks
-from sk_posters._cutoffs import Cutoffs, F1Cutoffs
-from sk_posters._store import ArrayStore, ImageStore
-from sk_posters._stratify import _label_by_label
+from sk_posters._base._disk_cache import ArrayStore
+from sk_posters._images._cache import ImageStore
+from sk_posters.datasets._checks import _near
+from sk_posters.datasets._checks._leaks import leaks
+from sk_posters.model_selection._stratify import _label_by_label
+from sk_posters.model_selection._threshold_search import Cutoffs, F1Cutoffs
 
 
 class CountedReads(np.ndarray):

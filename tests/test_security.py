@@ -26,10 +26,10 @@ FORBIDDEN_CALLS = {
 FORBIDDEN_ARGUMENTS = {"shell": True, "allow_pickle": True}
 # Where bytes from elsewhere may come from, and where another program is started.
 MODULES = {
-    "pickle": {"_weights.py"},
+    "pickle": {"_features/_torch_weights.py"},
     "urllib.request": {"datasets/_download.py"},
-    "socket": {"app.py"},
-    "subprocess": {"_onnx_probe.py"},
+    "socket": {"app/_serve.py"},
+    "subprocess": {"_features/_onnx_probe.py"},
 }
 JOB = """
 import socket, sys

@@ -30,9 +30,22 @@ TIMEOUT = 120
 DAYS = 3 * 24 * 3600
 PRELOADED = [
     *("PIL.Image", "numpy", "pandas", "sklearn.linear_model", "sklearn.multiclass"),
-    *("sk_posters", "sk_posters._images", "sk_posters._encoder", "sk_posters.datasets"),
-    *("sk_posters._persistence", "sk_posters._onnx_export", "sk_posters.cli"),
-    *("sk_posters._html_report", "sk_posters._skops", "sk_posters._checks"),
+    *(
+        "sk_posters",
+        "sk_posters._images._loader",
+        "sk_posters._features._encoder",
+        "sk_posters.datasets",
+    ),
+    *(
+        "sk_posters._persistence._models",
+        "sk_posters._persistence._onnx",
+        "sk_posters.cli",
+    ),
+    *(
+        "sk_posters._report",
+        "sk_posters._persistence._skops",
+        "sk_posters.datasets._checks",
+    ),
     *("sk_posters.cli._predictions", "sk_posters.cli._tables", "onnxruntime", "onnx"),
     *("skops.io", "matplotlib.figure", "imagehash", "sk_posters.distributed"),
     *("pyarrow.parquet",),

@@ -147,7 +147,7 @@ class Weights(Target):
         return mutations.mutated(random, content, self.seeds)
 
     def read(self, case):
-        from sk_posters._weights import parse_checkpoint
+        from sk_posters._features._torch_weights import parse_checkpoint
 
         for name, value in parse_checkpoint(case).items():
             assert isinstance(name, str)
@@ -160,7 +160,7 @@ def _checkpoint(n_tensors):
     def opcodes(value):
         return pickle.dumps(value, 2)[2:-1]
 
-    from sk_posters._weights import MAGIC, PROTOCOL
+    from sk_posters._features._torch_weights import MAGIC, PROTOCOL
 
     tensors = b"\x80\x02ccollections\nOrderedDict\n)R("
     stored = b""
@@ -410,7 +410,7 @@ class Labels(Target):
         return text
 
     def read(self, case):
-        from sk_posters._labels import genres_to_indicators
+        from sk_posters.datasets._genres import genres_to_indicators
 
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -72,7 +72,7 @@ def check(job):
 
 def check_drawn(job):
     from sk_posters import check_posters
-    from sk_posters._checks import _check
+    from sk_posters.datasets._checks import _check
 
     labels = labels_of(job)
     paths = [f"{number}.jpg" for number in range(job.rows)]
@@ -90,7 +90,7 @@ def halves(rows):
 
 def drawn_facts(paths, **options):
     """Say of each path what decoding would: one in ten is nearly like its neighbour."""
-    from sk_posters._checks._files import PosterFacts
+    from sk_posters.datasets._checks._files import PosterFacts
 
     codes = np.random.default_rng(3).integers(0, 2**63, len(paths), dtype=np.uint64)
     codes[9::10] = codes[8::10][: len(codes[9::10])] ^ np.uint64(1)

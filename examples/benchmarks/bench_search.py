@@ -65,7 +65,7 @@ def log_epochs(log):
 
     Not by a callback: it would get hold of the network, which is then not used again.
     """
-    from sk_posters._feeding import ImageBatches
+    from sk_posters._networks._batches import ImageBatches
 
     begin, end = ImageBatches.__init__, ImageBatches.draw_next_order
 

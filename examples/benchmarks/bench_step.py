@@ -231,7 +231,7 @@ def fit(job, images):
 
 def waiting(job):
     """Train by hand, and time how long each batch is waited for."""
-    from sk_posters._feeding import ImageBatches, for_keras
+    from sk_posters._networks._batches import ImageBatches, for_keras
 
     images, target = loaded(job), np.array(job.target)
     model = network(images, target, {})

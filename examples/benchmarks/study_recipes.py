@@ -207,7 +207,7 @@ def head(choice, is_wide=False):
 
 def scores_of(classifier, X, n_labels):
     """Return scores of shape (n_samples, n_labels), whatever a classifier gives."""
-    from sk_posters._out_of_fold import scores_of
+    from sk_posters.model_selection._out_of_fold import scores_of
 
     methods = ("predict_proba", "decision_function")
     return scores_of(classifier, X, methods, n_labels)[0]

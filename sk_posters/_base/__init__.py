@@ -1,3 +1,1 @@
 """What every package may use and what uses none of them."""
-
-__all__ = []

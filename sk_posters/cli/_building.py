@@ -293,7 +293,7 @@ def _evaluation(model, held_out, posters, id_column="Id"):
 
 def _need_skops(name):
     """Say before any work that its result could not be saved."""
-    from sk_posters._optional import import_optional
+    from sk_posters._base._optional import import_optional
 
     import_optional("skops", extra="models", purpose=f"sk-posters {name}")
 

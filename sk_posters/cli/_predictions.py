@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sk_posters._answers import score_matrix, shortened
-from sk_posters._persistence import load_model, model_card
+from sk_posters._base._validation import score_matrix, shortened
+from sk_posters._persistence._models import load_model, model_card
 from sk_posters.cli._manners import load_quietly
 from sk_posters.exceptions import PosterFileError
 

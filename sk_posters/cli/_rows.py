@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
-from sk_posters._archive import part_beside
+from sk_posters._base._atomic import part_beside
 from sk_posters.cli._terminal import is_terminal, printable
 
 __all__ = ["FORMATS", "check_target", "format_of", "no_formula", "opened_rows"]

@@ -4,11 +4,11 @@ import warnings
 
 import numpy as np
 
-from sk_posters._archive import part_beside
-from sk_posters._checks import PosterCheck, check_posters
+from sk_posters._base._atomic import part_beside
 from sk_posters.cli._paths import paths_of
 from sk_posters.cli._rows import no_formula
 from sk_posters.datasets import load_poster_table
+from sk_posters.datasets._checks import PosterCheck, check_posters
 
 __all__ = ["checked", "findings_to_csv", "first_files", "load"]
 

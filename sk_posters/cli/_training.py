@@ -5,15 +5,15 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sk_posters._archive import part_beside
-from sk_posters._checks import check_posters
-from sk_posters._persistence import save_model
+from sk_posters._base._atomic import part_beside
+from sk_posters._persistence._models import save_model
 from sk_posters._pipelines import make_poster_pipeline
-from sk_posters._thresholds import MultilabelTunedThresholdClassifierCV
 from sk_posters.cli._interrupts import stop_if_interrupted
 from sk_posters.cli._manners import load_quietly
+from sk_posters.datasets._checks import check_posters
 from sk_posters.metrics import MultilabelReport, multilabel_report
 from sk_posters.model_selection import multilabel_train_test_split
+from sk_posters.model_selection._thresholds import MultilabelTunedThresholdClassifierCV
 
 __all__ = ["Trained", "save", "save_rows", "set_verbose", "thresholds_of", "train"]
 

@@ -77,7 +77,7 @@ def evaluate(
     )
     typer.echo(printable(str(report)))
     if html is not None:
-        from sk_posters._html_report import save_html_report
+        from sk_posters._report import save_html_report
 
         stop_if_interrupted()
         save_html_report(
@@ -228,8 +228,8 @@ def explain(
     Example:
       sk-posters explain genres.model endgame.jpg --output endgame.png --label Action
     """
-    from sk_posters._archive import part_beside
-    from sk_posters._optional import import_optional
+    from sk_posters._base._atomic import part_beside
+    from sk_posters._base._optional import import_optional
     from sk_posters.cli._predictions import opened
     from sk_posters.cli._rows import check_target
 
@@ -267,7 +267,7 @@ def report(
     Example:
       sk-posters report genres.model
     """
-    from sk_posters._persistence import model_card
+    from sk_posters._persistence._models import model_card
     from sk_posters.cli._cards import card_text
 
     card = model_card(model)
@@ -293,7 +293,7 @@ def export(
     Example:
       sk-posters export genres.model genres.onnx
     """
-    from sk_posters._onnx_export import export_onnx
+    from sk_posters._persistence._onnx import export_onnx
     from sk_posters.cli._predictions import opened
     from sk_posters.cli._rows import check_target
 

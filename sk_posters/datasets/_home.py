@@ -7,7 +7,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sk_posters._archive import remove_abandoned, writing
+from sk_posters._base._atomic import remove_abandoned, writing
 
 try:
     import fcntl

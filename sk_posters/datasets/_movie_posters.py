@@ -11,8 +11,8 @@ from numbers import Integral, Real
 from os import PathLike
 from pathlib import PurePosixPath
 
-from sk_posters._archive import writing
-from sk_posters._compat import Interval, validate_params
+from sk_posters._base._atomic import writing
+from sk_posters._base._compat import Interval, validate_params
 from sk_posters.datasets._download import download
 from sk_posters.datasets._home import (
     changed_files,

@@ -10,8 +10,8 @@ from PIL import Image
 from sklearn.utils import check_random_state
 from tqdm import tqdm
 
-from sk_posters._compat import Interval, validate_params
-from sk_posters._labels import genres_to_indicators
+from sk_posters._base._compat import Interval, validate_params
+from sk_posters.datasets._genres import genres_to_indicators
 from sk_posters.datasets._home import (
     changed_files,
     folder_made_whole,

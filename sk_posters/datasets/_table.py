@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sk_posters._compat import validate_params
-from sk_posters._labels import check_indicators, contradictions
+from sk_posters._base._compat import validate_params
+from sk_posters.datasets._genres import check_indicators, contradictions
 
 __all__ = ["GENRE_COLUMN", "IMAGES_FOLDER", "TABLE_NAME", "load_poster_table"]
 

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score
 
-from sk_posters._answers import check_answers, check_sample_weight, shortened
+from sk_posters._base._validation import check_answers, check_sample_weight, shortened
 
 __all__ = [
     "mean_average_precision",

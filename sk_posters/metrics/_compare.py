@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from sk_posters._answers import check_answers, common_names
-from sk_posters._compat import validate_params
+from sk_posters._base._compat import validate_params
+from sk_posters._base._validation import check_answers, common_names
 from sk_posters.metrics import _text
 from sk_posters.metrics._bootstrap import Bootstrap
 from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full, known_score

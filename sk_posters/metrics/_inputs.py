@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sk_posters._answers import check_cells, common_names, shortened
+from sk_posters._base._validation import check_cells, common_names, shortened
 
 __all__ = ["check_names", "check_probabilities", "check_thresholds"]
 

@@ -5,8 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 
-from sk_posters._answers import check_answers, common_names, label_matrix
-from sk_posters._compat import Interval, StrOptions, validate_params
+from sk_posters._base._compat import Interval, StrOptions, validate_params
+from sk_posters._base._validation import check_answers, common_names, label_matrix
 from sk_posters.metrics import _rows, _text
 from sk_posters.metrics._bootstrap import Bootstrap
 from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
-from sk_posters._answers import (
+from sk_posters._base._validation import (
     check_answers,
     check_sample_weight,
     label_matrix,

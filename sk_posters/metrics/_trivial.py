@@ -5,13 +5,13 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from sk_posters._answers import (
+from sk_posters._base._compat import Interval, validate_params
+from sk_posters._base._validation import (
     check_answers,
     check_cells,
     common_names,
     label_matrix,
 )
-from sk_posters._compat import Interval, validate_params
 from sk_posters.metrics._average_precision import (
     mean_average_precision,
     warn_of_labels_without_positive,

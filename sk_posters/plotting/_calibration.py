@@ -4,8 +4,8 @@ from numbers import Integral
 
 import numpy as np
 
-from sk_posters._answers import check_answers, shortened
-from sk_posters._compat import Interval, StrOptions, validate_params
+from sk_posters._base._compat import Interval, StrOptions, validate_params
+from sk_posters._base._validation import check_answers, shortened
 from sk_posters.metrics import multilabel_report
 from sk_posters.metrics._inputs import check_names, check_probabilities
 from sk_posters.plotting._estimators import predicted_answers

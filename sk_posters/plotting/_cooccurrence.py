@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._answers import common_names, label_matrix
+from sk_posters._base._validation import common_names, label_matrix
 from sk_posters.metrics._inputs import check_names
 from sk_posters.plotting._estimators import learned_names
 from sk_posters.plotting._style import add_title, axes_for, shown_names

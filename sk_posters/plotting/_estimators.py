@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sk_posters._answers import common_names, label_matrix, score_matrix
-from sk_posters._out_of_fold import scores_of
+from sk_posters._base._validation import common_names, label_matrix, score_matrix
+from sk_posters.model_selection._out_of_fold import scores_of
 
 __all__ = ["last_step", "learned_names", "predicted_answers", "predicted_scores"]
 

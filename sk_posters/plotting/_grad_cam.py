@@ -4,10 +4,9 @@ from numbers import Integral
 
 import numpy as np
 
-from sk_posters._answers import common_names, score_matrix
-from sk_posters._compat import Interval, validate_params
-from sk_posters._labels import label_positions
-from sk_posters._optional import import_optional
+from sk_posters._base._compat import Interval, validate_params
+from sk_posters._base._optional import import_optional
+from sk_posters._base._validation import common_names, label_positions, score_matrix
 from sk_posters.exceptions import PosterFileError
 from sk_posters.inspection import grad_cam
 from sk_posters.plotting._estimators import last_step, predicted_scores

@@ -3,8 +3,8 @@
 from scipy.special import entr
 from sklearn.exceptions import NotFittedError
 
-from sk_posters._answers import label_matrix
-from sk_posters._optional import import_optional
+from sk_posters._base._optional import import_optional
+from sk_posters._base._validation import label_matrix
 from sk_posters.plotting._estimators import last_step
 from sk_posters.plotting._text import QUIET
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._compat import StrOptions, validate_params
+from sk_posters._base._compat import StrOptions, validate_params
 from sk_posters.metrics import multilabel_report
 from sk_posters.plotting._estimators import predicted_answers
 from sk_posters.plotting._style import (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._answers import shortened
+from sk_posters._base._validation import shortened
 
 __all__ = ["AVERAGES", "METRICS", "Outcomes"]
 

@@ -5,14 +5,14 @@ from numbers import Integral
 import numpy as np
 from sklearn.utils import check_consistent_length
 
-from sk_posters._answers import (
+from sk_posters._base._compat import Interval, validate_params
+from sk_posters._base._optional import import_optional
+from sk_posters._base._validation import (
     check_answers,
     check_finite,
     common_names,
     score_matrix,
 )
-from sk_posters._compat import Interval, validate_params
-from sk_posters._optional import import_optional
 from sk_posters.exceptions import PosterFileError
 from sk_posters.plotting._estimators import last_step, predicted_scores
 from sk_posters.plotting._posters import as_list, first_rows, read_poster

@@ -5,7 +5,7 @@ import os
 import numpy as np
 from scipy.sparse import issparse
 
-from sk_posters._decoding import decode_within
+from sk_posters._images._decoding import decode_within
 
 __all__ = ["as_list", "first_rows", "read_poster"]
 

@@ -1,6 +1,6 @@
 """What the pictures of scores share: colours, names, legends, axes to draw on."""
 
-from sk_posters._optional import import_optional
+from sk_posters._base._optional import import_optional
 from sk_posters.plotting._text import PLAIN, QUIET
 
 __all__ = [

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sk_posters._answers import check_answers
-from sk_posters._compat import StrOptions, validate_params
+from sk_posters._base._compat import StrOptions, validate_params
+from sk_posters._base._validation import check_answers
 from sk_posters.metrics._inputs import check_names, check_thresholds
 from sk_posters.plotting._estimators import last_step, predicted_answers
 from sk_posters.plotting._outcomes import AVERAGES, METRICS, Outcomes

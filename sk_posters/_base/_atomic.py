@@ -1,0 +1,166 @@
+"""Files that are written whole or not at all."""
+
+import errno
+import os
+import re
+import shutil
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sk_posters.exceptions import ModelFileError
+
+__all__ = ["part_beside", "read_whole", "remove_abandoned", "write_whole", "writing"]
+
+
+# What is still temporary after a day was left behind by a process that was killed.
+ABANDONED_AFTER = 24 * 3600
+HEX = "[0-9a-f]{32}"
+
+# What keeps a file from being written, and what to do about it.
+NEXT_STEPS = {
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        "Free some space, or write to another disk",
+    ),
+    **dict.fromkeys(
+        (errno.EROFS, errno.EACCES, errno.EPERM),
+        "Make the folder writable, or write to another",
+    ),
+    errno.ENOENT: "Make the folder first",
+    errno.EIO: "The disk may fail: write to another",
+}
+
+
+def read_whole(path):
+    """Read a file once, so that what is checked is what is used.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    bytes
+        Its content.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ModelFileError
+        If it is a folder, a device or a pipe.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ModelFileError("this is a folder or a device, not a file")
+    return path.read_bytes()
+
+
+def write_whole(path, content):
+    """Write a file, all of it or nothing; what was there before is replaced.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    content : bytes
+        Its content.
+    """
+    with part_beside(path) as part, open(part, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def part_beside(path):
+    """Give the path of a file to write, which then takes the place of another.
+
+    What killed processes have left of the same file a day ago or earlier is removed.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file that is to be written, all of it or nothing.
+
+    Yields
+    ------
+    Path
+        A hidden file in the same folder, with the same suffix. It is renamed once the
+        block has ended, and removed if the block fails.
+
+    Raises
+    ------
+    OSError
+        If the disk is full, or the folder cannot be written to.
+    """
+    path = Path(path)
+    begin, end = re.escape(f".{path.stem}."), re.escape(f".part{path.suffix}")
+    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
+    remove_abandoned(path.parent, f"{begin}{HEX}{end}")
+    with writing(path, part):
+        try:
+            yield part
+            os.replace(part, path)
+        finally:
+            with suppress(OSError):  # It was renamed, or could not be made.
+                part.unlink()
+
+
+@contextmanager
+def writing(path, part):
+    """Let an error of the disk in this block say what could not be written.
+
+    Parameters
+    ----------
+    path : Path
+        What was to be written.
+    part : Path
+        What is written in its place: a file, or a folder.
+
+    Raises
+    ------
+    OSError
+        Of the same class, if an error is about the part or something in it.
+    """
+    try:
+        yield
+    except OSError as error:
+        about = error.filename is None or str(error.filename).startswith(str(part))
+        if not about or error.errno not in NEXT_STEPS:
+            raise
+        raise OSError(
+            error.errno,
+            f"Cannot write {str(path)!r} ({os.strerror(error.errno)}); what was there "
+            f"before is unchanged. {NEXT_STEPS[error.errno]}.",
+        ) from error
+
+
+def remove_abandoned(folder, pattern):
+    """Remove what killed processes have left behind.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+    pattern : str
+        Regular expression of the whole names of temporary files and folders. Those
+        that were changed within a day may be in use, and stay.
+    """
+    with suppress(OSError):
+        for name in filter(re.compile(pattern).fullmatch, os.listdir(folder)):
+            _remove_if_old(Path(folder, name))
+
+
+def _remove_if_old(place):
+    with suppress(OSError):  # Another process removes it, too.
+        inside = place.iterdir() if place.is_dir() else ()
+        changed = max(each.stat().st_mtime for each in (place, *inside))
+        if time.time() - changed > ABANDONED_AFTER:
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink()

@@ -1,0 +1,239 @@
+"""What scores and displays are given: labels and scores in any form, and their names.
+
+Whatever comes is brought into 2-D arrays or refused, with the place of the first cell
+that is wrong.
+"""
+
+import difflib
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import type_of_target
+
+__all__ = [
+    "check_answers",
+    "check_cells",
+    "check_finite",
+    "check_sample_weight",
+    "check_zeros_and_ones",
+    "common_names",
+    "indicator_matrix",
+    "label_matrix",
+    "label_positions",
+    "score_matrix",
+    "shortened",
+]
+
+
+def check_answers(y_true, y_score, only_class=np.nan):
+    """Return labels, scores and label names, once they are sure to fit each other."""
+    labels, names = label_matrix(y_true, "y_true")
+    scores, score_names = score_matrix(y_score, only_class)
+    if labels.shape != scores.shape:
+        raise ValueError(
+            "y_true and y_score must have the same shape, a row per sample and a "
+            f"column per label: got {labels.shape} and {scores.shape}."
+        )
+    names = common_names(names, "y_true", score_names, "y_score")
+    check_finite(scores, names)
+    return labels, scores, names
+
+
+def label_matrix(y, name):
+    """Return a target as 0/1 columns, and their names."""
+    # Missing values are found below, where row and column can be said.
+    values = check_array(
+        y.toarray() if issparse(y) else y,
+        dtype=None,
+        ensure_2d=False,
+        ensure_all_finite=False,
+        input_name=name,
+    )
+    values = values.reshape(len(values), -1)
+    names = _names(y, values)
+    check_zeros_and_ones(values, names, name)
+    return values.astype(int), names
+
+
+def indicator_matrix(y, name, otherwise):
+    """Return a target of two dimensions as 0/1 columns, and their names.
+
+    `otherwise` says what to do with a target of one dimension.
+    """
+    if y is None:
+        raise ValueError(
+            f"{name} must be a 0/1 matrix with a column per label. This requires y to "
+            "be passed, but the target y is None."
+        )
+    if not hasattr(y, "shape") or not hasattr(y, "ndim"):
+        try:
+            y = np.asarray(y)
+        except ValueError as error:  # NumPy's word for rows of different lengths
+            raise ValueError(
+                f"{name} must be a 0/1 matrix with a column per label: got rows of "
+                "different lengths. Lists of label names become such a matrix with "
+                "sklearn.preprocessing.MultiLabelBinarizer."
+            ) from error
+    if y.ndim != 2:
+        raise ValueError(
+            f"{name} must be a 0/1 matrix with a column per label: got an array of "
+            f"{y.ndim} dimensions. Unknown label type: {type_of_target(y)}. {otherwise}"
+        )
+    return label_matrix(y, name)
+
+
+def score_matrix(y_score, only_class=np.nan):
+    """Return scores as one array of floats, and the names of its columns."""
+    values = y_score
+    if isinstance(y_score, list) and y_score and np.ndim(y_score[0]) == 2:
+        each = zip(y_score, np.resize(only_class, len(y_score)), strict=True)
+        values = [_one_label(array, only, j) for j, (array, only) in enumerate(each)]
+        values = np.column_stack(values)
+    values = check_array(
+        values, ensure_2d=False, ensure_all_finite=False, input_name="y_score"
+    )
+    values = values.reshape(len(values), -1).astype(float)
+    return values, _names(y_score, values)
+
+
+def _one_label(probabilities, only_class, label):
+    """Return the probability of 1 from the probabilities of one label's classes.
+
+    A classifier that met only one class of a label in fit has one column, and does
+    not say whose: `only_class` says it, or is nan.
+    """
+    probabilities = np.asarray(probabilities)
+    if probabilities.shape[1] == 2:
+        return probabilities[:, 1]
+    if probabilities.shape[1] > 2 or np.isnan(only_class):
+        raise ValueError(
+            "In a list, y_score must hold an array of shape (n_samples, 2) per label, "
+            f"the probabilities of 0 and 1: got shape {probabilities.shape} for label "
+            f"{label}. (One column says that fit met one class only, but not which.)"
+        )
+    return np.full(len(probabilities), only_class)
+
+
+def _names(table, values):
+    named = isinstance(table, pd.DataFrame)
+    return table.columns if named else pd.RangeIndex(values.shape[1])
+
+
+def common_names(first, first_name, second, second_name):
+    """Return the names of two tables' columns, unless they contradict each other."""
+    positions = list(range(len(first)))  # What arrays, and frames made of them, have.
+    if list(first) == positions:
+        return second
+    if list(second) in (positions, list(first)):
+        return first
+    unknown = [name for name in second if name not in set(first)]
+    raise ValueError(
+        f"The columns of {first_name} and {second_name} must be the same labels in the "
+        f"same order: got {shortened(first)} and {shortened(second)}. "
+        + (
+            f"{first_name} lacks {shortened(unknown)}."
+            if unknown
+            else "Select the columns of one by those of the other."
+        )
+    )
+
+
+def check_zeros_and_ones(values, names, target):
+    """Refuse a target with a cell that is neither 0 nor 1."""
+    right = (values == 0) | (values == 1)
+    check_cells(right, values, names, f"{target} must hold 0 and 1 only")
+
+
+def check_finite(scores, names):
+    """Refuse scores with a cell that is nan or infinite."""
+    rule = "y_score must not hold nan or infinity"
+    check_cells(np.isfinite(scores), scores, names, rule)
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Return weights of rows as an array, a number >= 0 for each row."""
+    sample_weight = check_array(
+        sample_weight, ensure_2d=False, input_name="sample_weight"
+    )
+    if sample_weight.shape != (n_samples,) or sample_weight.min() < 0:
+        raise ValueError(
+            f"sample_weight must hold a number >= 0 for each of the {n_samples} "
+            f"rows: got shape {sample_weight.shape}, smallest "
+            f"{sample_weight.min():g}."
+        )
+    return sample_weight
+
+
+def check_cells(right, values, names, rule):
+    """Refuse values that are not all right, by the first that is not."""
+    wrong = np.argwhere(~right)
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(
+            f"{rule}: got {values.item(row, column)!r} in row {row}, column "
+            f"{names[column]!r} ({len(wrong)} such values in all)."
+        )
+
+
+def shortened(names, most=5):
+    """Return the first names as text, and how many more there are."""
+    shown = ", ".join(repr(name) for name in list(names)[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def label_positions(labels, names, n_labels):
+    """Return the positions of labels given by name or position.
+
+    Parameters
+    ----------
+    labels : array-like of str or int, str, int or None
+        The labels; None stands for all.
+    names : array-like of str or None
+        What labels are called, if that is known.
+    n_labels : int
+        How many there are.
+
+    Returns
+    -------
+    list of int
+        The positions, in the order of `labels`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such label, or none is asked for.
+    """
+    if labels is None:
+        return list(range(n_labels))
+    if np.ndim(labels) == 0:
+        labels = [labels]
+    if not len(labels):
+        raise ValueError("labels must hold one label at least, or be None for all.")
+    return [_position(label, names, n_labels) for label in labels]
+
+
+def _position(label, names, n_labels):
+    if isinstance(label, Integral) and not isinstance(label, bool):
+        if 0 <= label < n_labels:
+            return int(label)
+        raise ValueError(
+            f"labels must be names, or positions from 0 to {n_labels - 1}: got "
+            f"{label!r}."
+        )
+    if names is None:
+        raise ValueError(
+            f"This estimator knows no names of labels: got {label!r}. Give positions, "
+            f"from 0 to {n_labels - 1}, or put a MultilabelTunedThresholdClassifierCV "
+            "around it, which learns the names from y."
+        )
+    names = [str(name) for name in names]
+    if str(label) in names:
+        return names.index(str(label))
+    nearest = difflib.get_close_matches(str(label), names, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    raise ValueError(
+        f"There is no label {label!r}; the labels are {shortened(names)}.{hint}"
+    )

@@ -1,0 +1,29 @@
+"""Versions of the packages that predictions may depend on."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["package_versions"]
+
+# What answers may depend on.
+PACKAGES = (
+    *("sk-posters", "scikit-learn", "numpy", "skops", "keras", "tensorflow"),
+    *("onnxruntime", "pillow"),
+)
+
+
+def package_versions():
+    """Return the versions of Python and of the packages that answers may depend on.
+
+    Returns
+    -------
+    dict of str to str
+        Names and versions; a package that is not installed is left out.
+    """
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,5 +1,0 @@
-"""What is wrong with a table of posters, and which of its rows belong together."""
-
-from sk_posters._checks._check import PosterCheck, check_posters
-
-__all__ = ["PosterCheck", "check_posters"]

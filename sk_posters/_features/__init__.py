@@ -1,0 +1,1 @@
+"""From pixels to the features of pretrained networks."""

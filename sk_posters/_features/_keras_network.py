@@ -1,0 +1,257 @@
+"""Networks that run on Keras: keras.applications, and a user's own."""
+
+import hashlib
+import os
+import re
+import threading
+from functools import lru_cache
+
+import keras
+import numpy as np
+
+from sk_posters._features._pooling import (
+    PARTS,
+    check_size,
+    n_pooled,
+    pooled,
+    scaled,
+    scaling_of,
+)
+
+__all__ = ["KerasRunner", "application", "load_network"]
+
+FETCH_FAILED = re.compile(r"URL fetch failure on (\S+): (.*)", flags=re.DOTALL)
+
+# Keras's own threads do the work; two calls at once would only be in each other's way.
+_running = threading.Lock()
+
+
+class KerasRunner:
+    """A Keras network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network.
+    prefix : str
+        How names of features begin.
+    pooling : {"avg", "max", "avgmax", "covariance"}
+        How an output of rank 4 is pooled; one of rank 2 is taken as it is.
+    image_size : tuple of two int
+        Height and width of the images to come.
+    mean, std : float, array-like of shape (3,) or None, default=None
+        How pixels are scaled, unless `preprocess` does so.
+    output : str, int or None, default=None
+        A layer whose output is taken, by name, or the number of an output.
+    preprocess : callable, default=None
+        Takes float32 pixels from 0 to 255 and returns what the network takes.
+
+    Attributes
+    ----------
+    prefix : str
+        How names of features begin.
+    parts : tuple of str
+        What stands side by side in the features: one empty name for rows of numbers.
+    n_features : int
+        Numbers in a part.
+    fingerprint : str
+        Equal for runners that give equal features.
+
+    Raises
+    ------
+    ValueError
+        If input or output of the network is of no use here.
+    """
+
+    def __init__(
+        self,
+        model,
+        prefix,
+        pooling,
+        image_size,
+        *,
+        mean=None,
+        std=None,
+        output=None,
+        preprocess=None,
+    ):
+        self.prefix = prefix
+        self.pooling = pooling
+        self._model = _with_one_output(model, output, prefix)
+        self._preprocess = preprocess
+        self._scaling = (
+            scaling_of(mean, std, f"The network {prefix!r}")
+            if preprocess is None
+            else (0.0, 1.0)
+        )
+        self._check_input(image_size)
+        shape = self._model.output_shape
+        self._axes = (1, 2)
+        if keras.config.image_data_format() == "channels_first":
+            self._axes = (2, 3)
+        channels = ({1, 2, 3} - set(self._axes)).pop() if len(shape) == 4 else -1
+        self.parts = PARTS[pooling] if len(shape) == 4 else ("",)
+        self.n_features = (
+            n_pooled(pooling, shape[channels]) if len(shape) == 4 else shape[channels]
+        )
+        scaling = [np.asarray(x).tolist() for x in self._scaling]
+        scaled_by = scaling if preprocess is None else f"preprocess_input of {prefix}"
+        self.fingerprint = (
+            f"{_digest(self._model)} {scaled_by} "
+            f"keras {keras.__version__} {keras.backend.backend()}"
+        )
+
+    def features(self, batch):
+        """Return the features of some images.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            uint8, or float with values from 0 to 1.
+
+        Returns
+        -------
+        ndarray of shape (n, n_parts * n_features), dtype float32
+            The parts side by side.
+        """
+        return pooled(self._run(batch), self.pooling, self._axes)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            As `features` takes it.
+
+        Returns
+        -------
+        ndarray of shape (n, rows, columns, n_features), dtype float32
+            The maps; of rank 2 if the network gives rows of numbers.
+        """
+        output = self._run(batch)
+        if self._axes == (2, 3) and output.ndim == 4:
+            output = output.transpose(0, 2, 3, 1)
+        return output.astype(np.float32, copy=False)
+
+    def _run(self, batch):
+        pixels = scaled(batch, *self._scaling)
+        if self._preprocess is not None:
+            pixels = self._preprocess(pixels)
+        if self._axes == (2, 3):
+            pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        with _running:
+            return self._model.predict_on_batch(pixels)
+
+    def _check_input(self, image_size):
+        shape = self._model.input_shape
+        if not isinstance(shape, tuple) or len(shape) != 4:
+            raise ValueError(
+                f"The network {self.prefix!r} must take one batch of images, of rank "
+                f"4; it takes {shape!r}"
+            )
+        first = keras.config.image_data_format() == "channels_first"
+        sides = shape[2:] if first else shape[1:3]
+        check_size(image_size, sides, f"The network {self.prefix!r}")
+
+
+@lru_cache(2)
+def application(name):
+    """Return a network of ``keras.applications`` and its scaling of pixels.
+
+    Parameters
+    ----------
+    name : str
+        Its name, such as ``"MobileNetV2"``.
+
+    Returns
+    -------
+    model : keras.Model
+        The network without its top, with weights learned on ImageNet.
+    preprocess : callable
+        What its module does to pixels.
+
+    Raises
+    ------
+    OSError
+        If the weights can be neither found nor downloaded.
+    """
+    try:
+        model = getattr(keras.applications, name)(include_top=False, weights="imagenet")
+    except Exception as error:  # Keras raises no class of its own here.
+        failed = FETCH_FAILED.search(str(error))
+        if failed is None:
+            raise
+        url, reason = failed.groups()
+        home = os.environ.get("KERAS_HOME", os.path.join("~", ".keras"))
+        place = os.path.join(os.path.expanduser(home), "models", url.split("/")[-1])
+        raise OSError(
+            f"The weights of {name!r} are not on this machine and could not be "
+            f"downloaded ({reason}). Download {url} where there is a network, and put "
+            f"the file to {place}"
+        ) from error
+    return model, _module_of(name).preprocess_input
+
+
+def load_network(path):
+    """Load a network from a ``.keras`` file, once while the file stays the same.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    Returns
+    -------
+    keras.Model
+        The network.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    """
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise FileNotFoundError(
+            f"backbone: there is no Keras file {path!r} ({error.strerror})"
+        ) from error
+    return _load(path, (status.st_size, status.st_mtime_ns, status.st_ino))
+
+
+@lru_cache(2)
+def _load(path, stamp):
+    return keras.saving.load_model(path, compile=False)
+
+
+def _module_of(name):
+    modules = (getattr(keras.applications, each) for each in dir(keras.applications))
+    return next(
+        module
+        for module in modules
+        if hasattr(module, name) and hasattr(module, "preprocess_input")
+    )
+
+
+def _with_one_output(model, output, prefix):
+    if output is None and len(model.outputs) == 1:
+        return model
+    if isinstance(output, int) and 0 <= output < len(model.outputs):
+        return keras.Model(model.inputs, model.outputs[output])
+    names = [layer.name for layer in model.layers]
+    if isinstance(output, str) and output in names:
+        return keras.Model(model.inputs, model.get_layer(output).output)
+    raise ValueError(
+        f"output must be the number of one of the {len(model.outputs)} outputs of the "
+        f"network {prefix!r}, from 0, or the name of one of its layers {names!r}; got "
+        f"{output!r}"
+    )
+
+
+def _digest(model):
+    """Return a checksum of what a network computes: its layers and their weights."""
+    digest = hashlib.blake2b(model.to_json().encode(), digest_size=16)
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights))
+    return digest.hexdigest()

@@ -1,0 +1,379 @@
+"""Networks that run on onnxruntime: backbones that are shipped, and any ONNX file.
+
+Images go through one by one. On a CPU that is faster than in batches, whose feature
+maps no cache holds; and no image can change the last bits of another one's features.
+"""
+
+import hashlib
+import os
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from sk_posters._base._optional import import_optional
+from sk_posters._features._backbones import (
+    BACKBONES,
+    COVARYING_MAP,
+    LAST_MAP,
+    backbone_onnx,
+)
+from sk_posters._features._onnx_probe import check_openable
+from sk_posters._features._onnx_seal import is_damaged
+from sk_posters._features._pooling import (
+    PARTS,
+    as_bytes,
+    check_size,
+    n_pooled,
+    pooled,
+    scaled,
+    scaling_of,
+)
+
+__all__ = ["BackboneRunner", "OnnxRunner"]
+
+# The largest that is shipped takes 25 MB.
+N_SESSIONS = 4
+
+# What the shipped graphs call their outputs.
+OUTPUTS = {"avg": "average", "max": "maximum", "covariance": "covariance"}
+
+INPUT_TYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
+
+_opening = threading.Lock()
+
+
+class BackboneRunner:
+    """A backbone that is shipped; it scales its pixels itself.
+
+    Parameters
+    ----------
+    name : str
+        A key of `BACKBONES`.
+    pooling : {"avg", "max", "avgmax", "covariance"}
+        How the last feature maps are pooled.
+
+    Attributes
+    ----------
+    prefix : str
+        How names of features begin.
+    parts : tuple of str
+        What stands side by side in the features.
+    n_features : int
+        Numbers in a part.
+    fingerprint : str
+        Equal for runners that give equal features.
+    """
+
+    def __init__(self, name, pooling):
+        self.prefix = self._name = name
+        self.parts = PARTS[pooling]
+        backbone = BACKBONES[name]
+        self.n_features = (
+            n_pooled(pooling, backbone.n_covarying)
+            if pooling == "covariance"
+            else backbone.n_features
+        )
+        self.fingerprint = f"{backbone!r} onnxruntime {_runtime(name).__version__}"
+
+    def features(self, batch):
+        """Return the features of some images.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            uint8, or float with values from 0 to 1.
+
+        Returns
+        -------
+        ndarray of shape (n, n_parts * n_features), dtype float32
+            The parts side by side.
+        """
+        session = _open(self._name, None)
+        outputs = [OUTPUTS[part] for part in self.parts]
+        rows = [
+            np.concatenate(session.run(outputs, {"images": image[None]}), axis=1)
+            for image in as_bytes(batch)
+        ]
+        return np.concatenate(rows)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            As `features` takes it.
+
+        Returns
+        -------
+        ndarray of shape (n, rows, columns, n_channels), dtype float32
+            The maps.
+        """
+        session = _open(self._name, None)
+        output = COVARYING_MAP if self.parts == ("covariance",) else LAST_MAP
+        maps = [
+            session.run([output], {"images": image[None]})[0]
+            for image in as_bytes(batch)
+        ]
+        return np.concatenate(maps).transpose(0, 2, 3, 1)
+
+
+class OnnxRunner:
+    """Any ONNX file that takes one batch of images.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    pooling : {"avg", "max", "avgmax", "covariance"}
+        How an output of rank 4 is pooled; one of rank 2 is taken as it is.
+    image_size : tuple of two int
+        Height and width of the images to come.
+    mean, std : float, array-like of shape (3,) or None, default=None
+        How float pixels are scaled, see :class:`~sk_posters.PosterEncoder`.
+    channel_order : {"NHWC", "NCHW"} or None, default=None
+        Where the channels stand; None finds it out from the input's shape.
+    output : str, int or None, default=None
+        Which output is taken, if there are several.
+
+    Attributes
+    ----------
+    prefix : str
+        How names of features begin.
+    parts : tuple of str
+        What stands side by side in the features: one empty name for rows of numbers.
+    n_features : int
+        Numbers in a part.
+    fingerprint : str
+        Equal for runners that give equal features.
+
+    Raises
+    ------
+    ValueError
+        If the file is no ONNX model, or its input or output is of no use here.
+    """
+
+    def __init__(
+        self,
+        path,
+        pooling,
+        image_size,
+        *,
+        mean=None,
+        std=None,
+        channel_order=None,
+        output=None,
+    ):
+        runtime = _runtime(path)
+        self.path = os.path.abspath(path)
+        self.pooling = pooling
+        self.prefix = Path(path).stem
+        self._stamp = _stamp(self.path)
+        if is_damaged(self.path):
+            raise ValueError(
+                f"The ONNX file {path!r} is damaged: it has not the checksum that "
+                "stands at its end. Delete it, and export it anew"
+            )
+        session = _open(self.path, self._stamp)
+        self._input = _only_input(session, path)
+        self._dtype = INPUT_TYPES[self._input.type]
+        self._order = channel_order or _channel_order(self._input, path)
+        self._scaling = self._checked_scaling(mean, std)
+        self._output = _chosen_output(session, output, path)
+        height, width = image_size
+        check_size(image_size, self._sides(), repr(path))
+        # Shapes in the file may be unknown or wrong: what comes out tells.
+        first = self._run(np.zeros((1, height, width, 3), np.uint8))
+        rows = pooled(first, pooling, self._axes())
+        self.parts = PARTS[pooling] if first.ndim == 4 else ("",)
+        self.n_features = rows.shape[1] // len(self.parts)
+        described = (
+            *(_digest(self.path, self._stamp), self._order, self._output),
+            *(x.tolist() for x in self._scaling or ()),
+        )
+        self.fingerprint = f"{described!r} onnxruntime {runtime.__version__}"
+
+    def features(self, batch):
+        """Return the features of some images.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            uint8, or float with values from 0 to 1.
+
+        Returns
+        -------
+        ndarray of shape (n, n_parts * n_features), dtype float32
+            The parts side by side.
+        """
+        rows = [
+            pooled(self._run(image[None]), self.pooling, self._axes())
+            for image in batch
+        ]
+        return np.concatenate(rows)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, height, width, 3)
+            As `features` takes it.
+
+        Returns
+        -------
+        ndarray of shape (n, rows, columns, n_features), dtype float32
+            The maps; of rank 2 if the network gives rows of numbers.
+        """
+        output = np.concatenate([self._run(image[None]) for image in batch])
+        if self._order == "NCHW" and output.ndim == 4:
+            output = output.transpose(0, 2, 3, 1)
+        return output.astype(np.float32, copy=False)
+
+    def _run(self, batch):
+        session = _open(self.path, self._stamp)
+        if self._scaling is None:
+            pixels = as_bytes(batch)
+        else:
+            pixels = scaled(batch, *self._scaling).astype(self._dtype, copy=False)
+        if self._order == "NCHW":
+            pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        try:
+            return session.run([self._output], {self._input.name: pixels})[0]
+        except Exception as error:  # Of classes that onnxruntime does not document.
+            raise ValueError(
+                f"The ONNX file {self.path!r} cannot be run on pixels of shape "
+                f"{pixels.shape}: {error}. Export it anew, or change image_size"
+            ) from error
+
+    def _axes(self):
+        return (1, 2) if self._order == "NHWC" else (2, 3)
+
+    def _sides(self):
+        return [self._input.shape[axis] for axis in self._axes()]
+
+    def _checked_scaling(self, mean, std):
+        if self._dtype != np.uint8:
+            return scaling_of(mean, std, f"The ONNX file {self.path!r}")
+        if mean is not None or std is not None:
+            raise ValueError(
+                f"The ONNX file {self.path!r} takes uint8 pixels as they are: leave "
+                f"mean and std at None; got mean={mean!r}, std={std!r}"
+            )
+        return None
+
+
+def _runtime(what):
+    return import_optional(
+        "onnxruntime", extra="pretrained", purpose=f"The backbone {what!r}"
+    )
+
+
+def _open(source, stamp):
+    """Return the session of a backbone (without stamp) or of a file."""
+    with _opening:  # Or else two threads would open the same one.
+        return _session(source, stamp, os.getpid())
+
+
+@lru_cache(N_SESSIONS)
+def _session(source, stamp, process):
+    """Open a session, of this process's own, whatever it was forked from."""
+    runtime = _runtime(source)
+    options = runtime.SessionOptions()
+    # The last bits of a result depend on this number, so it is the same everywhere:
+    # threads that each work on an image of their own are as fast.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if stamp is None:
+        model = backbone_onnx(source)
+    else:
+        model = source
+        check_openable(source)
+    try:
+        return runtime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # Of classes that onnxruntime does not document.
+        if stamp is None:
+            raise
+        raise ValueError(
+            f"{source!r} cannot be opened as an ONNX model, it may be damaged or need "
+            f"a newer onnxruntime than {runtime.__version__}: {error}"
+        ) from error
+
+
+def _stamp(path):
+    """Tell the state of a file: an open session serves it while this is the same."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise FileNotFoundError(
+            f"backbone: there is no ONNX file {path!r} ({error.strerror})"
+        ) from error
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+@lru_cache(16)
+def _digest(path, stamp):
+    """Return a checksum of a model, with the files beside it that hold its weights."""
+    content = Path(path).read_bytes()
+    digest = hashlib.blake2b(content, digest_size=16)
+    for beside in sorted(Path(path).parent.iterdir()):
+        # Exporters put large weights into files that the model names.
+        if beside.is_file() and str(beside) != path and beside.name.encode() in content:
+            with open(beside, "rb") as file:
+                hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
+def _only_input(session, path):
+    inputs = session.get_inputs()
+    if (
+        len(inputs) == 1
+        and len(inputs[0].shape) == 4
+        and inputs[0].type in INPUT_TYPES
+        and inputs[0].shape[0] in (1, None, *_names([inputs[0].shape[0]]))
+    ):
+        return inputs[0]
+    listed = ", ".join(f"{x.name!r} {x.type} {x.shape}" for x in inputs)
+    raise ValueError(
+        f"The ONNX file {path!r} must have one input, a batch of images: rank 4, of "
+        "type uint8, float or float16, and of any number of images or one; its inputs "
+        f"are {listed or 'none'}. Export the part that takes pixels alone, with a "
+        "dynamic first axis"
+    )
+
+
+def _names(shape):
+    return [side for side in shape if isinstance(side, str)]
+
+
+def _channel_order(described, path):
+    last, first = described.shape[3] == 3, described.shape[1] == 3
+    if last == first:
+        raise ValueError(
+            f"The shape {described.shape} of the input of {path!r} does not tell where "
+            'the three channels are: set channel_order to "NHWC" or "NCHW"'
+        )
+    return "NHWC" if last else "NCHW"
+
+
+def _chosen_output(session, output, path):
+    names = [described.name for described in session.get_outputs()]
+    if output is None and len(names) == 1:
+        return names[0]
+    if isinstance(output, str) and output in names:
+        return output
+    if isinstance(output, int) and 0 <= output < len(names):
+        return names[output]
+    raise ValueError(
+        f"output must be one of the outputs {names!r} of {path!r}, by name or by "
+        f"number from 0; got {output!r}"
+    )

@@ -1,5 +1,0 @@
-"""One HTML file that shows a stranger how well a model does."""
-
-from sk_posters._html_report._save import save_html_report
-
-__all__ = ["save_html_report"]

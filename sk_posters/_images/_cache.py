@@ -1,0 +1,78 @@
+"""Decoded images on disk, one entry per content and way of decoding."""
+
+import hashlib
+
+import PIL
+from PIL import Image, ImageFile, features
+
+from sk_posters._base._disk_cache import ArrayStore
+
+__all__ = ["ImageStore", "decoded_key"]
+
+# To be raised whenever decoding changes, so that no older entry is taken for a new one.
+FORMAT = 1
+
+
+LIBJPEG = features.version("libjpeg_turbo")
+
+
+def decoded_key(path, image_size, interpolation):
+    """Name the image that a file holds by its content and the way it is decoded.
+
+    Parameters
+    ----------
+    path : str
+        The image file.
+    image_size : tuple of two int
+        Height and width of the decoded image.
+    interpolation : str
+        How the image is resized.
+
+    Returns
+    -------
+    str or None
+        32 hexadecimal digits; None if the file cannot be read.
+    """
+    # All that decides what Pillow makes of the same bytes, or whether it refuses.
+    decoding = (
+        *(FORMAT, PIL.__version__, LIBJPEG),
+        *(Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES),
+        *(*map(int, image_size), interpolation),
+    )
+    digest = hashlib.blake2b(repr(decoding).encode(), digest_size=16)
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: digest).hexdigest()
+    except (OSError, ValueError):  # ValueError: a path that no file can have.
+        return None
+
+
+class ImageStore(ArrayStore):
+    """Pixels of decoded image files, one entry per content and way of decoding.
+
+    Parameters
+    ----------
+    folder : str
+        As in `ArrayStore`.
+    max_bytes : int
+        As in `ArrayStore`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from sk_posters._base._disk_cache import ImageStore
+    >>> Image.new("RGB", (3, 2), "red").save("poster.png")
+    >>> store = ImageStore("cache", max_bytes=1_000_000)
+    >>> key = store.key("poster.png", image_size=(2, 3), interpolation="nearest")
+    >>> store.write(key, np.full((2, 3, 3), 7, dtype=np.uint8))
+    >>> image = np.empty((2, 3, 3), dtype=np.uint8)
+    >>> store.read_into(key, image), int(image.max())
+    (True, 7)
+    """
+
+    suffix = "rgb"
+    contents = "Decoded images"
+    consequence = "decoded"
+
+    key = staticmethod(decoded_key)

@@ -1,0 +1,215 @@
+"""One image file in, one upright RGB image of the size asked for out."""
+
+import os
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from sk_posters.exceptions import PosterFileError
+
+__all__ = ["decode_image", "decode_within"]
+
+# Encoders write about ten, each of which refines all pixels.
+START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
+
+# What brings an image upright, by the value of its EXIF orientation.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class _Refused(Exception):
+    """A file that Pillow may open but that is no poster; the text says why."""
+
+
+def decode_image(path, image_size, interpolation="nearest"):
+    """Decode one file to an upright RGB image of the size asked for.
+
+    The values are those of ``keras.utils.load_img`` for files that carry no EXIF
+    orientation and at most 8 bits a channel. Of an animated file the first frame is
+    taken, and transparency is dropped.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The image file, in any format that Pillow reads but PostScript.
+    image_size : tuple of two int
+        Height and width of the result, in pixels.
+    interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}, \
+default="nearest"
+        How the image is resized.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), dtype uint8
+        Red, green and blue of each pixel, from 0 to 255.
+
+    Raises
+    ------
+    PosterFileError
+        If the file is missing, unreadable, damaged, larger than
+        ``PIL.Image.MAX_IMAGE_PIXELS`` or no image with 8 or 16 bits a channel.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> from sk_posters._images._decoding import decode_image
+    >>> Image.new("L", (300, 444), 200).save("poster.png")
+    >>> decode_image("poster.png", (2, 1)).tolist()
+    [[[200, 200, 200]], [[200, 200, 200]]]
+    """
+    height, width = image_size
+    resample = Image.Resampling[interpolation.upper()]
+    return _decode(path, lambda size: (width, height), resample)
+
+
+def decode_within(path, largest_side):
+    """Decode one file to an upright RGB image in its own proportions.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The image file, in any format that Pillow reads.
+    largest_side : int
+        Pixels of the longer side of the result: a larger image is made smaller, a
+        smaller one keeps its size.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), dtype uint8
+        As `decode_image` returns it.
+
+    Raises
+    ------
+    PosterFileError
+        As `decode_image` raises it.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> from sk_posters._images._decoding import decode_within
+    >>> Image.new("L", (300, 444), 200).save("poster.png")
+    >>> decode_within("poster.png", 222).shape
+    (222, 150, 3)
+    """
+
+    def shrunk(size):
+        shrink = min(1, largest_side / max(size))
+        return tuple(max(1, round(side * shrink)) for side in size)
+
+    return _decode(path, shrunk, Image.Resampling.LANCZOS)
+
+
+def _decode(path, new_size, resample):
+    """Decode a file and bring it to the size that `new_size` makes of its own."""
+    try:
+        with open(path, "rb") as file:
+            image = _upright_rgb(_open(file))
+        size = new_size(image.size)
+        if image.size != size:
+            image = image.resize(size, resample)
+        return np.array(image)
+    # Damaged files make Pillow's plugins raise nearly anything.
+    except Exception as error:
+        raise PosterFileError([(os.fspath(path), _reason(error))]) from error
+
+
+def _open(file):
+    """Read the header of an image and refuse what is too large to decode."""
+    if os.fstat(file.fileno()).st_size == 0:
+        raise _Refused("the file is empty (0 bytes)")
+    image = Image.open(file)
+    if image.format == "EPS":
+        raise _Refused(
+            "it is PostScript, a program that Pillow gives to another one to run: "
+            "save it as JPEG or PNG"
+        )
+    # Pillow only warns up to twice its limit, and a warning can be overlooked.
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise Image.DecompressionBombError
+    if "progressive" in image.info:
+        _check_scans(file)
+    return image
+
+
+def _check_scans(file):
+    """Refuse an image that is to be refined so often that it takes minutes."""
+    start = file.tell()
+    file.seek(0)
+    n_scans = file.read().count(START_OF_SCAN)
+    file.seek(start)
+    if n_scans > MAX_SCANS:
+        raise _Refused(
+            f"it comes in {n_scans} scans, more than the {MAX_SCANS} allowed, as in a "
+            "decompression bomb: save it anew"
+        )
+
+
+def _upright_rgb(image):
+    image.load()
+    if image.mode == "F":
+        raise _Refused(
+            "its pixels are 32-bit floats (mode F), whose range is unknown: save it "
+            "with 8 bits a channel"
+        )
+    orientation = _orientation(image)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _without_low_byte(image)
+    # RGB drops it in any case, and a palette's would make convert() warn.
+    image.info.pop("transparency", None)
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+    return image
+
+
+def _orientation(image):
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:
+        return None  # Broken metadata says nothing against the pixels.
+
+
+def _without_low_byte(image):
+    """Scale 16-bit grey to 8 bits, as Pillow itself does with 16-bit colours."""
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > 65535:
+        raise _Refused(
+            "its grey values do not fit 16 bits (mode I): save it with 8 or 16 bits "
+            "a channel"
+        )
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
+def _reason(error):
+    """Say in a few words what an exception means for the file."""
+    if isinstance(error, _Refused):
+        return str(error)
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "is a directory, not a file"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, Image.DecompressionBombError):
+        return (
+            f"more than the {Image.MAX_IMAGE_PIXELS} pixels allowed, as in a "
+            "decompression bomb (if you trust the file, raise "
+            "PIL.Image.MAX_IMAGE_PIXELS)"
+        )
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image, or in a format that Pillow does not read"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (
+        "cannot be decoded, it may be damaged or cut off "
+        f"({type(error).__name__}: {error})"
+    )

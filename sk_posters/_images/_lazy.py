@@ -1,0 +1,282 @@
+"""Images that are decoded when asked for, behind the face of an array."""
+
+from typing import NamedTuple
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from sk_posters._base._threads import in_threads
+from sk_posters._images._decoding import decode_image
+from sk_posters.exceptions import PosterFileError
+
+__all__ = ["CheckedFile", "PosterImages", "check_files"]
+
+CHUNK = 32
+
+
+class PosterImages:
+    """Images that are decoded when asked for, behind the face of a 4-D array.
+
+    Holds paths and settings, never pixels. Rows taken by a slice, by integers or by a
+    mask come back as a smaller object of this kind; one row, or anything else that
+    NumPy can index, comes back decoded. With a store, images that it holds are read
+    from there.
+
+    Parameters
+    ----------
+    paths : array-like of str of shape (n_samples,)
+        The image files.
+    image_size : tuple of two int, default=(350, 350)
+        Height and width of the images, in pixels.
+    interpolation : str, default="nearest"
+        How images are resized, see :class:`~sk_posters.PosterImageLoader`.
+    n_jobs : int or None, default=None
+        Number of threads that decode.
+    blank : array-like of bool of shape (n_samples,), default=None
+        Rows that are black, whatever their file holds.
+    store : ImageStore, default=None
+        Keeps decoded images.
+    keys : array-like of str or None of shape (n_samples,), default=None
+        Names of the images in the store.
+
+    Attributes
+    ----------
+    paths : ndarray of shape (n_samples,), dtype object
+        The image files.
+    shape : tuple of four int
+        Number of images, height, width and 3.
+    dtype : dtype
+        Always float32; values lie from 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from sk_posters._images._lazy import PosterImages
+    >>> Image.new("RGB", (300, 444), "red").save("red.png")
+    >>> images = PosterImages(["red.png", "red.png"], image_size=(4, 3))
+    >>> images[1:]
+    PosterImages(1 poster of 4 x 3 x 3, decoded on demand)
+    >>> np.asarray(images).mean(axis=(1, 2))
+    array([[1., 0., 0.],
+           [1., 0., 0.]], dtype=float32)
+    """
+
+    dtype = np.dtype("float32")
+    ndim = 4
+
+    def __init__(
+        self,
+        paths,
+        *,
+        image_size=(350, 350),
+        interpolation="nearest",
+        n_jobs=None,
+        blank=None,
+        store=None,
+        keys=None,
+    ):
+        self.paths = np.asarray(paths, dtype=object)
+        self.image_size = tuple(map(int, image_size))
+        self.interpolation = interpolation
+        self.n_jobs = n_jobs
+        blank = np.zeros(len(self.paths)) if blank is None else blank
+        self.blank = np.asarray(blank, dtype=bool)
+        self.store = store
+        self.keys = None if keys is None else np.asarray(keys, dtype=object)
+
+    @property
+    def shape(self):
+        return (len(self.paths), *self.image_size, 3)
+
+    @property
+    def size(self):
+        return int(np.prod(self.shape))
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __repr__(self):
+        n_samples, *image = self.shape
+        posters = "1 poster" if n_samples == 1 else f"{n_samples} posters"
+        size = " x ".join(map(str, image))
+        return f"PosterImages({posters} of {size}, decoded on demand)"
+
+    def read(self, rows=None):
+        """Decode images, as bytes.
+
+        Parameters
+        ----------
+        rows : slice, array-like of int or bool, default=None
+            Which images, and in which order; None means all.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, height, width, 3), dtype uint8
+            The images, with values from 0 to 255.
+
+        Raises
+        ------
+        PosterFileError
+            If files were fit for use when they were checked and no longer are.
+        """
+        wanted = self if rows is None else self._take(rows)
+        images = np.zeros(wanted.shape, dtype=np.uint8)
+
+        # Threads hand back reasons only, so that no decoded image waits in a queue.
+        def read_row(row):
+            try:
+                wanted._read_row(row, images[row])
+            except PosterFileError as error:
+                return error.failed[0]
+
+        in_use = np.flatnonzero(~wanted.blank)
+        failed = [bad for bad in in_threads(read_row, in_use, self.n_jobs) if bad]
+        if failed:
+            raise PosterFileError(dict.fromkeys(failed))
+        return images
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError(
+                "PosterImages holds no pixels, so an array of them is always a copy: "
+                "use np.asarray(images) or copy=None"
+            )
+        array = np.empty(self.shape, dtype=dtype or self.dtype)
+        for start in range(0, len(self), CHUNK):
+            rows = slice(start, start + CHUNK)
+            # The quotient is a float32 as in Keras, whatever it is stored as.
+            np.divide(
+                self.read(rows), np.float32(255), out=array[rows], casting="unsafe"
+            )
+        return array
+
+    def __getitem__(self, key):
+        key = key if isinstance(key, tuple) else (key,)
+        head, *tail = key or (...,)
+        if head is ... and _takes_everything([head, *tail]):
+            head = slice(None)
+        if head is None or head is ... or _is_mask_but_not_of_rows(head):
+            return np.asarray(self)[key]
+        rows = np.arange(len(self))[head]  # NumPy's own rules and errors.
+        if rows.ndim == 1 and _takes_everything(tail):
+            return self._take(rows)
+        # Decode each row once, then let the key mean the same among those rows.
+        if isinstance(head, slice):
+            head = slice(None)
+        else:
+            shape = rows.shape
+            rows, head = np.unique(rows, return_inverse=True)
+            # A scalar must stay one: NumPy places the axes of [0, :, [1]] by it.
+            head = head.reshape(shape) if shape else 0
+        return np.asarray(self._take(rows))[(head, *tail)]
+
+    def _take(self, rows):
+        return PosterImages(
+            self.paths[rows],
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            n_jobs=self.n_jobs,
+            blank=self.blank[rows],
+            store=self.store,
+            keys=None if self.keys is None else self.keys[rows],
+        )
+
+    def _read_row(self, row, image):
+        key = None if self.keys is None else self.keys[row]
+        if key is None or not self.store.read_into(key, image):
+            image[...] = _decode_and_keep(
+                *(self.paths[row], self.image_size, self.interpolation),
+                *(self.store, key),
+            )
+
+
+class CheckedFile(NamedTuple):
+    """What `check_files` finds out about one file.
+
+    Parameters
+    ----------
+    reason : str or None
+        Why the file cannot be used, if so.
+    key : str or None
+        The name of its image in the store, if there is one.
+    was_decoded : bool
+        True if the store could not answer for the file.
+    """
+
+    reason: str | None
+    key: str | None
+    was_decoded: bool
+
+
+def check_files(
+    paths, *, image_size, interpolation, n_jobs=None, store=None, verbose=0
+):
+    """Decode files to find those that cannot be used, unless a store holds them.
+
+    Parameters
+    ----------
+    paths : list of str
+        The image files, each once.
+    image_size : tuple of two int
+        Height and width of the images, in pixels.
+    interpolation : str
+        How images are resized, see :class:`~sk_posters.PosterImageLoader`.
+    n_jobs : int or None, default=None
+        Number of threads that decode.
+    store : ImageStore, default=None
+        Keeps what is decoded.
+    verbose : int, default=0
+        If above 0, show a progress bar.
+
+    Returns
+    -------
+    dict of str to CheckedFile
+        What there is to say about each path, in the order given.
+    """
+
+    def check(path):
+        key = None if store is None else store.key(path, image_size, interpolation)
+        # An entry was written after its content had been decoded without an error.
+        if key is not None and store.holds(key, 3 * image_size[0] * image_size[1]):
+            return CheckedFile(None, key, was_decoded=False)
+        try:
+            _decode_and_keep(path, image_size, interpolation, store, key)
+        except PosterFileError as error:
+            return CheckedFile(error.failed[0][1], None, was_decoded=True)
+        return CheckedFile(None, key, was_decoded=True)
+
+    order = paths
+    if store is not None:
+        # Processes that fill a store at once share the work if each goes its own way;
+        # side by side they would all decode the same file. No result depends on it.
+        order = [paths[row] for row in np.random.default_rng().permutation(len(paths))]
+    checked = tqdm(
+        in_threads(check, order, n_jobs),
+        desc="Checking posters",
+        total=len(order),
+        unit="file",
+        disable=not verbose,
+    )
+    by_path = dict(zip(order, checked, strict=True))
+    return {path: by_path[path] for path in paths}
+
+
+def _decode_and_keep(path, image_size, interpolation, store, key):
+    image = decode_image(path, image_size, interpolation)
+    # The file may have been replaced since its key was made, and a store that holds a
+    # wrong image would hold it for good.
+    if key is not None and store.key(path, image_size, interpolation) == key:
+        store.write(key, image)
+    return image
+
+
+def _takes_everything(tail):
+    """Tell whether the rest of a key leaves height, width and channels alone."""
+    slices = [item for item in tail if isinstance(item, slice) and item == slice(None)]
+    n_ellipses = sum(item is ... for item in tail)
+    return len(slices) + n_ellipses == len(tail) and len(slices) < 4 and n_ellipses < 2
+
+
+def _is_mask_but_not_of_rows(head):
+    return np.ndim(head) != 1 and np.asarray(head).dtype == bool

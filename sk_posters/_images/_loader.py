@@ -1,0 +1,326 @@
+"""Paths of posters in, an array of images that decodes on demand out."""
+
+import os
+import re
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from sk_posters._base._compat import Interval, StrOptions, _fit_context
+from sk_posters._base._disk_cache import cache_folder
+from sk_posters._base._public_path import set_module
+from sk_posters._images._cache import ImageStore
+from sk_posters._images._lazy import PosterImages, check_files
+from sk_posters.exceptions import PosterFileError, describe_failures
+
+__all__ = ["PosterImageLoader", "check_image_size", "check_paths"]
+
+# Two letters at least, so that the drive of "C://posters" is none.
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+@set_module("sk_posters")
+class PosterImageLoader(TransformerMixin, BaseEstimator):
+    """Load poster files as images, decoded when they are needed.
+
+    Takes paths and gives `PosterImages`: to the next step of a pipeline a float32
+    array of shape (n_samples, height, width, 3) with values from 0 to 1, which yet
+    holds nothing but the paths. With default settings the values are those of
+    ``keras.utils.load_img(path, target_size=(350, 350))`` and ``img_to_array``,
+    divided by 255.
+
+    Greyscale, palette, CMYK, transparent, 16-bit and progressive files all come out
+    as RGB, turned upright as their EXIF orientation asks.
+
+    Parameters
+    ----------
+    image_size : tuple of two int, default=(350, 350)
+        Height and width of the images, in pixels.
+    interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}, \
+default="nearest"
+        How images are resized.
+    on_error : {"raise", "blank"}, default="raise"
+        What to do about files that are missing, damaged or no images. Every file is
+        decoded once to find them all. `"raise"` names them in one error. `"blank"`
+        puts a black image in place of each, so that rows never shift, warns once
+        and keeps their paths in `failed_`.
+    cache_dir : str, path-like or None, default=None
+        Folder that keeps decoded images, so that each poster is decoded once for all
+        folds, candidates, processes and later runs that load it alike. None takes the
+        environment variable ``SK_POSTERS_CACHE``; without it nothing is kept.
+    cache_size : int, default=16_000_000_000
+        Bytes that decoded images may take in `cache_dir`; those not used for longest
+        make room. A poster of 350 x 350 pixels takes 368 kB. Choose it so that all
+        posters in use fit, or else they push each other out.
+    n_jobs : int or None, default=-1
+        Number of threads that decode. None means 1, unless in a
+        :func:`joblib.parallel_config` context, and -1 means all cores, or their share
+        in a process that joblib has started.
+    verbose : int, default=0
+        If above 0, show a progress bar while files are checked.
+
+    Attributes
+    ----------
+    failed_ : list of str
+        Paths of the files that a black image stands for since `fit`, `transform` or
+        `fit_transform` was last called, each once, in the order of `X`.
+    n_decoded_ : int
+        Number of files that the same call had to decode; the others were in the cache.
+
+    Notes
+    -----
+    All three methods check the files they are given: `fit` too, because that is where
+    bad input is expected to be reported, although it learns nothing. `fit_transform`
+    checks them once. The loader keeps no state between calls, so `transform` works
+    without `fit`.
+
+    A file that turns bad after the check raises the error when it is decoded, also
+    with ``on_error="blank"``: by then the list in `failed_` would be wrong.
+
+    The cache tells files apart by their content, not by their names, and never changes
+    an image: an entry that is missing or damaged is decoded anew. A folder that cannot
+    be written to is warned about, and does without.
+
+    Examples
+    --------
+    >>> from PIL import Image
+    >>> from sk_posters import PosterImageLoader
+    >>> Image.new("RGB", (300, 444), "navy").save("poster.png")
+    >>> images = PosterImageLoader().fit_transform(["poster.png"])
+    >>> images
+    PosterImages(1 poster of 350 x 350 x 3, decoded on demand)
+    >>> images[0][0, 0]
+    array([0.       , 0.       , 0.5019608], dtype=float32)
+    """
+
+    _parameter_constraints = {
+        "image_size": [tuple, list],
+        "interpolation": [
+            StrOptions({"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"})
+        ],
+        "on_error": [StrOptions({"raise", "blank"})],
+        "cache_dir": [str, os.PathLike, None],
+        "cache_size": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [None, Integral],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        image_size=(350, 350),
+        interpolation="nearest",
+        on_error="raise",
+        cache_dir=None,
+        cache_size=16_000_000_000,
+        n_jobs=-1,
+        verbose=0,
+    ):
+        self.image_size = image_size
+        self.interpolation = interpolation
+        self.on_error = on_error
+        self.cache_dir = cache_dir
+        self.cache_size = cache_size
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.requires_fit = False
+        return tags
+
+    def fit(self, X, y=None):
+        """Check the files as `fit_transform` does; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,)
+            Paths of the posters, each a str or a path-like, or a one-column frame.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        PosterImageLoader
+            The loader itself.
+        """
+        self.fit_transform(X)
+        return self
+
+    def transform(self, X):
+        """Check the files and return them as images, as `fit_transform` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,)
+            Paths of the posters, each a str or a path-like, or a one-column frame.
+
+        Returns
+        -------
+        PosterImages
+            Stands for a float32 array of shape (n_samples, height, width, 3).
+        """
+        return self.fit_transform(X)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X, y=None):
+        """Check the files once and return them as images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,)
+            Paths of the posters, each a str or a path-like, or a one-column frame.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        PosterImages
+            Stands for a float32 array of shape (n_samples, height, width, 3).
+
+        Raises
+        ------
+        ValueError
+            If `X` is not a 1-D array-like of paths.
+        PosterFileError
+            If files cannot be used and `on_error` is `"raise"`. It is both an OSError
+            and a ValueError.
+        """
+        check_image_size(self.image_size)
+        paths = check_paths(X)
+        store = self._store()
+        checked = check_files(
+            list(dict.fromkeys(paths)),
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            n_jobs=self.n_jobs,
+            store=store,
+            verbose=self.verbose,
+        )
+        failed = [(path, file.reason) for path, file in checked.items() if file.reason]
+        if failed and self.on_error == "raise":
+            raise PosterFileError(failed)
+        if failed:
+            warnings.warn(
+                f"{describe_failures(failed)}\nA black image stands for each of them; "
+                "failed_ keeps the whole list.",
+                stacklevel=4,
+            )
+        self.failed_ = [path for path, _ in failed]
+        self.n_decoded_ = sum(file.was_decoded for file in checked.values())
+        return PosterImages(
+            paths,
+            image_size=self.image_size,
+            interpolation=self.interpolation,
+            n_jobs=self.n_jobs,
+            blank=[checked[path].reason is not None for path in paths],
+            store=store,
+            keys=None if store is None else [checked[path].key for path in paths],
+        )
+
+    def clear_cache(self):
+        """Remove all decoded images from the cache, also those of other settings.
+
+        Nothing else is removed from its folder.
+
+        Returns
+        -------
+        int
+            Number of images that were removed; 0 if there is no cache.
+        """
+        store = self._store()
+        return 0 if store is None else store.clear()
+
+    def _store(self):
+        folder = cache_folder(self.cache_dir, "images")
+        return None if folder is None else ImageStore(folder, self.cache_size)
+
+
+def check_image_size(image_size):
+    """Raise unless an image size is a height and a width.
+
+    Parameters
+    ----------
+    image_size : tuple of two int
+        What a user gave.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    whole = all(
+        isinstance(side, Integral) and not isinstance(side, bool) for side in image_size
+    )
+    if len(image_size) != 2 or not whole or min(image_size) < 1:
+        raise ValueError(
+            "image_size must be the height and the width of the images, two whole "
+            f"numbers from 1 up, as in (350, 350); got {image_size!r}"
+        )
+
+
+def check_paths(X, name="X"):
+    """Return paths as an array, or say what they should be.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples,)
+        What a user gave as paths.
+    name : str, default="X"
+        The parameter: the subject of the error messages.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), dtype object
+        Paths, each a str.
+
+    Raises
+    ------
+    ValueError
+        If they are anything else, none, or URLs.
+    """
+    allowed = (
+        f"{name} must be a 1-D array-like of paths (str or pathlib.Path) of image files"
+    )
+    if isinstance(X, str | bytes | os.PathLike):
+        raise ValueError(f"{allowed}; got the single path {X!r}: pass [{X!r}]")
+    if hasattr(X, "columns"):
+        if len(X.columns) != 1:
+            raise ValueError(
+                f"{allowed}; got a frame with the columns {list(X.columns)!r}: pass "
+                "the one that holds the paths"
+            )
+        X = X[X.columns[0]]
+    shape = getattr(X, "shape", None)
+    if shape is None and not isinstance(X, list | tuple):
+        raise ValueError(f"{allowed}; got {type(X).__name__}: pass a list of paths")
+    if shape is not None and len(shape) != 1:
+        raise ValueError(
+            f"{allowed}; got an array of shape {shape}: pass the column of paths, or "
+            "leave the loader out if these are images already"
+        )
+    paths = [_check_path(row, item, name) for row, item in enumerate(X)]
+    if not paths:
+        raise ValueError(f"{allowed}, at least one; got none: is the selection empty?")
+    return np.array(paths, dtype=object)
+
+
+def _check_path(row, item, name):
+    path = os.fspath(item) if isinstance(item, str | os.PathLike) else item
+    if not isinstance(path, str):
+        raise ValueError(
+            f"{name} must hold paths, each a str or a pathlib.Path; got {item!r} in "
+            f"row {row}, counted from 0: drop the row or fill in its path"
+        )
+    if URL.match(path):
+        raise ValueError(
+            f"{name} must hold paths of files on this machine; got the URL {path!r} "
+            f"in row {row}, counted from 0: download the files first. "
+            "sk_posters.datasets.fetch_movie_posters does so for its data set"
+        )
+    return str(path)

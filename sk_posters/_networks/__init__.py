@@ -1,0 +1,1 @@
+"""Everything that imports Keras: the classifier and its networks."""

@@ -1,0 +1,184 @@
+"""Pretrained backbones as Keras models, to be trained further."""
+
+import keras
+import numpy as np
+
+from sk_posters._base._public_path import set_module
+from sk_posters._features._backbones import NORM_PARTS, backbone_named, load_weights
+from sk_posters._features._efficientnet import NORM_EPSILON, convolutions
+from sk_posters._networks._cnn import ImageNetwork, in_unit_range
+from sk_posters._networks._layers import (
+    FrozenBatchNormalization,
+    FusedBatchNormalization,
+)
+
+__all__ = ["ImageModel", "backbone_weights", "keras_backbone", "restore_weights"]
+
+
+@keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
+class ImageModel(keras.Model):
+    """A functional model that also takes uint8 images, as `ImageNetwork` does."""
+
+    def call(self, inputs, training=None, mask=None):
+        """Return the outputs for some images.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (n, height, width, channels)
+            Images; uint8, or floats in [0, 1].
+        training : bool, default=None
+            As in Keras.
+        mask : tensor, default=None
+            As in Keras.
+
+        Returns
+        -------
+        tensor
+            The outputs.
+        """
+        return super().call(in_unit_range(inputs), training=training, mask=mask)
+
+    # For the reason that ImageNetwork has.
+    __reduce__ = ImageNetwork.__reduce__
+    __deepcopy__ = ImageNetwork.__deepcopy__
+
+
+def keras_backbone(
+    name, image_shape, *, trainable=True, frozen_statistics=True, dtype=None
+):
+    """Build a pretrained backbone as a Keras model.
+
+    Layers are named by what they do and where, the same in each version:
+    ``pixel_scaling``; then ``stem_conv``, ``stem_norm`` and ``stem_relu6``; in the
+    blocks ``block3b_expand_conv`` and so on with ``_depthwise`` and ``_project``,
+    whose sum with the block's input is ``block3b_sum``; and ``head_conv``,
+    ``head_norm``, ``head_relu6``.
+
+    Parameters
+    ----------
+    name : str
+        Its name, a key of `BACKBONES`.
+    image_shape : tuple of (height, width, channels)
+        Shape of one image, in pixels; three channels. None in place of height and
+        width stands for any size.
+    trainable : bool, default=True
+        Whether training changes the weights. The model's own ``trainable``, and then
+        that of its layers, changes it later.
+    frozen_statistics : bool, default=True
+        Whether batch normalisation uses, and keeps, the statistics of ImageNet while
+        it is trained. They suit small batches better than those of the batch.
+    dtype : str or keras.DTypePolicy, default=None
+        Policy of the layers. None leaves Keras's own.
+
+    Returns
+    -------
+    ImageModel
+        The model, not compiled. Input: uint8, or floats in [0, 1], of shape
+        (n, *image_shape); output: the last feature map, float, of shape (n, height /
+        32, width / 32, n_features), sizes rounded up.
+
+    Raises
+    ------
+    ImportError
+        If the package that holds the weights is not installed.
+    ValueError
+        If there is no backbone of this name, its file was exchanged or damaged, or
+        images do not have three channels.
+    """
+    backbone = backbone_named(name)
+    if len(image_shape) != 3 or image_shape[2] != 3:
+        raise ValueError(
+            f"The backbone {name!r} takes images of shape (height, width, 3), got "
+            f"{image_shape!r}. Load images in colour."
+        )
+    inputs = keras.Input(image_shape, name="images")
+    outputs = keras.layers.Rescaling(
+        255 / backbone.std,
+        -backbone.mean / backbone.std,
+        name="pixel_scaling",
+        dtype=dtype,
+    )(inputs)
+    norm = FrozenBatchNormalization if frozen_statistics else FusedBatchNormalization
+    for each in convolutions(backbone.stages):
+        if each.opens:
+            block_input = outputs
+        outputs = _convolution(each, dtype)(outputs)
+        outputs = norm(epsilon=NORM_EPSILON, name=f"{each.name}_norm", dtype=dtype)(
+            outputs
+        )
+        if each.activated:
+            outputs = keras.layers.ReLU(6, name=f"{each.name}_relu6", dtype=dtype)(
+                outputs
+            )
+        if each.adds_input:
+            add = keras.layers.Add(name=f"{each.block}_sum", dtype=dtype)
+            outputs = add([outputs, block_input])
+    model = ImageModel(inputs, outputs, name=name)
+    restore_weights(model)
+    model.trainable = trainable
+    return model
+
+
+def restore_weights(model):
+    """Give a backbone the weights of ImageNet, whatever it has learned since.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What `keras_backbone` returned.
+    """
+    table = convolutions(backbone_named(model.name).stages)
+    _set_weights(model, load_weights(model.name), table)
+
+
+def backbone_weights(model):
+    """Return the weights of a backbone as they are now.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What `keras_backbone` returned.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As `load_weights` returns them, without those of the classifier.
+    """
+    weights = {}
+    for each in convolutions(backbone_named(model.name).stages):
+        (kernel,) = model.get_layer(f"{each.name}_conv").get_weights()
+        axes = (2, 3, 0, 1) if each.depthwise else (3, 2, 0, 1)
+        weights[f"{each.name}_conv.weight"] = np.transpose(kernel, axes)
+        norm = f"{each.name}_norm"
+        values = model.get_layer(norm).get_weights()
+        for part, value in zip(NORM_PARTS, values, strict=True):
+            weights[f"{norm}.{part}"] = value
+    return weights
+
+
+def _convolution(each, dtype):
+    """Return the layer of one convolution, whose weights are set later."""
+    options = {
+        "kernel_size": each.kernel,
+        "strides": each.stride,
+        "padding": "same",
+        "use_bias": False,
+        "name": f"{each.name}_conv",
+        "dtype": dtype,
+    }
+    # Drawn weights would cost time, and numbers of a global random state.
+    if each.depthwise:
+        return keras.layers.DepthwiseConv2D(depthwise_initializer="zeros", **options)
+    return keras.layers.Conv2D(each.n_out, kernel_initializer="zeros", **options)
+
+
+def _set_weights(model, weights, table):
+    for each in table:
+        kernel = weights[f"{each.name}_conv.weight"]
+        # (out, in, height, width), where depthwise kernels have one channel in.
+        axes = (2, 3, 0, 1) if each.depthwise else (2, 3, 1, 0)
+        model.get_layer(f"{each.name}_conv").set_weights([np.transpose(kernel, axes)])
+        norm = f"{each.name}_norm"
+        values = [weights[f"{norm}.{part}"] for part in NORM_PARTS]
+        model.get_layer(norm).set_weights(values)

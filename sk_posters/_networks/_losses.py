@@ -1,0 +1,336 @@
+"""Losses of multi-label networks, and what labels that are rare can be given."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+
+from sk_posters._base._public_path import set_module
+from sk_posters._base._validation import shortened
+
+__all__ = [
+    "AsymmetricLoss",
+    "LabelwiseLoss",
+    "label_balance",
+    "label_wise",
+    "named_loss",
+]
+
+
+@keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
+class AsymmetricLoss(keras.losses.Loss):
+    """Asymmetric loss for multi-label classification [1]_.
+
+    With the probability p of a label, and q = max(p - clip, 0), a positive cell costs
+    ``-(1 - p) ** gamma_pos * log(p)`` and a negative one ``-q ** gamma_neg *
+    log(1 - q)``: the many negatives that are easy cost almost nothing. The loss of a
+    row is the mean over labels (the paper's is the sum).
+
+    Parameters
+    ----------
+    gamma_neg : float, default=4.0
+        How little easy negatives count; 0 is cross-entropy.
+    gamma_pos : float, default=1.0
+        The same for positives.
+    clip : float, default=0.05
+        Probability up to which a negative costs nothing.
+    reduction : str, default="sum_over_batch_size"
+        As in Keras.
+    name : str, default="asymmetric"
+        As in Keras.
+
+    References
+    ----------
+    .. [1] T. Ridnik, E. Ben-Baruch, N. Zamir, A. Noy, I. Friedman, M. Protter and
+       L. Zelnik-Manor, "Asymmetric Loss For Multi-Label Classification", ICCV 2021.
+    """
+
+    def __init__(
+        self,
+        gamma_neg=4.0,
+        gamma_pos=1.0,
+        clip=0.05,
+        reduction="sum_over_batch_size",
+        name="asymmetric",
+    ):
+        super().__init__(name=name, reduction=reduction)
+        self.gamma_neg = gamma_neg
+        self.gamma_pos = gamma_pos
+        self.clip = clip
+
+    def call(self, y_true, y_pred):
+        """Return the loss of each row.
+
+        Parameters
+        ----------
+        y_true : tensor of shape (n, n_labels)
+            0 and 1.
+        y_pred : tensor of shape (n, n_labels)
+            Probabilities.
+
+        Returns
+        -------
+        tensor of shape (n,)
+            The losses.
+        """
+        smallest = keras.config.epsilon()
+        p = keras.ops.clip(y_pred, smallest, 1 - smallest)
+        # Never 0, whose power has no gradient where gamma_neg is below 1.
+        q = keras.ops.maximum(p - self.clip, smallest)
+        positive = (1 - p) ** self.gamma_pos * keras.ops.log(p)
+        negative = q**self.gamma_neg * keras.ops.log(1 - q)
+        cells = y_true * positive + (1 - y_true) * negative
+        return -keras.ops.mean(cells, axis=-1)
+
+    def get_config(self):
+        """Return what the loss is built from.
+
+        Returns
+        -------
+        dict
+            The arguments of ``__init__``.
+        """
+        return {
+            **super().get_config(),
+            "gamma_neg": self.gamma_neg,
+            "gamma_pos": self.gamma_pos,
+            "clip": self.clip,
+        }
+
+
+@keras.saving.register_keras_serializable(package="sk_posters")
+@set_module("sk_posters")
+class LabelwiseLoss(keras.losses.Loss):
+    """A loss whose labels count as they are told to, or are adjusted by their rarity.
+
+    Parameters
+    ----------
+    loss : keras.losses.Loss or callable
+        Loss of one label, such as cross-entropy.
+    weights : list of float, default=None
+        Weight of the positive cells of each label; negative cells have weight 1.
+    offsets : list of float, default=None
+        Added to the logit of each label before the loss is computed: its score must
+        make up for its rarity [1]_.
+    reduction : str, default="sum_over_batch_size"
+        As in Keras.
+    name : str, default="labelwise"
+        As in Keras.
+
+    References
+    ----------
+    .. [1] A. Menon, S. Jayasumana, A. Rawat, H. Jain, A. Veit and S. Kumar, "Long-tail
+       learning via logit adjustment", ICLR 2021.
+    """
+
+    def __init__(
+        self,
+        loss,
+        weights=None,
+        offsets=None,
+        reduction="sum_over_batch_size",
+        name="labelwise",
+    ):
+        super().__init__(name=name, reduction=reduction)
+        self.loss = loss
+        self.weights = weights
+        self.offsets = offsets
+
+    def call(self, y_true, y_pred):
+        """Return the loss of each row.
+
+        Parameters
+        ----------
+        y_true : tensor of shape (n, n_labels)
+            0 and 1.
+        y_pred : tensor of shape (n, n_labels)
+            Probabilities.
+
+        Returns
+        -------
+        tensor of shape (n,)
+            The losses.
+        """
+        if self.offsets is not None:
+            y_pred = self._adjusted(y_pred)
+        of_rows = getattr(self.loss, "call", self.loss)
+        # Losses take the mean over the last axis: of one label, that is its cell.
+        cells = of_rows(y_true[..., None], y_pred[..., None])
+        if self.weights is not None:
+            weights = keras.ops.convert_to_tensor(self.weights, dtype=cells.dtype)
+            cells = cells * (1 + y_true * (weights - 1))
+        return keras.ops.mean(cells, axis=-1)
+
+    def _adjusted(self, probabilities):
+        smallest = keras.config.epsilon()
+        p = keras.ops.clip(probabilities, smallest, 1 - smallest)
+        offsets = keras.ops.convert_to_tensor(self.offsets, dtype=p.dtype)
+        return keras.ops.sigmoid(keras.ops.log(p) - keras.ops.log(1 - p) + offsets)
+
+    def get_config(self):
+        """Return what the loss is built from.
+
+        Returns
+        -------
+        dict
+            The arguments of ``__init__``.
+        """
+        return {
+            **super().get_config(),
+            "loss": keras.losses.serialize(self.loss),
+            "weights": self.weights,
+            "offsets": self.offsets,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Build the loss that `get_config` describes.
+
+        Parameters
+        ----------
+        config : dict
+            What `get_config` returned.
+
+        Returns
+        -------
+        LabelwiseLoss
+            The loss.
+        """
+        return cls(**{**config, "loss": keras.losses.deserialize(config["loss"])})
+
+
+NAMED = {
+    "asymmetric": AsymmetricLoss,
+    "focal": keras.losses.BinaryFocalCrossentropy,
+}
+
+
+def named_loss(loss):
+    """Return the class that a name stands for, or the loss as it is.
+
+    Parameters
+    ----------
+    loss : str, callable, class or keras.losses.Loss
+        The loss, or its name.
+
+    Returns
+    -------
+    str, callable, class or keras.losses.Loss
+        A class for "focal" and "asymmetric".
+    """
+    return NAMED.get(loss, loss) if isinstance(loss, str) else loss
+
+
+def label_wise(loss, weights=None, offsets=None):
+    """Give a loss the weights and offsets of labels, if there are any.
+
+    Parameters
+    ----------
+    loss : keras.losses.Loss or callable
+        Loss that is the mean over labels.
+    weights : list of float, default=None
+        Weight of the positive cells of each label.
+    offsets : list of float, default=None
+        Added to the logit of each label.
+
+    Returns
+    -------
+    keras.losses.Loss or callable
+        The loss.
+
+    Raises
+    ------
+    ValueError
+        If the loss does not treat each label by itself.
+    """
+    if weights is None and offsets is None:
+        return loss
+    y_true = np.array([[1, 0, 0]], "float32")
+    y_pred = np.array([[0.5, 0.3, 0.1]], "float32")
+    of_rows = getattr(loss, "call", loss)
+    expected = np.asarray(of_rows(y_true, y_pred))
+    answer = np.asarray(LabelwiseLoss(loss).call(y_true, y_pred))
+    if expected.shape != answer.shape or not np.allclose(expected, answer, rtol=1e-3):
+        raise ValueError(
+            "label_weight and logit_adjustment need a loss that is the mean over "
+            f"labels, such as 'binary_crossentropy', 'focal' or 'asymmetric': got "
+            f"{loss!r}. Give another loss, or leave label_weight=None and "
+            "logit_adjustment=0."
+        )
+    return LabelwiseLoss(loss, weights, offsets)
+
+
+def label_balance(
+    targets, label_names, sample_weight=None, *, label_weight=None, logit_adjustment=0.0
+):
+    """Return what `label_wise` takes, from the rows that are trained on.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n, n_labels)
+        Indicator matrix.
+    label_names : ndarray of shape (n_labels,), dtype object
+        Names of its columns.
+    sample_weight : ndarray of shape (n,), default=None
+        How often each row counts.
+    label_weight : "balanced", array-like of shape (n_labels,) or dict, default=None
+        Weight of positive cells, in the order of labels or by name; names that are
+        left out have weight 1. "balanced" stands for ``(negatives + 1) / (positives +
+        1)``, the odds against a label.
+    logit_adjustment : float, default=0.0
+        Factor of the logarithm of the odds for a label, ``(positives + 1) /
+        (negatives + 1)``.
+
+    Returns
+    -------
+    weights, offsets : list of float or None
+        None where they would change nothing.
+
+    Raises
+    ------
+    ValueError
+        If weights are not one positive number for each label.
+    """
+    row_weights = np.ones(len(targets)) if sample_weight is None else sample_weight
+    positives = row_weights @ targets
+    # One more of each: a label that was never seen has odds, too.
+    odds = (positives + 1) / (row_weights.sum() - positives + 1)
+    weights = offsets = None
+    if label_weight is not None:
+        is_balanced = isinstance(label_weight, str)  # No other text gets here.
+        weights = 1 / odds if is_balanced else _in_order(label_weight, label_names)
+        weights = [float(weight) for weight in weights]
+    if logit_adjustment:
+        offsets = [float(offset) for offset in logit_adjustment * np.log(odds)]
+    return weights, offsets
+
+
+def _in_order(label_weight, label_names):
+    """Return weights that a user gave as an array in the order of labels."""
+    names = list(label_names)
+    if isinstance(label_weight, Mapping):
+        unknown = [name for name in label_weight if name not in names]
+        if unknown:
+            raise ValueError(
+                f"label_weight names labels that are not there: {shortened(unknown)}. "
+                f"Known are {shortened(names)}."
+            )
+        label_weight = [label_weight.get(name, 1.0) for name in names]
+    weights = np.asarray(label_weight, dtype=float)
+    if weights.shape != (len(names),):
+        raise ValueError(
+            f"label_weight must hold a weight for each of the {len(names)} labels: got "
+            f"shape {weights.shape}."
+        )
+    wrong = [
+        name
+        for name, weight in zip(names, weights, strict=True)
+        if not 0 < weight < np.inf
+    ]
+    if wrong:
+        raise ValueError(
+            "label_weight must be positive and finite: it is not for "
+            f"{shortened(wrong)}. Take a label out of y to leave it out."
+        )
+    return weights

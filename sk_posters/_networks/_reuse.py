@@ -1,0 +1,166 @@
+"""Compiled networks, and their use by one fit after another.
+
+Each network that Keras compiles leaves some 10 MB behind for good, and its first step
+traces a graph for seconds. A search makes dozens of equal ones. So a network that
+nobody uses any more is kept, and gets new weights when the next fit asks for its like.
+"""
+
+import threading
+import weakref
+from collections import deque
+
+import numpy as np
+
+from sk_posters._base._public_path import set_module
+from sk_posters._networks._cnn import reseed
+from sk_posters._networks._serialize import network_from_bytes, network_to_bytes
+
+__all__ = ["CompiledNetwork", "compiled_network"]
+
+# The free ones, the oldest first; with its optimizer's moments, one takes 80 MB at
+# 350×350 pixels.
+_free = deque(maxlen=4)
+_taking = threading.Lock()
+
+
+@set_module("sk_posters")
+class CompiledNetwork:
+    """Holds a compiled network, and lets it go to a later fit when it dies itself.
+
+    Copies of an estimator share this object, so that the network is free only when
+    the last of them is gone.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The compiled network.
+    key : hashable, default=None
+        Equal for networks that differ in nothing but their weights; None says that
+        no later fit may have it.
+    initial : list of ndarray, default=()
+        Values of the optimizer's variables before the first step.
+
+    Attributes
+    ----------
+    model : keras.Model
+        The network, for use that ends with this object's life.
+    """
+
+    def __init__(self, model, key=None, initial=()):
+        self.model = model
+        self._kept = _Kept(model, key, initial)
+        weakref.finalize(self, _set_free, self._kept).atexit = False
+
+    def shared(self):
+        """Return the network for use of any length: no later fit will have it.
+
+        Returns
+        -------
+        keras.Model
+            The network.
+        """
+        self._kept.key = None
+        return self.model
+
+    def __reduce__(self):
+        # Keras does not save how far the seeds of dropout have come, so that a copy
+        # would train on otherwise than its original.
+        return _restored, (self.model, self._seeds())
+
+    # Files of models, which hold no code, are made of these two. Pickle and copy use
+    # the method above.
+
+    def __getstate__(self):
+        return {"network": network_to_bytes(self.model), "seeds": self._seeds()}
+
+    def __setstate__(self, state):
+        self.__init__(network_from_bytes(state["network"]))
+        _set_seeds(self.model, state["seeds"])
+
+    def _seeds(self):
+        return [state.numpy() for state in _seed_states(self.model)]
+
+
+class _Kept:
+    """What is kept of a network between its holders."""
+
+    def __init__(self, model, key, initial):
+        self.model = model
+        self.key = key
+        self.initial = initial
+
+
+def compiled_network(build, seed, key=None, renew=reseed):
+    """Return a network with weights drawn from a seed: a free one, or a new one.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a new network, compiled, with an optimizer that is built.
+    seed : int
+        Seed of weights and dropout.
+    key : hashable, default=None
+        Equal for networks that differ in nothing but their weights; None always
+        builds.
+    renew : callable, default=reseed
+        Takes model and seed, and gives the model the weights of a new one.
+
+    Returns
+    -------
+    CompiledNetwork
+        The network, in the state of a new one.
+    """
+    kept = _take(key)
+    if kept is None:
+        model = build()
+        initial = [_compact(each.numpy()) for each in model.optimizer.variables]
+        kept = _Kept(model, key, initial)
+    else:
+        for variable, value in zip(
+            kept.model.optimizer.variables, kept.initial, strict=True
+        ):
+            variable.assign(np.broadcast_to(value, variable.shape))
+    renew(kept.model, seed)
+    return CompiledNetwork(kept.model, kept.key, kept.initial)
+
+
+def _take(key):
+    if key is None:
+        return None
+    with _taking:
+        for kept in list(_free):
+            if kept.key == key:
+                try:
+                    _free.remove(kept)
+                except ValueError:
+                    continue  # Pushed out by one that was set free just now.
+                return kept
+    return None
+
+
+def _set_free(kept):
+    # Without a lock: the garbage collector may call this in the middle of anything.
+    if kept.key is not None:
+        _free.append(kept)
+
+
+def _compact(value):
+    """Return an array, or its one value: the moments of Adam are millions of zeros."""
+    first = value.flat[0]
+    return first if (value == first).all() else value
+
+
+def _seed_states(model):
+    """Return the variables of a network that are not among its weights."""
+    weights = {id(weight) for weight in model.weights}
+    return [each for each in model.variables if id(each) not in weights]
+
+
+def _set_seeds(model, seeds):
+    for variable, value in zip(_seed_states(model), seeds, strict=True):
+        variable.assign(value)
+
+
+def _restored(model, seeds):
+    _set_seeds(model, seeds)
+    return CompiledNetwork(model)

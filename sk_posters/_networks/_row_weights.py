@@ -1,0 +1,79 @@
+"""Which rows to train on, which to hold out, and with what weight."""
+
+import numpy as np
+
+from sk_posters._base._compat import _check_sample_weight
+
+__all__ = ["split_rows", "usable_weights"]
+
+
+def usable_weights(sample_weight, X, dtype):
+    """Return weights with a mean of one, and the rows that have any.
+
+    A row of weight 0 must count like no row, in batch statistics as well. And the
+    size of a training step must not depend on the scale of the weights.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n,), default=None
+        Weights as given.
+    X : array-like of length n
+        What they are the weights of.
+    dtype : dtype
+        Float type of the weights returned.
+
+    Returns
+    -------
+    weights : ndarray of shape (n,) or None
+        None where none were given.
+    rows : ndarray of int
+        The rows whose weight is not 0.
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, all zero, or not one per row.
+    """
+    rows = np.arange(len(X))
+    if sample_weight is None:
+        return None, rows
+    weights = _check_sample_weight(
+        sample_weight, X, dtype=dtype, ensure_non_negative=True
+    )
+    rows = rows[weights > 0]
+    return weights / weights[rows].mean(), rows
+
+
+def split_rows(rows, fraction, seed):
+    """Draw the rows to hold out.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        The rows to draw from.
+    fraction : float
+        Share of them to hold out, in [0, 1). At least one, unless it is 0.
+    seed : int
+        Seed of the drawing.
+
+    Returns
+    -------
+    kept, held_out : ndarray of int
+        Both sorted.
+
+    Raises
+    ------
+    ValueError
+        If the share is out of range, or leaves no row.
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"validation_split must be in [0, 1): got {fraction!r}.")
+    if fraction == 0:
+        return rows, rows[:0]
+    n_held_out = max(1, round(fraction * len(rows)))
+    if n_held_out == len(rows):
+        raise ValueError(
+            f"Holding out {fraction!r} of {len(rows)} rows leaves none to train on."
+        )
+    order = np.random.default_rng(seed).permutation(rows)
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])

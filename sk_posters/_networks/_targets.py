@@ -1,0 +1,206 @@
+"""Targets: label indicator matrices, or one class per row, to 0/1 columns and back."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from sk_posters._base._public_path import set_module
+from sk_posters._base._validation import check_zeros_and_ones, shortened
+
+__all__ = ["TargetEncoder"]
+
+
+@set_module("sk_posters")
+class TargetEncoder:
+    """Turn the target of a classifier into 0/1 columns, and scores into answers.
+
+    A 2-D target is a label indicator matrix with a column per label. A 1-D target
+    holds one class per row, and becomes a column per class (one against the rest).
+
+    Attributes
+    ----------
+    multilabel : bool
+        Whether the target is a label indicator matrix.
+    label_names : ndarray of shape (n_labels,), dtype object
+        Names of the columns: of the frame, else 0, 1, …; or the classes.
+    classes : ndarray or list of ndarray
+        In the form that scikit-learn's scorers need: the classes, or [0, 1] for each
+        label.
+    """
+
+    def fit(self, y, classes=None):
+        """Learn names and form of a target.
+
+        Parameters
+        ----------
+        y : array-like, DataFrame or sparse matrix of shape (n,) or (n, n_labels)
+            The target.
+        classes : array-like of shape (n_classes,), default=None
+            All classes of a 1-D target; default: those that `y` holds.
+
+        Returns
+        -------
+        TargetEncoder
+            This object.
+        """
+        values = _as_array(y)
+        self.multilabel = values.ndim == 2
+        if self.multilabel:
+            self.label_names = _column_names(y, values.shape[1])
+            # A flat array of two labels would make scorers see a binary problem.
+            self.classes = [np.array([0, 1]) for _ in self.label_names]
+        else:
+            seen = values if classes is None else column_or_1d(classes)
+            self.classes = np.unique(seen)
+            self.label_names = self.classes.astype(object)
+        return self
+
+    def transform(self, y, *, name="y"):
+        """Return a target as 0/1 columns, in the order of `label_names`.
+
+        Parameters
+        ----------
+        y : array-like, DataFrame or sparse matrix of shape (n,) or (n, n_labels)
+            A target of the form seen in fit.
+        name : str, default="y"
+            What error messages call it.
+
+        Returns
+        -------
+        ndarray of shape (n, n_labels), dtype uint8
+            The indicator matrix.
+
+        Raises
+        ------
+        ValueError
+            If form, columns or classes differ from those seen in fit.
+        """
+        values = _as_array(y, name)
+        if self.multilabel != (values.ndim == 2):
+            expected = "a label indicator matrix" if self.multilabel else "1-D classes"
+            raise ValueError(
+                f"{name} must be {expected}, as in fit: got shape {values.shape}."
+            )
+        if self.multilabel:
+            self._check_columns(y, values, name)
+            check_zeros_and_ones(values, self.label_names, name)
+            return values.astype(np.uint8)
+        unknown = np.setdiff1d(values, self.classes)
+        if len(unknown):
+            raise ValueError(
+                f"{name} holds classes that were not there in the first fit: "
+                f"{unknown.tolist()[:5]!r}. Known are {self.classes.tolist()!r}; give "
+                "all of them as `classes` in the first call of partial_fit."
+            )
+        return (values[:, np.newaxis] == self.classes).astype(np.uint8)
+
+    def _check_columns(self, y, values, name):
+        known = list(self.label_names)
+        if values.shape[1] != len(known):
+            raise ValueError(
+                f"{name} must have a column for each of the {len(known)} labels seen "
+                f"in fit: got {values.shape[1]} columns."
+            )
+        if not isinstance(y, pd.DataFrame):
+            return
+        columns = list(_column_names(y, len(known)))
+        if columns != known:
+            unknown = [column for column in columns if column not in known]
+            raise ValueError(
+                f"The columns of {name} must be the labels seen in fit, in the same "
+                f"order: {shortened(known)}. "
+                + (
+                    f"Unknown: {shortened(unknown)}."
+                    if unknown
+                    else "They are in another order: use y[list(label_names_)]."
+                )
+            )
+
+    def probabilities(self, scores):
+        """Return the scores of labels as they are, those of classes summing to one.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n, n_labels)
+            Probability of each label on its own.
+
+        Returns
+        -------
+        ndarray of shape (n, n_labels)
+            The probabilities.
+        """
+        if self.multilabel:
+            return scores
+        total = scores.sum(axis=1, keepdims=True)
+        uniform = np.full_like(scores, 1 / scores.shape[1])
+        return np.divide(scores, total, out=uniform, where=total > 0)
+
+    def decisions(self, probabilities, threshold=0.5):
+        """Return the answer for each row.
+
+        Parameters
+        ----------
+        probabilities : ndarray of shape (n, n_labels)
+            As `probabilities` returns them.
+        threshold : float, default=0.5
+            A label is given where its probability lies above it.
+
+        Returns
+        -------
+        ndarray of shape (n, n_labels) or (n,)
+            0/1 for each label, or the most probable class.
+        """
+        if self.multilabel:
+            return (probabilities > threshold).astype(int)
+        return self.classes[probabilities.argmax(axis=1)]
+
+
+def _as_array(y, name="y"):
+    """Return a target as 1-D classes or a 2-D matrix, without missing values."""
+    if y is None:
+        raise ValueError(
+            "This classifier requires y to be passed, but the target y is None."
+        )
+    if issparse(y):
+        y = y.toarray()
+    try:
+        values = np.asarray(y)
+    except ValueError as error:  # NumPy's word for rows of different lengths
+        raise ValueError(
+            f"{name} must be a 0/1 matrix with a column per label, or 1-D classes: got "
+            "rows of different lengths. Lists of label names become such a matrix "
+            "with sklearn.preprocessing.MultiLabelBinarizer."
+        ) from error
+    values = check_array(
+        values, ensure_2d=False, dtype=None, input_name=name, ensure_min_samples=1
+    )
+    named = isinstance(y, pd.DataFrame)
+    is_column = values.ndim == 2 and values.shape[1] == 1
+    if is_column and not named and not np.isin(values, (0, 1)).all():
+        warnings.warn(
+            f"A column-vector {name} was passed when a 1d array was expected: read as "
+            "one class per row. A single label would hold 0 and 1 only.",
+            DataConversionWarning,
+            stacklevel=2,
+        )
+        values = values[:, 0]
+    if values.ndim == 1:
+        check_classification_targets(values)
+    return values
+
+
+def _column_names(y, n_columns):
+    if not isinstance(y, pd.DataFrame):
+        return np.arange(n_columns).astype(object)
+    repeated = y.columns[y.columns.duplicated()]
+    if len(repeated):
+        raise ValueError(
+            f"Each label needs a column name of its own: {shortened(repeated)} stands "
+            "there more than once. Rename or drop the repeated columns."
+        )
+    return np.array(y.columns, dtype=object)

@@ -1,5 +1,0 @@
-"""Fitted pipelines as ONNX graphs, from the pixels of posters to probabilities."""
-
-from sk_posters._onnx_export._export import export_onnx
-
-__all__ = ["export_onnx"]

@@ -1,0 +1,434 @@
+"""Models in files: one file each, no code in it."""
+
+import hashlib
+import json
+import math
+import os
+import warnings
+from datetime import UTC, datetime
+from importlib.metadata import version
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sk_posters._base._atomic import read_whole, write_whole
+from sk_posters._base._versions import package_versions
+from sk_posters._base._zip import pack, unpack
+from sk_posters._features._backbones import BACKBONES
+from sk_posters._features._encoder import PosterEncoder
+from sk_posters._images._loader import PosterImageLoader
+from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
+from sk_posters.exceptions import ModelFileError
+
+__all__ = ["load_model", "model_card", "save_model"]
+
+FORMAT = "sk_posters model"
+FORMAT_VERSION = 1
+CARD, ESTIMATOR = "manifest.json", "estimator.skops"
+MAX_CARD = 1_000_000
+# What decides what a network gets to see, or what is kept of what it saw.
+PREPROCESSING = ("image_size", "interpolation", "backbone", "pooling", "flip")
+NEXT = "Nothing in it was run. Get the file anew, or save the model once more"
+
+
+def save_model(
+    model,
+    path,
+    *,
+    label_names=None,
+    scores=None,
+    training_data=None,
+    description="",
+    trusted=(),
+):
+    """Save a fitted pipeline or classifier in one file that holds no code.
+
+    Parameters
+    ----------
+    model : estimator
+        What :func:`make_poster_pipeline` makes, a pipeline of your own, or any
+        classifier or transformer of scikit-learn or this package, fitted.
+    path : str or path-like
+        The file. One that is there is replaced once the new one is complete.
+    label_names : array-like of str, default=None
+        Names of the labels for the model card. None takes `label_names_` of the
+        model, if it has them.
+    scores : dict of str to float, default=None
+        Scores for the model card, such as ``{"macro mAP on test rows": 0.29}``.
+    training_data : tuple of (X, y), default=None
+        What the model was fitted on. The model card gets its number of rows and a
+        fingerprint: the SHA-256 of the files' contents, or of the array, and of the
+        labels. The data itself is not saved.
+    description : str, default=""
+        Any text for the model card.
+    trusted : list of str, default=()
+        Dotted names of further types that the model holds, such as
+        ``"sklearn.tree._tree.Tree"`` for trees and forests. Whoever loads the file
+        must trust them, too.
+
+    Returns
+    -------
+    dict
+        The model card that was written, see :func:`model_card`.
+
+    Raises
+    ------
+    ModelFileError
+        If the model holds something that no such file can hold, or a type that is not
+        trusted. It is a ValueError.
+    sklearn.exceptions.NotFittedError
+        If the model is not fitted.
+    ImportError
+        If skops is not installed: ``pip install "sk-posters[models]"``.
+
+    See Also
+    --------
+    load_model : Loads the file.
+    model_card : Reads what is known of a model without loading it.
+
+    Notes
+    -----
+    The file is a zip of ``manifest.json``, the model card, and ``estimator.skops``,
+    the estimators as skops writes them, networks in Keras's own format inside.
+    The pretrained networks of :class:`PosterEncoder` come with their packages, and
+    files that a user gives as `backbone` stay where they are. `cache_dir` and
+    `failed_` are not saved: they belong to one machine.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.multiclass import OneVsRestClassifier
+    >>> from sk_posters import load_model, save_model
+    >>> X, y = np.eye(4), np.array([[0, 1], [1, 0], [0, 1], [1, 1]])
+    >>> model = OneVsRestClassifier(LogisticRegression()).fit(X, y)
+    >>> card = save_model(
+    ...     model, "genres.model", label_names=["Drama", "Comedy"], scores={"mAP": 1.0}
+    ... )
+    >>> bool((load_model("genres.model").predict(X) == model.predict(X)).all())
+    True
+    """
+    check_is_fitted(model)
+    _check_trusted(trusted)
+    try:
+        content = estimator_to_bytes(model, trusted=trusted)
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"The model cannot be saved to {os.fspath(path)!r}: {error}."
+        ) from error
+    card = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "description": str(description),
+        "model": [type(step).__name__ for step in _steps(model)],
+        "preprocessing": _preprocessing(model),
+        "label_names": _names(model, label_names),
+        "thresholds": _plain(_learned(model, "best_thresholds_")),
+        "scores": _plain(dict(scores or {})),
+        "training_data": None if training_data is None else _summary(*training_data),
+        "versions": package_versions(),
+        "trusted": sorted(trusted),
+        "parts": {ESTIMATOR: {"bytes": len(content), "sha256": _sha256(content)}},
+    }
+    text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False).encode()
+    if len(text) > MAX_CARD:
+        raise ModelFileError(
+            f"The model cannot be saved to {os.fspath(path)!r}: its model card has "
+            f"{len(text)} bytes, more than {MAX_CARD}. Give fewer scores, or a shorter "
+            "description."
+        )
+    _warn_of_files(model)
+    write_whole(path, pack({CARD: text, ESTIMATOR: content}))
+    return card
+
+
+def load_model(path, *, trusted=()):
+    """Load what :func:`save_model` wrote, from any source: no code in it is run.
+
+    Everything is checked before anything is made of it: the form of the file, its
+    checksums, every type and every layer.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    trusted : list of str, default=()
+        Dotted names of further types that may be loaded. Whatever you name here, the
+        file can use in any way: do it for files of your own.
+
+    Returns
+    -------
+    estimator
+        The model, with the same answers as the one that was saved.
+
+    Raises
+    ------
+    ModelFileError
+        If this is no such file, or it is damaged, or was tampered with, or is of a
+        format that this version does not know. It is a ValueError.
+    ImportError
+        If skops is not installed: ``pip install "sk-posters[models]"``.
+
+    Warns
+    -----
+    UserWarning
+        If the file was written with other versions of libraries, or the model needs
+        files that are not in it.
+
+    See Also
+    --------
+    save_model : Writes the file.
+    model_card : Reads what is known of a model without loading it.
+
+    Notes
+    -----
+    A file can still hold a model that gives wrong answers on purpose, or one that is
+    large, if the file is as large. The checksums find damage, and prove nothing about
+    where a file comes from.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sk_posters import load_model, save_model
+    >>> model = DummyClassifier().fit([[0], [1]], [[0, 1], [0, 1]])
+    >>> card = save_model(model, "trivial.model")
+    >>> load_model("trivial.model").predict([[7]])
+    array([[0, 1]])
+    """
+    _check_trusted(trusted)
+    card, content = _opened(path)
+    try:
+        model = estimator_from_bytes(content, trusted=trusted)
+    except ModelFileError as error:
+        raise _refusal(path, error) from error
+    _warn_of_versions(path, card["versions"])
+    _warn_of_files(model)
+    return model
+
+
+def model_card(path):
+    """Read what a file of a model says of itself; nothing is loaded.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    dict
+        With ``"description"``, ``"model"``, ``"preprocessing"``, ``"label_names"``,
+        ``"thresholds"``, ``"scores"``, ``"training_data"``, ``"created"``,
+        ``"versions"``, ``"trusted"`` and more. Whoever wrote the file wrote these: they
+        are claims.
+
+    Raises
+    ------
+    ModelFileError
+        If this is no file of a model, or it is damaged. It is a ValueError.
+
+    See Also
+    --------
+    save_model : Writes the file.
+    load_model : Loads the model.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sk_posters import model_card, save_model
+    >>> model = DummyClassifier().fit([[0], [1]], [[0, 1], [0, 1]])
+    >>> card = save_model(model, "trivial.model", scores={"mAP": 0.5})
+    >>> model_card("trivial.model")["scores"]
+    {'mAP': 0.5}
+    """
+    card, _ = _opened(path)
+    return card
+
+
+def _check_trusted(trusted):
+    if isinstance(trusted, str):
+        raise TypeError(
+            f"trusted must be a list of dotted names: write trusted=[{trusted!r}]."
+        )
+
+
+def _opened(path):
+    """Return model card and estimators of a file whose form and sums are right."""
+    try:
+        parts = unpack(
+            read_whole(path),
+            what="it",
+            names=f"{CARD}|{ESTIMATOR}".replace(".", r"\."),
+            required=(CARD, ESTIMATOR),
+        )
+        return _card(parts), parts[ESTIMATOR]
+    except ModelFileError as error:
+        raise _refusal(path, error) from error
+
+
+def _card(parts):
+    text = parts[CARD]
+    if len(text) > MAX_CARD:
+        raise ModelFileError(
+            f"its {CARD} has {len(text)} bytes, more than {MAX_CARD} allowed"
+        )
+    try:
+        card = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"its {CARD} is no JSON ({error})") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise ModelFileError(f"its {CARD} is not that of a model of sk_posters")
+    if card.get("format_version") != FORMAT_VERSION:
+        raise ModelFileError(
+            f"it is of format version {card.get('format_version')!r}, and this "
+            f"sk_posters {version('sk-posters')} knows {FORMAT_VERSION} only: the file "
+            f"was written by sk_posters {_text(card, 'versions', 'sk-posters')}, "
+            "install that one"
+        )
+    content = parts[ESTIMATOR]
+    if _text(card, "parts", ESTIMATOR, "sha256") != _sha256(content):
+        raise ModelFileError(
+            f"{ESTIMATOR} has not the checksum that {CARD} says, so that one of them "
+            "was changed or damaged"
+        )
+    if not isinstance(card.get("versions"), dict):
+        raise ModelFileError(f"its {CARD} does not say with which versions it was made")
+    return card
+
+
+def _text(value, *keys):
+    """Return what lies under these keys, or None, in whatever JSON there is."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _refusal(path, problem):
+    return ModelFileError(
+        f"{os.fspath(path)!r} cannot be loaded as a model: {problem}. {NEXT}."
+    )
+
+
+def _warn_of_versions(path, versions):
+    here = package_versions()
+    other = [
+        f"{name} {versions[name]} (here {here[name]})"
+        for name in here
+        if name in versions and versions[name] != here[name]
+    ]
+    if other:
+        warnings.warn(
+            f"{os.fspath(path)!r} was written with {', '.join(other)}. Answers may "
+            "differ: compare some, or install the versions of the file.",
+            stacklevel=3,
+        )
+
+
+def _warn_of_files(model):
+    """Warn where an encoder reads its network from a file of the user's."""
+    files = [
+        os.fspath(name)
+        for step in _steps(model)
+        for name in _listed(getattr(step, "backbone", ()))
+        if isinstance(name, str | os.PathLike)
+        and os.fspath(name) not in BACKBONES
+        and os.fspath(name).endswith((".onnx", ".keras"))
+    ]
+    if files:
+        warnings.warn(
+            f"The model reads its network from {', '.join(map(repr, files))}, which is "
+            "no part of its file: keep them together, at this path.",
+            stacklevel=3,
+        )
+
+
+def _listed(value):
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _preprocessing(model):
+    """Return what is done to an image, for each step that takes images."""
+    return [
+        {
+            "step": type(step).__name__,
+            **{
+                name: _described(value)
+                for name, value in step.get_params(deep=False).items()
+                if name in PREPROCESSING
+            },
+        }
+        for step in _steps(model)
+        if isinstance(step, PosterEncoder | PosterImageLoader)
+    ]
+
+
+def _described(value):
+    """Return a parameter as JSON can hold it; of a network there is but its type."""
+    if isinstance(value, list | tuple):
+        return [_described(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, str | Real | np.bool_):
+        return _plain(value)
+    return type(value).__name__
+
+
+def _steps(model):
+    """Return the parts of a pipeline, and what parts hold before them, in order."""
+    if hasattr(model, "transformer_list"):
+        parts = [part for _, part in model.transformer_list]
+        inside = [_steps(part) for part in parts if not isinstance(part, str)]
+        return [*(step for steps in inside for step in steps), model]
+    if hasattr(model, "steps"):
+        return [part for _, step in model.steps for part in _steps(step)]
+    if hasattr(model, "best_thresholds_"):
+        return [*_steps(model.estimator_), model]
+    return [model]
+
+
+def _learned(model, name):
+    values = [vars(step)[name] for step in _steps(model) if name in vars(step)]
+    return values[-1] if values else None
+
+
+def _names(model, label_names):
+    names = _learned(model, "label_names_") if label_names is None else label_names
+    return None if names is None else [str(name) for name in names]
+
+
+def _plain(value):
+    """Return a value as JSON can hold it; what is no number becomes None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, str):
+        return value
+    raise ModelFileError(
+        f"scores must be numbers or text, in dicts and lists: got {type(value)!r}."
+    )
+
+
+def _summary(X, y):
+    digest = hashlib.sha256()
+    X, y = np.asarray(X), np.ascontiguousarray(y)
+    for path in X if X.ndim == 1 else ():
+        digest.update(hashlib.sha256(read_whole(path)).digest())
+    if X.ndim > 1:
+        digest.update(f"{X.shape} {X.dtype}".encode())
+        digest.update(np.ascontiguousarray(X))
+    digest.update(f"{y.shape}".encode())
+    digest.update(y.astype(np.int64))
+    return {"n_rows": len(X), "sha256": digest.hexdigest()}
+
+
+def _sha256(content):
+    return hashlib.sha256(content).hexdigest()

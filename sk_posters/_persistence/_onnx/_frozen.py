@@ -1,0 +1,182 @@
+"""Encoders of pretrained networks, and a linear classifier on their features."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from sk_posters._features._backbones import BACKBONES, backbone_onnx
+from sk_posters._features._onnx_network import OUTPUTS
+from sk_posters._features._pooling import PARTS
+from sk_posters._persistence._onnx._refusal import refusal
+
+__all__ = ["add_frozen", "inputs_of"]
+
+# A margin whose probability is 0 or 1 in float32, for labels that never vary.
+SURE = 200.0
+
+
+class Body(NamedTuple):
+    """One network that looks at one input; encoders that need the same share it.
+
+    Parameters
+    ----------
+    images : str
+        Name of the input.
+    backbone : str
+        A key of `BACKBONES`.
+    flip : bool
+        Whether it looks at the mirrored images, too.
+    """
+
+    images: str
+    backbone: str
+    flip: bool
+
+
+def inputs_of(encoders):
+    """Name the inputs that encoders need: one for each way of bringing files to size.
+
+    Parameters
+    ----------
+    encoders : list of (PosterEncoder, float)
+        The encoders.
+
+    Returns
+    -------
+    dict of (size, interpolation) to str
+        Names: ``images`` if there is but one, else such as ``images_384x272``.
+    """
+    kinds = list(dict.fromkeys(_kind(encoder) for encoder, _ in encoders))
+    if len(kinds) == 1:
+        return {kinds[0]: "images"}
+    sizes = [size for size, _ in kinds]
+    names = {}
+    for size, interpolation in kinds:
+        name = "images_{}x{}".format(*size)
+        several = sizes.count(size) > 1
+        names[size, interpolation] = f"{name}_{interpolation}" if several else name
+    return names
+
+
+def _kind(encoder):
+    return tuple(int(side) for side in encoder.image_size), encoder.interpolation
+
+
+def add_frozen(graph, encoders, scaler, classifier, inputs):
+    """Add encoders, scaler and classifier to a graph.
+
+    Parameters
+    ----------
+    graph : Graph
+        The graph.
+    encoders : list of (PosterEncoder, float)
+        Encoders side by side, each with the factor of its features.
+    scaler : StandardScaler
+        What standardises their features.
+    classifier : OneVsRestClassifier
+        What makes probabilities of them.
+    inputs : dict
+        What `inputs_of` returned.
+
+    Returns
+    -------
+    int
+        Number of labels.
+    """
+    weights, bias = _linear(scaler, classifier)
+    wanted = [
+        (Body(inputs[_kind(encoder)], name, encoder.flip), OUTPUTS[part], factor)
+        for encoder, factor in encoders
+        for name in _names(encoder)
+        for part in PARTS[encoder.pooling]
+    ]
+    found = {
+        body: _add_body(
+            graph, body, {output for each, output, _ in wanted if each == body}
+        )
+        for body in dict.fromkeys(body for body, _, _ in wanted)
+    }
+    features = [
+        _multiplied(graph, found[body][output], factor)
+        for body, output, factor in wanted
+    ]
+    graph.node("Concat", features, "features", axis=1)
+    head = [graph.constant("head.weight", weights), graph.constant("head.bias", bias)]
+    graph.node("Gemm", ["features", *head], "margins", transB=1)
+    graph.node("Sigmoid", ["margins"], "probabilities")
+    return len(bias)
+
+
+def _names(encoder):
+    """Return the names of an encoder's networks."""
+    given = encoder.backbone
+    names = given if isinstance(given, list | tuple) else [given]
+    for name in names:
+        if not isinstance(name, str | os.PathLike) or name not in BACKBONES:
+            raise refusal(f"backbone={given!r}")
+    return names
+
+
+def _add_body(graph, body, outputs):
+    """Add a network; return what its outputs, averaged over mirroring, are called."""
+    place = f"{body.images}.{body.backbone}" + ".flip" * body.flip
+    images = body.images
+    if body.flip:
+        images = _with_mirrored(graph, images)
+    found = graph.embed(
+        backbone_onnx(body.backbone),
+        images,
+        sorted(outputs),
+        place=place,
+        owner=body.backbone,
+    )
+    if body.flip:
+        return {name: _halves_mean(graph, each) for name, each in found.items()}
+    return found
+
+
+def _with_mirrored(graph, images):
+    """Add a batch of some images and, after them, their mirror images."""
+    # From the last column down to before the first.
+    ranges = {"starts": -1, "ends": np.iinfo(np.int64).min, "axes": 2, "steps": -1}
+    ranges = [graph.constant(f"mirror.{name}", [n]) for name, n in ranges.items()]
+    mirrored = graph.node("Slice", [images, *ranges], f"{images}.mirrored")
+    return graph.node("Concat", [images, mirrored], f"{images}.both", axis=0)
+
+
+def _halves_mean(graph, features):
+    """Add the mean of the first and the second half of the rows."""
+    halves = [f"{features}.straight", f"{features}.mirrored"]
+    graph.node("Split", [features], halves, axis=0)
+    total = graph.node("Add", halves, f"{features}.sum")
+    half = graph.constant("half", 0.5)
+    return graph.node("Mul", [total, half], f"{features}.mean")
+
+
+def _multiplied(graph, features, factor):
+    if factor == 1:
+        return features
+    name = graph.constant(f"{features}.factor{factor}", float(factor))
+    return graph.node("Mul", [features, name], f"{features}.times{factor}")
+
+
+def _linear(scaler, classifier):
+    """Return weights and bias that do what scaler and classifier do."""
+    if not classifier.multilabel_:
+        raise refusal("one that was fitted to classes")
+    n_features = scaler.n_features_in_
+    mean = scaler.mean_ if scaler.with_mean else np.zeros(n_features)
+    scale = scaler.scale_ if scaler.with_std else np.ones(n_features)
+    weights, bias = [], []
+    for each in classifier.estimators_:
+        if isinstance(each, LogisticRegression):
+            weights.append(each.coef_[0] / scale)
+            bias.append(each.intercept_[0] - weights[-1] @ mean)
+        elif hasattr(each, "y_"):  # The same answer for all rows.
+            weights.append(np.zeros(n_features))
+            bias.append(SURE if each.y_[0] else -SURE)
+        else:
+            raise refusal(f"OneVsRestClassifier of {type(each).__name__}")
+    return np.array(weights), np.array(bias)

@@ -1,0 +1,112 @@
+"""What one poster file says of itself: size, spread of its colours, and hashes."""
+
+import hashlib
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from sk_posters._base._optional import import_optional
+from sk_posters._base._threads import in_threads
+from sk_posters._images._decoding import decode_within
+from sk_posters.exceptions import PosterFileError
+
+__all__ = ["BLANK_SPREAD", "PosterFacts", "read_facts"]
+
+# Standard deviation of the channel that varies most, in levels from 0 to 255. The noise
+# of JPEG on one colour stays below, and a few letters on it lie above.
+BLANK_SPREAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PosterFacts:
+    """What is kept of a file once it has been decoded.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why the file cannot be used; all else is then None.
+    height, width : int
+        Its size in pixels, upright.
+    spread : float
+        Standard deviation of its pixels, in the channel that varies most.
+    content : bytes
+        Digest of the file.
+    pixels : bytes
+        Digest of the decoded pixels.
+    code : int or None
+        Perceptual hash, 64 bits. Blank images have none: it would be made of noise.
+    """
+
+    reason: str | None = None
+    height: int | None = None
+    width: int | None = None
+    spread: float | None = None
+    content: bytes | None = None
+    pixels: bytes | None = None
+    code: int | None = None
+
+    @property
+    def is_blank(self):
+        """Whether the image is of one colour."""
+        return self.reason is None and self.spread < BLANK_SPREAD
+
+
+def read_facts(paths, *, with_codes, n_jobs=None, verbose=0):
+    """Decode each file once and return what there is to say about it.
+
+    Parameters
+    ----------
+    paths : list of str
+        The image files, each once.
+    with_codes : bool
+        Whether perceptual hashes are computed, which takes the package ImageHash.
+    n_jobs : int or None, default=None
+        Number of threads that decode.
+    verbose : int, default=0
+        If above 0, show a progress bar.
+
+    Returns
+    -------
+    dict of str to PosterFacts
+        By path, in the order given.
+
+    Raises
+    ------
+    ImportError
+        If hashes are asked for and ImageHash is not installed.
+    """
+    phash = None
+    if with_codes:
+        purpose = "check_posters, which looks for near duplicates unless max_distance="
+        phash = import_optional(
+            "imagehash", extra="check", purpose=purpose + "None,"
+        ).phash
+    facts = tqdm(
+        in_threads(lambda path: _facts(path, phash), paths, n_jobs),
+        desc="Checking posters",
+        total=len(paths),
+        unit="file",
+        disable=not verbose,
+    )
+    return dict(zip(paths, facts, strict=True))
+
+
+def _facts(path, phash):
+    try:
+        pixels = decode_within(path, largest_side=sys.maxsize)
+        with open(path, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+    except PosterFileError as error:
+        return PosterFacts(reason=error.failed[0][1])
+    height, width, _ = pixels.shape
+    # Pixels alone do not tell 2 x 3 from 3 x 2.
+    digest = hashlib.sha256(f"{height}x{width}".encode() + pixels.tobytes()).digest()
+    spread = max(float(pixels[..., channel].std()) for channel in range(3))
+    code = None
+    if phash is not None and spread >= BLANK_SPREAD:
+        bits = np.packbits(phash(Image.fromarray(pixels)).hash)
+        code = int.from_bytes(bits.tobytes(), "big")
+    return PosterFacts(None, height, width, spread, content, digest, code)

@@ -1,0 +1,107 @@
+"""What is wrong with images: files, duplicates, and rows of one image that disagree."""
+
+import numpy as np
+
+from sk_posters.datasets._checks._rows import Finding, sets_of
+
+__all__ = ["image_findings"]
+
+KEEP_TOGETHER = "split by the groups of this check"
+
+
+def image_findings(posters, min_side):
+    """Yield what is wrong with the images of some rows.
+
+    Parameters
+    ----------
+    posters : PosterRows
+        The rows.
+    min_side : int
+        Pixels that the shorter side of an image should have.
+
+    Yields
+    ------
+    Finding
+        One file, or one set of rows.
+    """
+    for rows in _rows_of_each_file(posters.paths):
+        yield from _of_file(posters.facts[rows[0]], rows, min_side)
+    if posters.ids is not None:
+        for rows in sets_of(posters.ids):
+            yield _repeated(posters, rows)
+    for rows in sets_of(posters.images):
+        if not posters.share_id(rows):
+            yield _exact(posters, rows)
+    for rows in sets_of(posters.looks):
+        if len(set(posters.images[rows])) > 1 and not posters.share_id(rows):
+            yield _near(posters, rows)
+    for rows in sets_of(posters.same):
+        names = posters.names_that_differ(rows)
+        if names:
+            yield _disagree(posters, rows, names)
+
+
+def _rows_of_each_file(paths):
+    rows_of = {}
+    for row, path in enumerate(paths):
+        rows_of.setdefault(path, []).append(row)
+    return rows_of.values()
+
+
+def _of_file(fact, rows, min_side):
+    if fact.reason:
+        advice = "Replace the file, or drop its rows."
+        yield Finding("unreadable file", "error", rows, [], fact.reason, advice)
+        return
+    if fact.is_blank:
+        detail = f"all of one colour (standard deviation {fact.spread:.1f} of 255)"
+        advice = "Drop its rows: there is nothing to learn from it."
+        yield Finding("blank image", "error", rows, [], detail, advice)
+    if min(fact.height, fact.width) < min_side:
+        detail = f"{fact.width} x {fact.height} pixels, its shorter side is "
+        detail += f"below {min_side}"
+        advice = "Look for a larger copy, or drop its rows."
+        yield Finding("tiny image", "warning", rows, [], detail, advice)
+
+
+def _repeated(posters, rows):
+    n_images = len(set(posters.images[rows]))
+    images = "the same image" if n_images == 1 else f"{n_images} different images"
+    detail = f"{len(rows)} rows have one id, with {images}"
+    advice = f"Keep one of them, or {KEEP_TOGETHER}."
+    return Finding("repeated id", "warning", rows, [], detail, advice)
+
+
+def _exact(posters, rows):
+    one_path = len(set(posters.paths[rows])) == 1
+    one_file = len({posters.facts[row].content for row in rows}) == 1
+    which = "path" if one_path else "file content" if one_file else "pixels"
+    detail = f"{len(rows)} rows have the same {which}"
+    advice = f"Keep one of them, or {KEEP_TOGETHER}."
+    return Finding("exact duplicates", "warning", rows, [], detail, advice)
+
+
+def _near(posters, rows):
+    n_images = len(set(posters.images[rows]))
+    distance = posters.distances.get(posters.looks[rows[0]], 0)
+    detail = f"{n_images} images look alike (hashes differ in up to {distance} of 64 "
+    detail += "bits)"
+    names = posters.names_that_differ(rows)
+    if names:
+        detail += ", but have other labels"
+    advice = f"If they show the same, keep one of them, or {KEEP_TOGETHER}."
+    return Finding("near duplicates", "warning", rows, names, detail, advice)
+
+
+def _disagree(posters, rows, names):
+    same = "id" if posters.share_id(rows) else "image"
+    values = posters.labels[rows]
+    values = values[:, values.min(axis=0) != values.max(axis=0)]
+    said = [
+        f"{name!r} is 1 in {rows[column == 1].tolist()}, 0 in "
+        f"{rows[column == 0].tolist()}"
+        for name, column in zip(names, values.T, strict=True)
+    ]
+    detail = f"rows of one {same}: {'; '.join(said)}"
+    advice = "Find out which row is right, and correct or drop the others."
+    return Finding("other labels", "error", np.asarray(rows), names, detail, advice)

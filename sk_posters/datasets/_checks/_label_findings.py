@@ -1,0 +1,149 @@
+"""What is wrong with labels: too rare, or against the text, or against scores."""
+
+import numpy as np
+
+from sk_posters.datasets._checks._rows import Finding
+from sk_posters.datasets._genres import contradictions
+
+__all__ = ["label_findings", "suspicious_cells", "suspicious_labels", "text_findings"]
+
+
+def label_findings(posters, n_splits):
+    """Yield the labels that are constant, or too rare to be in every fold.
+
+    Parameters
+    ----------
+    posters : PosterRows
+        The rows.
+    n_splits : int
+        Number of folds, each of which needs a positive and a negative of each label.
+
+    Yields
+    ------
+    Finding
+        One label.
+    """
+    for name, column in zip(posters.names, posters.labels.T, strict=True):
+        # Rows of one group stay on one side, so that they count as one.
+        n_groups = {
+            value: len(np.unique(posters.groups[column == value])) for value in (1, 0)
+        }
+        value = min(n_groups, key=n_groups.get)
+        rows = np.flatnonzero(column == value)
+        if not n_groups[value]:
+            detail = f"{name!r} is {1 - value} in all {len(column)} rows"
+            advice = "Leave this label out: there is nothing to learn or to score."
+            yield Finding("constant label", "warning", [], [name], detail, advice)
+        elif n_groups[value] < n_splits:
+            detail = (
+                f"{name!r} is {value} in {n_groups[value]} different posters, fewer "
+                f"than {n_splits} folds"
+            )
+            advice = "Leave this label out, merge it into another, or use fewer folds."
+            yield Finding("rare label", "warning", rows, [name], detail, advice)
+
+
+def text_findings(posters, genre_text):
+    """Yield the rows whose text does not say what their labels say.
+
+    Parameters
+    ----------
+    posters : PosterRows
+        The rows.
+    genre_text : sequence of length n
+        The genres of each row, as text or as a list of names.
+
+    Yields
+    ------
+    Finding
+        One row.
+    """
+    for row, said in contradictions(genre_text, posters.labels, posters.names):
+        given = set(posters.names_of(posters.labels[row]))
+        if said is None:
+            names = []
+            detail = f"not a list of names: {genre_text[row]!r}"
+        else:
+            names = sorted(said ^ given, key=str)
+            parts = [
+                f"only {where} {sorted(some, key=str)}"
+                for where, some in (
+                    ("the text says", said - given),
+                    ("the columns say", given - said),
+                )
+                if some
+            ]
+            detail = ", ".join(parts)
+        advice = "Find out which is right, and correct the other."
+        yield Finding("contradicting text", "error", [row], names, detail, advice)
+
+
+def suspicious_labels(posters, scores):
+    """Yield the cells that out-of-fold scores contradict, the most certain first.
+
+    Parameters
+    ----------
+    posters : PosterRows
+        The rows.
+    scores : ndarray of shape (n, n_labels)
+        Probabilities by a model that was fitted without the row.
+
+    Yields
+    ------
+    Finding
+        One cell: a row and a label.
+    """
+    advice = "Look at the poster, and correct the label if it is wrong."
+    for row, column in suspicious_cells(posters.labels, scores):
+        name = posters.names[column]
+        detail = (
+            f"{name!r} is {posters.labels[row, column]}, but a model that did not see "
+            f"the row says {scores[row, column]:.2f}"
+        )
+        yield Finding("suspicious label", "note", [row], [name], detail, advice)
+
+
+def suspicious_cells(labels, scores):
+    """Return where scores are surer of the other value than of what is given.
+
+    Confident learning [1]_, a label at a time: a cell is suspicious if the other
+    value is the likelier one, and its score at least the mean score of the rows that
+    are given that value.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n, n_labels), dtype int
+        0/1 for each row and label.
+    scores : ndarray of shape (n, n_labels)
+        Probabilities of 1.
+
+    Returns
+    -------
+    ndarray of shape (n_cells, 2), dtype int
+        Row and column, those of the highest probability of being wrong first.
+
+    References
+    ----------
+    .. [1] C. Northcutt, L. Jiang, I. Chuang: Confident Learning: Estimating
+       Uncertainty in Dataset Labels. JAIR 70, 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_posters.datasets._checks._label_findings import suspicious_cells
+    >>> labels = np.array([[1], [1], [0], [0]])
+    >>> suspicious_cells(labels, np.array([[0.9], [0.8], [0.1], [0.95]]))
+    array([[3, 0]])
+    """
+    given = labels == 1
+    found = np.zeros(labels.shape, dtype=bool)
+    for column in range(labels.shape[1]):
+        ones, score = given[:, column], scores[:, column]
+        if ones.all() or not ones.any():
+            continue
+        too_high = (score > 0.5) & (score >= score[ones].mean())
+        too_low = (score < 0.5) & (score <= score[~ones].mean())
+        found[:, column] = np.where(ones, too_low, too_high)
+    cells = np.argwhere(found)
+    wrong = np.where(given, 1 - scores, scores)[found]
+    return cells[np.argsort(-wrong, kind="stable")]

@@ -1,0 +1,142 @@
+"""Rows of a table of posters, and which of them show the same or belong together."""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from sk_posters.datasets._checks._near import joined, near_pairs
+
+__all__ = ["Finding", "PosterRows", "sets_of"]
+
+Finding = namedtuple("Finding", "kind severity rows labels detail advice")
+
+
+@dataclass(frozen=True)
+class PosterRows:
+    """Paths, labels and ids of all rows, with what their files say.
+
+    Attributes
+    ----------
+    paths : ndarray of str, shape (n,)
+        The path of each row.
+    facts : list of PosterFacts
+        What its file says.
+    labels : ndarray of shape (n, n_labels), dtype int
+        0/1 for each row and label.
+    names : list
+        The names of the labels.
+    ids : ndarray of shape (n,), dtype int or None
+        A number for each row's id; None where none were given.
+    max_distance : int or None
+        In how many bits the hashes of near duplicates may differ.
+    """
+
+    paths: np.ndarray
+    facts: list
+    labels: np.ndarray
+    names: list
+    ids: np.ndarray | None
+    max_distance: int | None
+
+    @cached_property
+    def images(self):
+        """A number for each row's image: the same where all pixels are the same."""
+        each = zip(self.paths, self.facts, strict=True)
+        return _numbers([path if f.reason else f.pixels for path, f in each])
+
+    @cached_property
+    def looks(self):
+        """A number for each row's look: the same where images are near duplicates."""
+        return self._looks_and_distances[0]
+
+    @cached_property
+    def distances(self):
+        """For each look that has near pairs, the largest distance of such a pair."""
+        return self._looks_and_distances[1]
+
+    @cached_property
+    def groups(self):
+        """A number for each row: the same where ids or looks agree, also in turn."""
+        keys = [self.looks] if self.ids is None else [self.looks, self.ids]
+        return self._join(keys)
+
+    @cached_property
+    def same(self):
+        """As `groups`, by ids and exact pixels alone."""
+        keys = [self.images] if self.ids is None else [self.images, self.ids]
+        return self._join(keys)
+
+    def share_id(self, rows):
+        """Return whether all these rows have one id."""
+        return self.ids is not None and len(set(self.ids[rows])) == 1
+
+    def names_that_differ(self, rows):
+        """Return the names of labels that some of these rows have and others lack."""
+        few = self.labels[rows]
+        return self.names_of(few.min(axis=0) != few.max(axis=0))
+
+    def names_of(self, mask):
+        """Return the names of some labels."""
+        return [self.names[column] for column in np.flatnonzero(mask)]
+
+    @cached_property
+    def _looks_and_distances(self):
+        has_code = np.array([fact.code is not None for fact in self.facts])
+        if not has_code.any():
+            return self.images, {}
+        rows = np.flatnonzero(has_code)
+        codes = np.array([self.facts[row].code for row in rows], dtype=np.uint64)
+        codes, of_row = np.unique(codes, return_inverse=True)
+        pairs, distances = near_pairs(codes, self.max_distance)
+        keys = -1 - self.images  # Images without a hash look like themselves alone.
+        keys[rows] = joined(len(codes), pairs)[of_row]
+        looks = _numbers(keys)
+        look_of_code = np.empty(len(codes), dtype=np.intp)
+        look_of_code[of_row] = looks[rows]
+        largest = pd.Series(distances).groupby(look_of_code[pairs[:, 0]]).max()
+        return looks, largest.to_dict()
+
+    def _join(self, keys):
+        rows = np.arange(len(self.paths))
+        pairs = [np.column_stack([rows, _first_rows(key)]) for key in keys]
+        return joined(len(rows), np.vstack(pairs))
+
+
+def sets_of(numbers):
+    """Return the rows that share a number with others, a set for each such number.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n,), dtype int
+        A number for each row.
+
+    Returns
+    -------
+    list of ndarray of int
+        Rows of each set, two or more, sorted; the sets in the order of their first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_posters.datasets._checks._rows import sets_of
+    >>> [rows.tolist() for rows in sets_of(np.array([7, 1, 1, 3, 7]))]
+    [[0, 4], [1, 2]]
+    """
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+    sets = [rows for rows in np.split(order, cuts) if len(rows) > 1]
+    return sorted(sets, key=lambda rows: rows[0])
+
+
+def _first_rows(numbers):
+    """Return, for each row, the first one that has the same number."""
+    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    return first[inverse]
+
+
+def _numbers(keys):
+    """Return a number for each key, from 0 in the order of first appearance."""
+    return pd.factorize(pd.Series(list(keys)))[0]

@@ -1,0 +1,207 @@
+"""Genres as text or lists, and genres as a table of zeros and ones."""
+
+import ast
+import warnings
+
+import numpy as np
+import pandas as pd
+
+__all__ = [
+    "check_indicators",
+    "contradictions",
+    "genres_to_indicators",
+    "indicators_to_genres",
+    "read_genres",
+]
+
+
+# No row has more; Python needs some hundred bytes to read one character.
+MAX_TEXT = 100_000
+N_SHOWN = 500
+
+
+def genres_to_indicators(genres, label_names=None):
+    """Turn the genres of each row into a table of zeros and ones.
+
+    Parameters
+    ----------
+    genres : sequence or Series of length n_samples
+        The genres of each row: a list of names, or such a list written as text,
+        as in ``"['Comedy', 'Drama']"``. A name given twice in a row counts once.
+    label_names : sequence of str, default=None
+        The columns, in order. By default all names that occur, sorted.
+
+    Returns
+    -------
+    DataFrame of shape (n_samples, n_labels)
+        Integers 0 and 1, with the index of ``genres`` if it is a Series.
+
+    Raises
+    ------
+    ValueError
+        If a row is not a list of names, or names a genre that is not a column.
+
+    Examples
+    --------
+    >>> from sk_posters.datasets._genres import genres_to_indicators
+    >>> genres_to_indicators(["['Comedy', 'Drama']", ["Drama"]])
+       Comedy  Drama
+    0       1      1
+    1       0      1
+    """
+    rows = [read_genres(value, row) for row, value in enumerate(genres)]
+    if label_names is None:
+        label_names = sorted({name for names in rows for name in names})
+    column_of = {name: column for column, name in enumerate(label_names)}
+    values = np.zeros((len(rows), len(column_of)), dtype=np.int64)
+    for row, names in enumerate(rows):
+        for name in names:
+            if name not in column_of:
+                raise ValueError(
+                    f"genres: row {row} names {name!r}, which is none of the "
+                    f"{len(column_of)} label_names {list(column_of)}. Correct the row, "
+                    "or add the name to label_names."
+                )
+            values[row, column_of[name]] = 1
+    index = genres.index if isinstance(genres, pd.Series) else None
+    return pd.DataFrame(values, columns=list(column_of), index=index)
+
+
+def indicators_to_genres(indicators, label_names=None):
+    """Turn a table of zeros and ones into the list of genres of each row.
+
+    Parameters
+    ----------
+    indicators : DataFrame or array-like of shape (n_samples, n_labels)
+        Zeros and ones, such as a target or a prediction.
+    label_names : sequence of str, default=None
+        The names of the columns. By default those of the DataFrame.
+
+    Returns
+    -------
+    list of list of str
+        The names of each row, in the order of the columns.
+
+    Raises
+    ------
+    ValueError
+        If a value is neither 0 nor 1, or names and columns differ in number.
+
+    Examples
+    --------
+    >>> from sk_posters.datasets._genres import indicators_to_genres
+    >>> indicators_to_genres([[1, 1], [0, 1]], ["Comedy", "Drama"])
+    [['Comedy', 'Drama'], ['Drama']]
+    """
+    if label_names is None:
+        if not isinstance(indicators, pd.DataFrame):
+            raise ValueError(
+                "label_names is needed, because indicators has no column names: "
+                f"got {type(indicators).__name__}. Give one name per column."
+            )
+        label_names = indicators.columns
+    names = list(label_names)
+    values = np.asarray(indicators)
+    if values.ndim != 2 or values.shape[1] != len(names):
+        raise ValueError(
+            f"indicators must have one column for each of the {len(names)} "
+            f"label_names, got an array of shape {values.shape}."
+        )
+    check_indicators(values, names, source="indicators")
+    return [[names[column] for column in np.flatnonzero(row)] for row in values]
+
+
+def check_indicators(values, names, *, source):
+    """Raise an error that names the first value which is neither 0 nor 1.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_labels)
+        What should be zeros and ones.
+    names : sequence of str
+        The names of the columns.
+    source : str
+        Where the values come from: the subject of the error message.
+
+    Raises
+    ------
+    ValueError
+        If a value is neither 0 nor 1.
+    """
+    wrong = ~((values == 0) | (values == 1))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        value = np.asarray(values[row, column]).item()
+        raise ValueError(
+            f"{source}: labels must be 0 or 1, got {value!r} in column "
+            f"{names[column]!r}, row {row} ({wrong.sum()} such values in all, rows "
+            "counted from 0). Correct the values, or drop columns that are no labels."
+        )
+
+
+def contradictions(genres, values, names):
+    """Return the rows whose genres are not those of their zeros and ones.
+
+    Parameters
+    ----------
+    genres : sequence of length n_samples
+        The genres of each row, as `genres_to_indicators` takes them.
+    values : ndarray of shape (n_samples, n_labels)
+        Zeros and ones.
+    names : sequence of length n_labels
+        The names of the columns.
+
+    Returns
+    -------
+    list of (int, set or None)
+        Each such row, counted from 0, and the names that its genres say: None where
+        they are no list of names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_posters.datasets._genres import contradictions
+    >>> values = np.array([[1, 0], [0, 1]])
+    >>> contradictions(["['Comedy']", "['Comedy']"], values, ["Comedy", "Drama"])
+    [(1, {'Comedy'})]
+    """
+    wrong = []
+    for row, (value, given) in enumerate(zip(genres, values, strict=True)):
+        try:
+            said = set(read_genres(value, row))
+        except ValueError:
+            said = None
+        if said != {names[column] for column in np.flatnonzero(given)}:
+            wrong.append((row, said))
+    return wrong
+
+
+def read_genres(value, row):
+    """Return the list of names that one row holds, read from text where needed."""
+    names = value
+    if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise ValueError(_not_a_list(value, row))
+        try:
+            with warnings.catch_warnings():
+                # Of escapes such as "\d", which Python leaves as they are.
+                warnings.simplefilter("ignore")
+                names = ast.literal_eval(value.strip())
+        except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as err:
+            raise ValueError(_not_a_list(value, row)) from err
+    is_list = isinstance(names, (list, tuple, set, frozenset, np.ndarray))
+    if not is_list or getattr(names, "ndim", 1) != 1:
+        raise ValueError(_not_a_list(value, row))
+    names = list(names)
+    if not all(isinstance(name, str) and name for name in names):
+        raise ValueError(_not_a_list(value, row))
+    return names
+
+
+def _not_a_list(value, row):
+    if isinstance(value, str) and len(value) > N_SHOWN:
+        value = f"{value[:N_SHOWN]}…"
+    return (
+        f"genres: row {row} must be a list of names or such a list as text, as in "
+        f"\"['Comedy', 'Drama']\", got {value!r}. Write [] for a row without genres."
+    )

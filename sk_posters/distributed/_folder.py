@@ -1,0 +1,165 @@
+"""A folder of answers: which model and which posters it is of, and nothing else."""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from sk_posters._base._atomic import read_whole, write_whole
+from sk_posters._persistence._models import model_card, save_model
+from sk_posters.distributed._partition import Job, model_fingerprint
+
+__all__ = ["open_folder"]
+
+FORMAT, FORMAT_VERSION = "sk_posters answers", 1
+# Readers of Parquet pass over names that start with an underscore or a dot.
+RUN, MODEL = "_run.json", "_model.skops"
+PART = re.compile(r"part-(\d{8})\.parquet")
+UNFINISHED = re.compile(
+    r"\.(part-\d{8}\.\w+\.part\.parquet|_run\.\w+\.part\.json|"
+    r"_model\.\w+\.part\.skops)"
+)
+OWN_COLUMNS = ("path", "error")
+ANEW = "Pass another folder, or delete this one to begin anew"
+# A file is written in seconds; one that is still temporary after an hour was left
+# behind by a process that was killed.
+STALE_AFTER = 3600
+
+
+def open_folder(folder, model, *, method, label_names, trusted, n_partitions):
+    """Make a folder for a run, or take up the run that has begun in it.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder.
+    model : str, path-like or estimator
+        A file that `save_model` wrote, or what it takes.
+    method : str
+        What the model is asked.
+    label_names : array-like of str or None
+        Names of the columns; None takes those of the model card.
+    trusted : iterable of str
+        Further types that the model may hold.
+    n_partitions : int
+        Number of partitions.
+
+    Returns
+    -------
+    Job
+        The run.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds anything else.
+    """
+    folder = Path(folder).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_files(folder, n_partitions)
+    content, names = _saved(model, trusted)
+    names = names if label_names is None else [str(name) for name in label_names]
+    _check_names(names)
+    asked = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "model": model_fingerprint(content),
+        "method": method,
+        "label_names": names,
+        "n_partitions": n_partitions,
+    }
+    sha256 = _begin(folder, asked, content)
+    return Job(
+        folder=str(folder),
+        model_file=str(folder / MODEL),
+        sha256=sha256,
+        model=asked["model"],
+        method=method,
+        label_names=names,
+        trusted=tuple(trusted),
+    )
+
+
+def _check_files(folder, n_partitions):
+    names = sorted(os.listdir(folder))
+    for name in filter(UNFINISHED.fullmatch, names):
+        with suppress(FileNotFoundError):  # Another process is just done with it.
+            if time.time() - os.stat(folder / name).st_mtime > STALE_AFTER:
+                os.unlink(folder / name)
+    parts = {name: PART.fullmatch(name) for name in names}
+    others = [
+        name
+        for name in names
+        if not (parts[name] or name in (RUN, MODEL) or name.startswith("."))
+    ]
+    if others:
+        raise ValueError(
+            f"folder must be new, empty, or hold the answers of a run: "
+            f"{str(folder)!r} holds {others[0]!r}, which is not of a run. Pass another "
+            "folder."
+        )
+    late = [
+        name for name in names if parts[name] and int(parts[name][1]) >= n_partitions
+    ]
+    if late:
+        raise ValueError(
+            f"{str(folder)!r} holds {late[0]!r}, and the posters make {n_partitions} "
+            f"partitions only, so it is of other posters. {ANEW}."
+        )
+
+
+def _saved(model, trusted):
+    """Return the file of a model, and the names of its labels."""
+    if isinstance(model, str | os.PathLike):
+        return read_whole(model), model_card(model)["label_names"]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, MODEL)
+        card = save_model(model, file, trusted=trusted)
+        return file.read_bytes(), card["label_names"]
+
+
+def _check_names(names):
+    if names and (len(set(names)) < len(names) or set(names) & set(OWN_COLUMNS)):
+        raise ValueError(
+            f"label_names must differ from each other, and from {OWN_COLUMNS!r}, which "
+            f"are columns of their own: got {names!r}. Pass other label_names."
+        )
+
+
+def _begin(folder, asked, content):
+    """Write down what a run is about, or check it; return the checksum of its model."""
+    begun = _begun(folder)
+    if begun is not None:
+        for key, value in asked.items():
+            if begun.get(key) != value:
+                raise ValueError(
+                    f"{str(folder)!r} holds a run of another {key.replace('_', ' ')}: "
+                    f"asked for is {value!r}, and its {RUN} says {begun.get(key)!r}. "
+                    f"{ANEW}."
+                )
+        with suppress(OSError, ValueError):
+            kept = read_whole(folder / MODEL)
+            if model_fingerprint(kept) == asked["model"]:
+                return hashlib.sha256(kept).hexdigest()
+    write_whole(folder / MODEL, content)
+    if begun is None:
+        write_whole(folder / RUN, json.dumps(asked, indent=1).encode())
+    return hashlib.sha256(content).hexdigest()
+
+
+def _begun(folder):
+    file = folder / RUN
+    try:
+        found = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(
+            f"{str(file)!r} is damaged ({error}). Delete this one file: the answers "
+            "beside it say themselves what they are of."
+        ) from error
+    return found if isinstance(found, dict) else {}

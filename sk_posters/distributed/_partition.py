@@ -1,0 +1,328 @@
+"""One partition of posters through a model, into one Parquet file, or not at all."""
+
+import hashlib
+import json
+import re
+import tempfile
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from sk_posters._base._atomic import read_whole, write_whole
+from sk_posters._base._optional import import_optional
+from sk_posters._base._validation import score_matrix
+from sk_posters._base._zip import unpack
+from sk_posters._features._encoder import PosterEncoder
+from sk_posters._images._loader import PosterImageLoader, check_paths
+from sk_posters._persistence._models import load_model
+from sk_posters.exceptions import PosterFileError
+
+__all__ = [
+    "Count",
+    "Job",
+    "answer_partition",
+    "finished_partition",
+    "forget_models",
+    "model_fingerprint",
+    "part_file",
+]
+
+METADATA = b"sk_posters"
+PURPOSE = "predict_to_parquet"
+
+_loaded = {}
+_lock = threading.Lock()
+
+
+class Job(NamedTuple):
+    """What all partitions of a run have in common.
+
+    Parameters
+    ----------
+    folder : str
+        Where the answers go.
+    model_file : str
+        The model, as `save_model` writes it.
+    sha256 : str
+        Checksum of that file.
+    model : str
+        Fingerprint of the model in it, see `model_fingerprint`.
+    method : str
+        What to call.
+    label_names : list of str or None
+        Names of the columns.
+    trusted : tuple of str
+        Further types that the model may hold.
+    """
+
+    folder: str
+    model_file: str
+    sha256: str
+    model: str
+    method: str
+    label_names: list | None
+    trusted: tuple
+
+
+class Count(NamedTuple):
+    """Rows of a partition.
+
+    Parameters
+    ----------
+    n_rows : int
+        All of them.
+    n_failed : int
+        Those whose file cannot be used.
+    """
+
+    n_rows: int
+    n_failed: int
+
+
+def model_fingerprint(content):
+    """Name a model by what it has learned, not by when and where it was saved.
+
+    Parameters
+    ----------
+    content : bytes
+        A file that `save_model` has written.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    anything = {"what": "it", "names": ".*"}
+    parts = unpack(content, required=("estimator.skops",), **anything)
+    parts = unpack(parts["estimator.skops"], required=("schema.json",), **anything)
+
+    # skops names arrays by where they were in memory.
+    def named_by_content(match):
+        part = parts.get(match[1])
+        return match[0] if part is None else f'"{hashlib.sha256(part).hexdigest()}"'
+
+    schema = parts["schema.json"].decode()
+    schema = re.sub(r'"([\w-]+\.(?:npy|bin))"', named_by_content, schema)
+    return hashlib.sha256(schema.encode()).hexdigest()
+
+
+def part_file(folder, number):
+    """Return the file of a partition: names sort as numbers do.
+
+    Parameters
+    ----------
+    folder : str
+        Where the answers go.
+    number : int
+        Number of the partition.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    return Path(folder, f"part-{number:08d}.parquet")
+
+
+def finished_partition(paths, number, job):
+    """Look for the file of a partition.
+
+    Parameters
+    ----------
+    paths : array-like of str
+        The posters.
+    number : int
+        Number of the partition.
+    job : Job
+        The run.
+
+    Returns
+    -------
+    Count or None
+        Its rows; None if there is no such file, or it is damaged.
+
+    Raises
+    ------
+    ValueError
+        If it holds other answers than those asked for.
+    """
+    pyarrow = import_optional("pyarrow", extra="distributed", purpose=PURPOSE)
+    parquet = import_optional("pyarrow.parquet", extra="distributed", purpose=PURPOSE)
+    file = part_file(job.folder, number)
+    try:
+        with parquet.ParquetFile(file, page_checksum_verification=True) as opened:
+            table = opened.read()
+    except (OSError, pyarrow.ArrowException):
+        return None
+    found = (table.schema.metadata or {}).get(METADATA)
+    if found != _metadata(_listed(paths), job):
+        raise ValueError(
+            f"{str(file)!r} does not hold the answers asked for: it was written for "
+            "other posters, in another order or partition, or for another model. Pass "
+            "another folder, or delete this one to begin anew."
+        )
+    return Count(len(table), len(table) - table["error"].null_count)
+
+
+def answer_partition(paths, number, job):
+    """Ask the model, and write its answers.
+
+    Parameters
+    ----------
+    paths : array-like of str
+        The posters.
+    number : int
+        Number of the partition.
+    job : Job
+        The run.
+
+    Returns
+    -------
+    Count
+        Its rows.
+    """
+    paths = _listed(paths)
+    reasons, values, names = _answers(paths, job)
+    bad = np.array([path in reasons for path in paths], dtype=bool)
+    frame = {"path": pd.array(paths, dtype="string")}
+    for name, column in zip(names, values.T, strict=True):
+        frame[name] = _with_gaps(column, bad)
+    errors = [reasons.get(path) for path in paths]
+    frame["error"] = pd.array(errors, dtype="string")
+    write_whole(
+        part_file(job.folder, number),
+        _parquet(pd.DataFrame(frame), _metadata(paths, job)),
+    )
+    return Count(len(paths), int(bad.sum()))
+
+
+def forget_models():
+    """Free the memory of the model that this process keeps."""
+    with _lock:
+        _loaded.clear()
+
+
+def _listed(paths):
+    """Return the paths of a partition, which may have none."""
+    paths = paths if hasattr(paths, "shape") else list(paths)
+    return list(check_paths(paths)) if len(paths) else []
+
+
+def _metadata(paths, job):
+    digest = hashlib.sha256("\0".join(paths).encode(errors="surrogateescape"))
+    known = {
+        "model": job.model,
+        "method": job.method,
+        "columns": job.label_names,
+        "paths": digest.hexdigest(),
+    }
+    return json.dumps(known).encode()
+
+
+def _answers(paths, job):
+    """Return why files are bad, the answers for the others, and names of columns."""
+    model = _model(job)
+    reasons = {}
+    while True:
+        good = [path for path in paths if path not in reasons]
+        try:
+            values, names = _asked(model, good, job) if good else _none(model, job)
+        except PosterFileError as error:
+            # A part of the model that invents paths would go on for ever.
+            new = {path: why for path, why in error.failed if path in good}
+            if not new:
+                raise
+            reasons |= new
+        else:
+            return reasons, values, names
+
+
+def _asked(model, paths, job):
+    values = getattr(model, job.method)(np.array(paths, dtype=object))
+    if isinstance(values, list):  # Of probabilities, as some classifiers give them.
+        values, _ = score_matrix(values)
+    values = np.asarray(values)
+    values = values.reshape(len(paths), -1)
+    return values, _column_names(model, values.shape[1], job)
+
+
+def _none(model, job):
+    """Return no answers, of the kind that the model gives."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder, "blank.png"))
+        Image.new("RGB", (64, 64)).save(path)
+        values, names = _asked(model, [path], job)
+    return values[:0], names
+
+
+def _column_names(model, n_columns, job):
+    if job.method == "transform":
+        if hasattr(model, "get_feature_names_out"):
+            return [str(name) for name in model.get_feature_names_out()]
+        return [f"feature_{number}" for number in range(n_columns)]
+    if job.label_names is None:
+        return [f"label_{number}" for number in range(n_columns)]
+    if len(job.label_names) != n_columns:
+        raise ValueError(
+            f"label_names has {len(job.label_names)} names, and {job.method} gives "
+            f"{n_columns} columns: pass a name for each."
+        )
+    return job.label_names
+
+
+def _with_gaps(column, bad):
+    """Spread the answers over all rows, in a type that does not depend on gaps."""
+    if column.dtype.kind == "f":
+        full = np.full(len(bad), np.nan, dtype=column.dtype)
+        full[~bad] = column
+        return full
+    values = pd.array(column) if column.dtype.kind in "iub" else None
+    if values is None:
+        values = pd.array([str(value) for value in column], dtype="string")
+    full = pd.array([pd.NA] * len(bad), dtype=values.dtype)
+    full[~bad] = values
+    return full
+
+
+def _parquet(frame, metadata):
+    pyarrow = import_optional("pyarrow", extra="distributed", purpose=PURPOSE)
+    parquet = import_optional("pyarrow.parquet", extra="distributed", purpose=PURPOSE)
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    table = table.replace_schema_metadata({**table.schema.metadata, METADATA: metadata})
+    buffer = pyarrow.BufferOutputStream()
+    parquet.write_table(table, buffer, write_page_checksum=True)
+    return buffer.getvalue().to_pybytes()
+
+
+def _model(job):
+    """Return the model of a run, loaded once per process."""
+    with _lock:
+        if job.sha256 not in _loaded:
+            content = read_whole(job.model_file)
+            if hashlib.sha256(content).hexdigest() != job.sha256:
+                raise ValueError(
+                    f"{job.model_file!r} has changed since the run began: delete "
+                    f"{job.folder!r}, or pass another folder, to begin anew."
+                )
+            _loaded.clear()
+            _loaded[job.sha256] = _strict(
+                load_model(job.model_file, trusted=job.trusted)
+            )
+        return _loaded[job.sha256]
+
+
+def _strict(model):
+    """Let each part of a model name bad files, so that no black image answers."""
+    waiting = [model]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, PosterEncoder | PosterImageLoader):
+            part.on_error = "raise"
+        steps = [*getattr(part, "steps", ()), *getattr(part, "transformer_list", ())]
+        waiting += [step for _, step in steps]
+        waiting += [part.estimator_] if hasattr(part, "estimator_") else []
+    return model

