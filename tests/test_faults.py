@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sk_posters._base._atomic import part_beside, remove_abandoned, write_whole
+from sk_posters._base._atomic import remove_abandoned, replace_when_done, write_file
 from sk_posters.datasets import make_posters
 from sk_posters.datasets._home import (
     changed_files,
@@ -101,7 +101,7 @@ def test_what_was_abandoned_days_ago_is_removed(tmp_path):
         path.touch()
     for path in (old, other, foreign):
         aged(path)
-    write_whole(tmp_path / "it.txt", b"whole")
+    write_file(tmp_path / "it.txt", b"whole")
     assert not old.exists()
     assert new.exists()
     assert other.exists()
@@ -142,7 +142,7 @@ def test_an_error_of_the_disk_names_the_file_and_what_to_do(tmp_path, number, st
     message = (
         rf"Cannot write '{path}' \(.*\); what was there before is unchanged. {step}"
     )
-    with pytest.raises(OSError, match=message) as caught, part_beside(path):
+    with pytest.raises(OSError, match=message) as caught, replace_when_done(path):
         raise OSError(number, "text")
     assert caught.value.errno == number
     assert path.read_text() == "before"
@@ -152,7 +152,7 @@ def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"Cannot write .*Make the folder first"
     ):
-        write_whole(tmp_path / "missing" / "it.txt", b"")
+        write_file(tmp_path / "missing" / "it.txt", b"")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,10 @@ def test_a_missing_folder_is_named(tmp_path):
     ],
 )
 def test_errors_that_are_not_of_the_disk_pass(tmp_path, error):
-    with pytest.raises(OSError, match=r".") as caught, part_beside(tmp_path / "it"):
+    with (
+        pytest.raises(OSError, match=r".") as caught,
+        replace_when_done(tmp_path / "it"),
+    ):
         raise error
     assert caught.value is error
 

@@ -11,7 +11,13 @@ from pathlib import Path
 
 from sk_posters.exceptions import ModelFileError
 
-__all__ = ["part_beside", "read_whole", "remove_abandoned", "write_whole", "writing"]
+__all__ = [
+    "name_target_in_errors",
+    "read_file",
+    "remove_abandoned",
+    "replace_when_done",
+    "write_file",
+]
 
 
 # What is still temporary after a day was left behind by a process that was killed.
@@ -33,7 +39,7 @@ NEXT_STEPS = {
 }
 
 
-def read_whole(path):
+def read_file(path):
     """Read a file once, so that what is checked is what is used.
 
     Parameters
@@ -59,7 +65,7 @@ def read_whole(path):
     return path.read_bytes()
 
 
-def write_whole(path, content):
+def write_file(path, content):
     """Write a file, all of it or nothing; what was there before is replaced.
 
     Parameters
@@ -69,14 +75,14 @@ def write_whole(path, content):
     content : bytes
         Its content.
     """
-    with part_beside(path) as part, open(part, "xb") as file:
+    with replace_when_done(path) as part, open(part, "xb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
 @contextmanager
-def part_beside(path):
+def replace_when_done(path):
     """Give the path of a file to write, which then takes the place of another.
 
     What killed processes have left of the same file a day ago or earlier is removed.
@@ -101,7 +107,7 @@ def part_beside(path):
     begin, end = re.escape(f".{path.stem}."), re.escape(f".part{path.suffix}")
     part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
     remove_abandoned(path.parent, f"{begin}{HEX}{end}")
-    with writing(path, part):
+    with name_target_in_errors(path, part):
         try:
             yield part
             os.replace(part, path)
@@ -111,7 +117,7 @@ def part_beside(path):
 
 
 @contextmanager
-def writing(path, part):
+def name_target_in_errors(path, part):
     """Let an error of the disk in this block say what could not be written.
 
     Parameters

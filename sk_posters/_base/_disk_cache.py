@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-__all__ = ["ArrayStore", "cache_folder", "nothing_kept"]
+__all__ = ["ArrayStore", "disable_caches", "find_cache_folder"]
 
 CACHE_VARIABLE = "SK_POSTERS_CACHE"
 
@@ -32,7 +32,7 @@ KEPT_WHEN_FULL = 0.9
 UNSEEN = 0.05
 
 
-def cache_folder(cache_dir, contents):
+def find_cache_folder(cache_dir, contents):
     """Return the folder of a cache that keeps entries of one kind.
 
     Parameters
@@ -45,7 +45,7 @@ def cache_folder(cache_dir, contents):
     Returns
     -------
     str or None
-        The folder; None if there is no cache, or `nothing_kept` holds.
+        The folder; None if there is no cache, or `disable_caches` holds.
     """
     if not _may_keep.get():
         return None
@@ -57,7 +57,7 @@ def cache_folder(cache_dir, contents):
 
 
 @contextmanager
-def nothing_kept():
+def disable_caches():
     """Use no cache in this block, whatever estimators and the environment say."""
     token = _may_keep.set(False)
     try:

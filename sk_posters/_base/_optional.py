@@ -5,7 +5,7 @@ import signal
 import threading
 from contextlib import contextmanager
 
-__all__ = ["import_optional", "missing_package"]
+__all__ = ["explain_missing", "import_optional"]
 
 
 def import_optional(module, *, extra, purpose):
@@ -39,7 +39,7 @@ def import_optional(module, *, extra, purpose):
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # The package is there, but something that it needs is not.
-        raise missing_package(package, extra=extra, purpose=purpose) from error
+        raise explain_missing(package, extra=extra, purpose=purpose) from error
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def _interrupts_held_back():
             handler(*came[0])
 
 
-def missing_package(package, *, extra, purpose):
+def explain_missing(package, *, extra, purpose):
     """Return the error that says how to install a package.
 
     Parameters

@@ -5,7 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
-__all__ = ["in_threads", "share_of_cores", "thread_count"]
+__all__ = ["count_threads", "map_in_threads", "share_of_cores"]
 
 
 def share_of_cores():
@@ -24,7 +24,7 @@ def share_of_cores():
     return max(1, int(n_threads)) if n_threads.isdecimal() else None
 
 
-def thread_count(n_jobs):
+def count_threads(n_jobs):
     """Return how many threads to start.
 
     Parameters
@@ -51,7 +51,7 @@ def thread_count(n_jobs):
     return n_threads
 
 
-def in_threads(function, items, n_jobs):
+def map_in_threads(function, items, n_jobs):
     """Yield what a function makes of each item, in order, made by several threads.
 
     Parameters
@@ -68,7 +68,7 @@ def in_threads(function, items, n_jobs):
     object
         What the function returns.
     """
-    n_threads = min(thread_count(n_jobs), len(items))
+    n_threads = min(count_threads(n_jobs), len(items))
     if n_threads < 2:
         yield from map(function, items)
     else:

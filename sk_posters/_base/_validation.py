@@ -14,21 +14,21 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import type_of_target
 
 __all__ = [
-    "check_answers",
-    "check_cells",
     "check_finite",
+    "check_predictions",
     "check_sample_weight",
+    "check_values",
     "check_zeros_and_ones",
-    "common_names",
     "indicator_matrix",
     "label_matrix",
     "label_positions",
+    "match_names",
     "score_matrix",
-    "shortened",
+    "shorten",
 ]
 
 
-def check_answers(y_true, y_score, only_class=np.nan):
+def check_predictions(y_true, y_score, only_class=np.nan):
     """Return labels, scores and label names, once they are sure to fit each other."""
     labels, names = label_matrix(y_true, "y_true")
     scores, score_names = score_matrix(y_score, only_class)
@@ -37,7 +37,7 @@ def check_answers(y_true, y_score, only_class=np.nan):
             "y_true and y_score must have the same shape, a row per sample and a "
             f"column per label: got {labels.shape} and {scores.shape}."
         )
-    names = common_names(names, "y_true", score_names, "y_score")
+    names = match_names(names, "y_true", score_names, "y_score")
     check_finite(scores, names)
     return labels, scores, names
 
@@ -122,7 +122,7 @@ def _names(table, values):
     return table.columns if named else pd.RangeIndex(values.shape[1])
 
 
-def common_names(first, first_name, second, second_name):
+def match_names(first, first_name, second, second_name):
     """Return the names of two tables' columns, unless they contradict each other."""
     positions = list(range(len(first)))  # What arrays, and frames made of them, have.
     if list(first) == positions:
@@ -132,9 +132,9 @@ def common_names(first, first_name, second, second_name):
     unknown = [name for name in second if name not in set(first)]
     raise ValueError(
         f"The columns of {first_name} and {second_name} must be the same labels in the "
-        f"same order: got {shortened(first)} and {shortened(second)}. "
+        f"same order: got {shorten(first)} and {shorten(second)}. "
         + (
-            f"{first_name} lacks {shortened(unknown)}."
+            f"{first_name} lacks {shorten(unknown)}."
             if unknown
             else "Select the columns of one by those of the other."
         )
@@ -144,13 +144,13 @@ def common_names(first, first_name, second, second_name):
 def check_zeros_and_ones(values, names, target):
     """Refuse a target with a cell that is neither 0 nor 1."""
     right = (values == 0) | (values == 1)
-    check_cells(right, values, names, f"{target} must hold 0 and 1 only")
+    check_values(right, values, names, f"{target} must hold 0 and 1 only")
 
 
 def check_finite(scores, names):
     """Refuse scores with a cell that is nan or infinite."""
     rule = "y_score must not hold nan or infinity"
-    check_cells(np.isfinite(scores), scores, names, rule)
+    check_values(np.isfinite(scores), scores, names, rule)
 
 
 def check_sample_weight(sample_weight, n_samples):
@@ -167,7 +167,7 @@ def check_sample_weight(sample_weight, n_samples):
     return sample_weight
 
 
-def check_cells(right, values, names, rule):
+def check_values(right, values, names, rule):
     """Refuse values that are not all right, by the first that is not."""
     wrong = np.argwhere(~right)
     if len(wrong):
@@ -178,7 +178,7 @@ def check_cells(right, values, names, rule):
         )
 
 
-def shortened(names, most=5):
+def shorten(names, most=5):
     """Return the first names as text, and how many more there are."""
     shown = ", ".join(repr(name) for name in list(names)[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
@@ -235,5 +235,5 @@ def _position(label, names, n_labels):
     nearest = difflib.get_close_matches(str(label), names, cutoff=0.4)
     hint = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
     raise ValueError(
-        f"There is no label {label!r}; the labels are {shortened(names)}.{hint}"
+        f"There is no label {label!r}; the labels are {shorten(names)}.{hint}"
     )

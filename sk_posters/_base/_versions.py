@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-__all__ = ["package_versions"]
+__all__ = ["find_versions"]
 
 # What answers may depend on.
 PACKAGES = (
@@ -12,7 +12,7 @@ PACKAGES = (
 )
 
 
-def package_versions():
+def find_versions():
     """Return the versions of Python and of the packages that answers may depend on.
 
     Returns

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sk_posters._base._optional import import_optional, missing_package
+from sk_posters._base._optional import explain_missing, import_optional
 from sk_posters._features._efficientnet import (
     HEAD_WIDTH,
     NORM_EPSILON,
@@ -15,7 +15,7 @@ from sk_posters._features._efficientnet import (
     convolutions,
     scaled_stages,
 )
-from sk_posters._features._pooling import n_pooled
+from sk_posters._features._pooling import count_pooled
 from sk_posters._features._torch_weights import read_checkpoint
 
 __all__ = [
@@ -191,7 +191,7 @@ def _weight_file(backbone):
     """Find the file of weights without running the package around it."""
     spec = find_spec(backbone.package)
     if spec is None or not spec.submodule_search_locations:
-        raise missing_package(
+        raise explain_missing(
             backbone.package.replace("_", "-"),
             extra="pretrained",
             purpose=f"The backbone {backbone.name!r}",
@@ -239,7 +239,7 @@ def backbone_onnx(name, weights=None):
     tensor = onnx.helper.make_tensor_value_info
     float32, uint8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
     n_classes = len(weights["classifier.bias"])
-    n_covariances = n_pooled("covariance", backbone.n_covarying)
+    n_covariances = count_pooled("covariance", backbone.n_covarying)
     graph = onnx.helper.make_graph(
         nodes,
         name,

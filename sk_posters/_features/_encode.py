@@ -7,9 +7,9 @@ import numpy as np
 from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
-from sk_posters._base._threads import in_threads
+from sk_posters._base._threads import map_in_threads
 from sk_posters._features._cache import pixels_key
-from sk_posters._images._cache import decoded_key
+from sk_posters._images._cache import hash_decoded
 from sk_posters.exceptions import PosterFileError
 
 __all__ = ["ArrayImages", "Encoded", "FileImages", "encode"]
@@ -72,7 +72,7 @@ class FileImages:
         """
         if self._images.blank[row]:
             return f"blank {self._images.image_size}"
-        return decoded_key(
+        return hash_decoded(
             *(self._images.paths[row], self._images.image_size),
             self._images.interpolation,
         )
@@ -266,7 +266,7 @@ def encode(
     with tqdm(
         total=len(rows), desc="Encoding posters", unit="image", disable=not verbose
     ) as progress:
-        for n_done in in_threads(job.work_on, batches, n_threads):
+        for n_done in map_in_threads(job.work_on, batches, n_threads):
             progress.update(n_done)
     failed = [job.failed[row] for row in rows.tolist() if row in job.failed]
     features = job.features

@@ -10,9 +10,9 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.utils import gen_batches
 
 from sk_posters._base._compat import Interval, StrOptions, _fit_context
-from sk_posters._base._disk_cache import cache_folder
+from sk_posters._base._disk_cache import find_cache_folder
 from sk_posters._base._public_path import set_module
-from sk_posters._base._threads import thread_count
+from sk_posters._base._threads import count_threads
 from sk_posters._features._cache import FeatureStore
 from sk_posters._features._encode import ArrayImages, FileImages, encode
 from sk_posters._features._registry import make_runners
@@ -20,7 +20,7 @@ from sk_posters._images._lazy import PosterImages, check_files
 from sk_posters._images._loader import check_image_size, check_paths
 from sk_posters.exceptions import PosterFileError, describe_failures
 
-__all__ = ["PosterEncoder", "encoders_of"]
+__all__ = ["PosterEncoder", "list_encoders"]
 
 
 @set_module("sk_posters")
@@ -273,7 +273,7 @@ default="bilinear"
             runners,
             flip=self.flip,
             batch_size=self.batch_size,
-            n_threads=thread_count(self.n_jobs),
+            n_threads=count_threads(self.n_jobs),
             store=self._store(),
             stop_at_failure=not may_fail,
             verbose=self.verbose,
@@ -337,7 +337,7 @@ default="bilinear"
         return 0 if store is None else store.clear()
 
     def _store(self):
-        folder = cache_folder(self.cache_dir, "features")
+        folder = find_cache_folder(self.cache_dir, "features")
         return None if folder is None else FeatureStore(folder, self.cache_size)
 
     def _runners(self, image_size):
@@ -400,7 +400,7 @@ def _check_array(X):
     return X
 
 
-def encoders_of(step):
+def list_encoders(step):
     """Return the encoders that a step of a pipeline consists of.
 
     Parameters

@@ -11,11 +11,11 @@ import numpy as np
 
 from sk_posters._features._pooling import (
     PARTS,
+    check_scaling,
     check_size,
-    n_pooled,
-    pooled,
-    scaled,
-    scaling_of,
+    count_pooled,
+    pool,
+    scale_pixels,
 )
 
 __all__ = ["KerasRunner", "application", "load_network"]
@@ -80,7 +80,7 @@ class KerasRunner:
         self._model = _with_one_output(model, output, prefix)
         self._preprocess = preprocess
         self._scaling = (
-            scaling_of(mean, std, f"The network {prefix!r}")
+            check_scaling(mean, std, f"The network {prefix!r}")
             if preprocess is None
             else (0.0, 1.0)
         )
@@ -92,7 +92,9 @@ class KerasRunner:
         channels = ({1, 2, 3} - set(self._axes)).pop() if len(shape) == 4 else -1
         self.parts = PARTS[pooling] if len(shape) == 4 else ("",)
         self.n_features = (
-            n_pooled(pooling, shape[channels]) if len(shape) == 4 else shape[channels]
+            count_pooled(pooling, shape[channels])
+            if len(shape) == 4
+            else shape[channels]
         )
         scaling = [np.asarray(x).tolist() for x in self._scaling]
         scaled_by = scaling if preprocess is None else f"preprocess_input of {prefix}"
@@ -114,7 +116,7 @@ class KerasRunner:
         ndarray of shape (n, n_parts * n_features), dtype float32
             The parts side by side.
         """
-        return pooled(self._run(batch), self.pooling, self._axes)
+        return pool(self._run(batch), self.pooling, self._axes)
 
     def maps(self, batch):
         """Return the feature maps that the features are pooled from.
@@ -135,7 +137,7 @@ class KerasRunner:
         return output.astype(np.float32, copy=False)
 
     def _run(self, batch):
-        pixels = scaled(batch, *self._scaling)
+        pixels = scale_pixels(batch, *self._scaling)
         if self._preprocess is not None:
             pixels = self._preprocess(pixels)
         if self._axes == (2, 3):

@@ -24,11 +24,11 @@ from sk_posters._features._onnx_seal import is_damaged
 from sk_posters._features._pooling import (
     PARTS,
     as_bytes,
+    check_scaling,
     check_size,
-    n_pooled,
-    pooled,
-    scaled,
-    scaling_of,
+    count_pooled,
+    pool,
+    scale_pixels,
 )
 
 __all__ = ["BackboneRunner", "OnnxRunner"]
@@ -75,7 +75,7 @@ class BackboneRunner:
         self.parts = PARTS[pooling]
         backbone = BACKBONES[name]
         self.n_features = (
-            n_pooled(pooling, backbone.n_covarying)
+            count_pooled(pooling, backbone.n_covarying)
             if pooling == "covariance"
             else backbone.n_features
         )
@@ -190,7 +190,7 @@ class OnnxRunner:
         check_size(image_size, self._sides(), repr(path))
         # Shapes in the file may be unknown or wrong: what comes out tells.
         first = self._run(np.zeros((1, height, width, 3), np.uint8))
-        rows = pooled(first, pooling, self._axes())
+        rows = pool(first, pooling, self._axes())
         self.parts = PARTS[pooling] if first.ndim == 4 else ("",)
         self.n_features = rows.shape[1] // len(self.parts)
         described = (
@@ -213,8 +213,7 @@ class OnnxRunner:
             The parts side by side.
         """
         rows = [
-            pooled(self._run(image[None]), self.pooling, self._axes())
-            for image in batch
+            pool(self._run(image[None]), self.pooling, self._axes()) for image in batch
         ]
         return np.concatenate(rows)
 
@@ -241,7 +240,7 @@ class OnnxRunner:
         if self._scaling is None:
             pixels = as_bytes(batch)
         else:
-            pixels = scaled(batch, *self._scaling).astype(self._dtype, copy=False)
+            pixels = scale_pixels(batch, *self._scaling).astype(self._dtype, copy=False)
         if self._order == "NCHW":
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
         try:
@@ -260,7 +259,7 @@ class OnnxRunner:
 
     def _checked_scaling(self, mean, std):
         if self._dtype != np.uint8:
-            return scaling_of(mean, std, f"The ONNX file {self.path!r}")
+            return check_scaling(mean, std, f"The ONNX file {self.path!r}")
         if mean is not None or std is not None:
             raise ValueError(
                 f"The ONNX file {self.path!r} takes uint8 pixels as they are: leave "

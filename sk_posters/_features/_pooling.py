@@ -5,11 +5,11 @@ import numpy as np
 __all__ = [
     "PARTS",
     "as_bytes",
+    "check_scaling",
     "check_size",
-    "n_pooled",
-    "pooled",
-    "scaled",
-    "scaling_of",
+    "count_pooled",
+    "pool",
+    "scale_pixels",
 ]
 
 # What each kind of pooling puts side by side.
@@ -41,7 +41,7 @@ def as_bytes(batch):
     return np.rint(batch * np.float32(255)).astype(np.uint8)
 
 
-def scaled(batch, mean=0.0, std=1.0):
+def scale_pixels(batch, mean=0.0, std=1.0):
     """Return images as float32, scaled as a network expects them.
 
     Parameters
@@ -64,7 +64,7 @@ def scaled(batch, mean=0.0, std=1.0):
     return pixels
 
 
-def scaling_of(mean, std, what):
+def check_scaling(mean, std, what):
     """Return mean and std as arrays, or say that they are needed or wrong.
 
     Parameters
@@ -77,7 +77,7 @@ def scaling_of(mean, std, what):
     Returns
     -------
     mean, std : ndarray of shape () or (3,), dtype float32
-        For `scaled`.
+        For `scale_pixels`.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def check_size(size, expected, what):
     )
 
 
-def pooled(output, pooling, axes):
+def pool(output, pooling, axes):
     """Return feature maps as rows of numbers; rows of numbers stay what they are.
 
     Parameters
@@ -172,7 +172,7 @@ def pooled(output, pooling, axes):
     return np.concatenate(parts, axis=1)
 
 
-def n_pooled(pooling, n_channels):
+def count_pooled(pooling, n_channels):
     """Return how many numbers each part of a kind of pooling has.
 
     Parameters

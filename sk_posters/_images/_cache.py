@@ -7,7 +7,7 @@ from PIL import Image, ImageFile, features
 
 from sk_posters._base._disk_cache import ArrayStore
 
-__all__ = ["ImageStore", "decoded_key"]
+__all__ = ["ImageStore", "hash_decoded"]
 
 # To be raised whenever decoding changes, so that no older entry is taken for a new one.
 FORMAT = 1
@@ -16,7 +16,7 @@ FORMAT = 1
 LIBJPEG = features.version("libjpeg_turbo")
 
 
-def decoded_key(path, image_size, interpolation):
+def hash_decoded(path, image_size, interpolation):
     """Name the image that a file holds by its content and the way it is decoded.
 
     Parameters
@@ -75,4 +75,4 @@ class ImageStore(ArrayStore):
     contents = "Decoded images"
     consequence = "decoded"
 
-    key = staticmethod(decoded_key)
+    key = staticmethod(hash_decoded)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
-from sk_posters._base._threads import in_threads
+from sk_posters._base._threads import map_in_threads
 from sk_posters._images._decoding import decode_image
 from sk_posters.exceptions import PosterFileError
 
@@ -131,7 +131,7 @@ class PosterImages:
                 return error.failed[0]
 
         in_use = np.flatnonzero(~wanted.blank)
-        failed = [bad for bad in in_threads(read_row, in_use, self.n_jobs) if bad]
+        failed = [bad for bad in map_in_threads(read_row, in_use, self.n_jobs) if bad]
         if failed:
             raise PosterFileError(dict.fromkeys(failed))
         return images
@@ -252,7 +252,7 @@ def check_files(
         # side by side they would all decode the same file. No result depends on it.
         order = [paths[row] for row in np.random.default_rng().permutation(len(paths))]
     checked = tqdm(
-        in_threads(check, order, n_jobs),
+        map_in_threads(check, order, n_jobs),
         desc="Checking posters",
         total=len(order),
         unit="file",

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sk_posters._base._compat import Interval, StrOptions, _fit_context
-from sk_posters._base._disk_cache import cache_folder
+from sk_posters._base._disk_cache import find_cache_folder
 from sk_posters._base._public_path import set_module
 from sk_posters._images._cache import ImageStore
 from sk_posters._images._lazy import PosterImages, check_files
@@ -237,7 +237,7 @@ default="nearest"
         return 0 if store is None else store.clear()
 
     def _store(self):
-        folder = cache_folder(self.cache_dir, "images")
+        folder = find_cache_folder(self.cache_dir, "images")
         return None if folder is None else ImageStore(folder, self.cache_size)
 
 

@@ -15,7 +15,7 @@ __all__ = [
     "check_images",
     "for_keras",
     "image_kind",
-    "prefetched",
+    "prefetch",
     "read_batch",
 ]
 
@@ -281,7 +281,7 @@ def read_batch(images, rows):
     return pixels.astype(keras.config.floatx(), copy=False)
 
 
-def prefetched(images, batch_size):
+def prefetch(images, batch_size):
     """Yield all images batch by batch, the next one read while one is worked on.
 
     Parameters

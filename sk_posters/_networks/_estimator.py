@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import ClassifierTags
 
 from sk_posters._base._compat import get_param_names
-from sk_posters._networks._batches import NextOrder, for_keras, prefetched
+from sk_posters._networks._batches import NextOrder, for_keras, prefetch
 from sk_posters._networks._devices import (
     EvenBatches,
     JointLossScaleOptimizer,
@@ -322,7 +322,7 @@ class KerasEstimator(KerasClassifier):
     def _predict_scores(self, images, batch_size):
         """Return the outputs of the network, always of shape (n, n_outputs)."""
         # Batch by batch, because model.predict copies the whole input first.
-        batches, model = prefetched(images, batch_size), self._network.model
+        batches, model = prefetch(images, batch_size), self._network.model
         scores = np.concatenate([predict_on_devices(model, x) for x in batches])
         # Under mixed precision the network ends in half floats.
         return scores.astype(keras.config.floatx(), copy=False)

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 HEAD = "labels"
-POOL = "pool"
+POOL = "pooled"
 # Rate of the one dropout layer where `dropout` holds those of the tutorial's network.
 DROPOUT = 0.2
 # Inverse strength of regularisation of the linear head, on standardised features.

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from sk_posters._base._public_path import set_module
-from sk_posters._base._validation import shortened
+from sk_posters._base._validation import shorten
 
 __all__ = [
     "AsymmetricLoss",
@@ -313,8 +313,8 @@ def _in_order(label_weight, label_names):
         unknown = [name for name in label_weight if name not in names]
         if unknown:
             raise ValueError(
-                f"label_weight names labels that are not there: {shortened(unknown)}. "
-                f"Known are {shortened(names)}."
+                f"label_weight names labels that are not there: {shorten(unknown)}. "
+                f"Known are {shorten(names)}."
             )
         label_weight = [label_weight.get(name, 1.0) for name in names]
     weights = np.asarray(label_weight, dtype=float)
@@ -331,6 +331,6 @@ def _in_order(label_weight, label_names):
     if wrong:
         raise ValueError(
             "label_weight must be positive and finite: it is not for "
-            f"{shortened(wrong)}. Take a label out of y to leave it out."
+            f"{shorten(wrong)}. Take a label out of y to leave it out."
         )
     return weights

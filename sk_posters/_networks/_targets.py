@@ -10,7 +10,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from sk_posters._base._public_path import set_module
-from sk_posters._base._validation import check_zeros_and_ones, shortened
+from sk_posters._base._validation import check_zeros_and_ones, shorten
 
 __all__ = ["TargetEncoder"]
 
@@ -113,9 +113,9 @@ class TargetEncoder:
             unknown = [column for column in columns if column not in known]
             raise ValueError(
                 f"The columns of {name} must be the labels seen in fit, in the same "
-                f"order: {shortened(known)}. "
+                f"order: {shorten(known)}. "
                 + (
-                    f"Unknown: {shortened(unknown)}."
+                    f"Unknown: {shorten(unknown)}."
                     if unknown
                     else "They are in another order: use y[list(label_names_)]."
                 )
@@ -200,7 +200,7 @@ def _column_names(y, n_columns):
     repeated = y.columns[y.columns.duplicated()]
     if len(repeated):
         raise ValueError(
-            f"Each label needs a column name of its own: {shortened(repeated)} stands "
+            f"Each label needs a column name of its own: {shorten(repeated)} stands "
             "there more than once. Rename or drop the repeated columns."
         )
     return np.array(y.columns, dtype=object)

@@ -12,8 +12,8 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._base._atomic import read_whole, write_whole
-from sk_posters._base._versions import package_versions
+from sk_posters._base._atomic import read_file, write_file
+from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
 from sk_posters._features._backbones import BACKBONES
 from sk_posters._features._encoder import PosterEncoder
@@ -128,7 +128,7 @@ def save_model(
         "thresholds": _plain(_learned(model, "best_thresholds_")),
         "scores": _plain(dict(scores or {})),
         "training_data": None if training_data is None else _summary(*training_data),
-        "versions": package_versions(),
+        "versions": find_versions(),
         "trusted": sorted(trusted),
         "parts": {ESTIMATOR: {"bytes": len(content), "sha256": _sha256(content)}},
     }
@@ -140,7 +140,7 @@ def save_model(
             "description."
         )
     _warn_of_files(model)
-    write_whole(path, pack({CARD: text, ESTIMATOR: content}))
+    write_file(path, pack({CARD: text, ESTIMATOR: content}))
     return card
 
 
@@ -258,7 +258,7 @@ def _opened(path):
     """Return model card and estimators of a file whose form and sums are right."""
     try:
         parts = unpack(
-            read_whole(path),
+            read_file(path),
             what="it",
             names=f"{CARD}|{ESTIMATOR}".replace(".", r"\."),
             required=(CARD, ESTIMATOR),
@@ -312,7 +312,7 @@ def _refusal(path, problem):
 
 
 def _warn_of_versions(path, versions):
-    here = package_versions()
+    here = find_versions()
     other = [
         f"{name} {versions[name]} (here {here[name]})"
         for name in here
@@ -421,7 +421,7 @@ def _summary(X, y):
     digest = hashlib.sha256()
     X, y = np.asarray(X), np.ascontiguousarray(y)
     for path in X if X.ndim == 1 else ():
-        digest.update(hashlib.sha256(read_whole(path)).digest())
+        digest.update(hashlib.sha256(read_file(path)).digest())
     if X.ndim > 1:
         digest.update(f"{X.shape} {X.dtype}".encode())
         digest.update(np.ascontiguousarray(X))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._base._versions import package_versions
+from sk_posters._base._versions import find_versions
 from sk_posters._report._markup import listed, name_of, section, tag
 from sk_posters._report._model import parts_of
 from sk_posters._report._tables import best_trivial, interval
@@ -46,7 +46,7 @@ def opening(title, estimator, report, n_rows, thresholds, now):
     judged = f"{n_rows} images, {len(names)} labels"
     judged += f", {report.labels['prevalence'].sum():.1f} of them per image"
     drawn = report.about[0].partition("; ")[2]
-    versions = ", ".join(f"{k} {v}" for k, v in package_versions().items())
+    versions = ", ".join(f"{k} {v}" for k, v in find_versions().items())
     facts = {
         "Model": [" → ".join(models)],
         "Judged on": [judged],

@@ -8,7 +8,7 @@ from pathlib import Path
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._base._atomic import write_whole
+from sk_posters._base._atomic import write_file
 from sk_posters._base._compat import Interval, _num_samples, validate_params
 from sk_posters._base._validation import label_matrix
 from sk_posters._report import _sections
@@ -179,7 +179,7 @@ def save_html_report(
         _sections.posters("best", answers.gallery(best, heat)),
         _sections.making(estimator),
     )
-    write_whole(file, content)
+    write_file(file, content)
     return file
 
 

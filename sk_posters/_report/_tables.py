@@ -3,7 +3,7 @@
 import numpy as np
 
 from sk_posters._report._markup import name_of, tag
-from sk_posters.metrics._evaluation import known_score
+from sk_posters.metrics._evaluation import find_score
 from sk_posters.metrics._text import number
 
 __all__ = [
@@ -75,7 +75,7 @@ def score_table(report, top_k):
 
 def _score_row(name, row, top_k):
     beats, best = _beats(row), best_trivial(row)
-    meaning = MEANINGS[known_score(name, top_k)]
+    meaning = MEANINGS[find_score(name, top_k)]
     note = tag("small", row["note"], class_="note") if row["note"] else None
     better = f"{row['better']} is better"
     cells = [

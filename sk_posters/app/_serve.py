@@ -11,8 +11,8 @@ from contextlib import suppress
 from numbers import Integral
 
 from sk_posters._base._compat import Interval, validate_params
-from sk_posters._base._disk_cache import nothing_kept
-from sk_posters._base._optional import import_optional, missing_package
+from sk_posters._base._disk_cache import disable_caches
+from sk_posters._base._optional import explain_missing, import_optional
 from sk_posters.app._guard import Guard, inline_policy
 from sk_posters.app._showcase import Showcase
 from sk_posters.app._uploads import MAX_BYTES, Refused, limited, poster_file
@@ -88,7 +88,7 @@ def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
     requests = import_optional("starlette.requests", extra="app", purpose=PURPOSE)
     middleware = import_optional("starlette.middleware", extra="app", purpose=PURPOSE)
     if importlib.util.find_spec("python_multipart") is None:
-        raise missing_package("python-multipart", extra="app", purpose=PURPOSE)
+        raise explain_missing("python-multipart", extra="app", purpose=PURPOSE)
     showcase = Showcase(model, posters=posters, target=target, label_names=label_names)
     template = importlib.resources.files("sk_posters.app") / "page.html"
     page = template.read_text(encoding="utf-8")
@@ -257,7 +257,7 @@ class _Views:
         upload = form["file"]
         with (
             self._one_by_one,
-            nothing_kept(),
+            disable_caches(),
             poster_file(upload.file, upload.filename) as path,
         ):
             return answer(path, form)

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
-from sk_posters._base._disk_cache import nothing_kept
+from sk_posters._base._disk_cache import disable_caches
 from sk_posters._base._validation import label_matrix
 from sk_posters._images._decoding import decode_within
 from sk_posters._persistence._models import load_model, model_card
@@ -88,7 +88,7 @@ class Showcase:
         with tempfile.TemporaryDirectory(prefix="sk_posters-") as folder:
             path = Path(folder) / "blank.png"
             Image.new("RGB", (200, 300)).save(path)
-            with nothing_kept():
+            with disable_caches():
                 return len(self._answer(path)[0])
 
     def _names(self, label_names, n_labels):

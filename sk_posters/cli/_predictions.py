@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sk_posters._base._validation import score_matrix, shortened
+from sk_posters._base._validation import score_matrix, shorten
 from sk_posters._persistence._models import load_model, model_card
 from sk_posters.cli._manners import load_quietly
 from sk_posters.exceptions import PosterFileError
@@ -137,7 +137,7 @@ def with_labels_of(model_names, target, table):
     if missing:
         raise ValueError(
             f"{str(table)!r} lacks columns of labels that the model gives: "
-            f"{shortened(missing)}. Add them, with 0 and 1."
+            f"{shorten(missing)}. Add them, with 0 and 1."
         )
     return target[model_names]
 

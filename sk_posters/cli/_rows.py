@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
-from sk_posters._base._atomic import part_beside
+from sk_posters._base._atomic import replace_when_done
 from sk_posters.cli._terminal import is_terminal, printable
 
 __all__ = ["FORMATS", "check_target", "format_of", "no_formula", "opened_rows"]
@@ -233,7 +233,7 @@ def opened_rows(output, kind, names, probabilities):
         with open(output, "w", **how) as stream:  # A pipe or a device stays what it is.
             yield ROWS[kind](_Flushed(stream), names, probabilities)
     else:
-        with part_beside(Path(output)) as part, open(part, "x", **how) as stream:
+        with replace_when_done(Path(output)) as part, open(part, "x", **how) as stream:
             yield ROWS[kind](stream, names, probabilities)
 
 

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from sk_posters._base._atomic import part_beside
+from sk_posters._base._atomic import replace_when_done
 from sk_posters.cli._paths import paths_of
 from sk_posters.cli._rows import no_formula
 from sk_posters.datasets import load_poster_table
@@ -105,7 +105,7 @@ def findings_to_csv(check, path):
         findings[column] = [" | ".join(map(str, cell)) for cell in findings[column]]
     for column in findings:
         findings[column] = findings[column].map(no_formula)
-    with part_beside(path) as part:
+    with replace_when_done(path) as part:
         findings.to_csv(part, index=False)
 
 

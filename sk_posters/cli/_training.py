@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sk_posters._base._atomic import part_beside
+from sk_posters._base._atomic import replace_when_done
 from sk_posters._persistence._models import save_model
 from sk_posters._pipelines import make_poster_pipeline
 from sk_posters.cli._interrupts import stop_if_interrupted
@@ -154,7 +154,7 @@ def save_rows(posters, rows, path):
     path : Path
         The file.
     """
-    with part_beside(path) as part:
+    with replace_when_done(path) as part:
         posters.frame.iloc[np.sort(rows)].to_csv(part, index=False)
 
 

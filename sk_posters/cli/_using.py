@@ -228,7 +228,7 @@ def explain(
     Example:
       sk-posters explain genres.model endgame.jpg --output endgame.png --label Action
     """
-    from sk_posters._base._atomic import part_beside
+    from sk_posters._base._atomic import replace_when_done
     from sk_posters._base._optional import import_optional
     from sk_posters.cli._predictions import opened
     from sk_posters.cli._rows import check_target
@@ -248,7 +248,7 @@ def explain(
         label_names=names,
         max_posters=len(posters),
     )
-    with part_beside(output) as part:
+    with replace_when_done(output) as part:
         display.figure_.savefig(part, dpi=120, bbox_inches="tight")
     typer.echo(f"wrote {shown(output)}")
 

@@ -7,7 +7,7 @@ import uuid
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sk_posters._base._atomic import remove_abandoned, writing
+from sk_posters._base._atomic import name_target_in_errors, remove_abandoned
 
 try:
     import fcntl
@@ -68,7 +68,7 @@ def folder_made_whole(folder):
     """
     remove_abandoned(folder.parent, r".+\.[0-9a-f]{32}\.part")
     work = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part")
-    with writing(folder, work):
+    with name_target_in_errors(folder, work):
         work.mkdir(parents=True)
         try:
             yield work
@@ -93,7 +93,7 @@ def one_at_a_time(folder):
         ends, however it does.
     """
     lock = folder.with_name(f"{folder.name}.lock")
-    with writing(folder, lock):
+    with name_target_in_errors(folder, lock):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock.touch()
     with open(lock, "rb") as file:

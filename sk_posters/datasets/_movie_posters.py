@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from os import PathLike
 from pathlib import PurePosixPath
 
-from sk_posters._base._atomic import writing
+from sk_posters._base._atomic import name_target_in_errors
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters.datasets._download import download
 from sk_posters.datasets._home import (
@@ -203,7 +203,7 @@ def _fetch(folder, n_retries, delay, verbose):
     archive = _archive_of(folder)
     for may_start_again in (True, False):
         try:
-            with writing(archive, archive):
+            with name_target_in_errors(archive, archive):
                 resumed = download(
                     ARCHIVE_URL,
                     archive,

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from sk_posters._base._atomic import read_whole, write_whole
+from sk_posters._base._atomic import read_file, write_file
 from sk_posters._persistence._models import model_card, save_model
 from sk_posters.distributed._partition import Job, model_fingerprint
 
@@ -115,7 +115,7 @@ def _check_files(folder, n_partitions):
 def _saved(model, trusted):
     """Return the file of a model, and the names of its labels."""
     if isinstance(model, str | os.PathLike):
-        return read_whole(model), model_card(model)["label_names"]
+        return read_file(model), model_card(model)["label_names"]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, MODEL)
         card = save_model(model, file, trusted=trusted)
@@ -142,12 +142,12 @@ def _begin(folder, asked, content):
                     f"{ANEW}."
                 )
         with suppress(OSError, ValueError):
-            kept = read_whole(folder / MODEL)
+            kept = read_file(folder / MODEL)
             if model_fingerprint(kept) == asked["model"]:
                 return hashlib.sha256(kept).hexdigest()
-    write_whole(folder / MODEL, content)
+    write_file(folder / MODEL, content)
     if begun is None:
-        write_whole(folder / RUN, json.dumps(asked, indent=1).encode())
+        write_file(folder / RUN, json.dumps(asked, indent=1).encode())
     return hashlib.sha256(content).hexdigest()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sk_posters._base._atomic import read_whole, write_whole
+from sk_posters._base._atomic import read_file, write_file
 from sk_posters._base._optional import import_optional
 from sk_posters._base._validation import score_matrix
 from sk_posters._base._zip import unpack
@@ -25,7 +25,7 @@ __all__ = [
     "Count",
     "Job",
     "answer_partition",
-    "finished_partition",
+    "find_finished_partition",
     "forget_models",
     "model_fingerprint",
     "part_file",
@@ -128,7 +128,7 @@ def part_file(folder, number):
     return Path(folder, f"part-{number:08d}.parquet")
 
 
-def finished_partition(paths, number, job):
+def find_finished_partition(paths, number, job):
     """Look for the file of a partition.
 
     Parameters
@@ -193,7 +193,7 @@ def answer_partition(paths, number, job):
         frame[name] = _with_gaps(column, bad)
     errors = [reasons.get(path) for path in paths]
     frame["error"] = pd.array(errors, dtype="string")
-    write_whole(
+    write_file(
         part_file(job.folder, number),
         _parquet(pd.DataFrame(frame), _metadata(paths, job)),
     )
@@ -302,7 +302,7 @@ def _model(job):
     """Return the model of a run, loaded once per process."""
     with _lock:
         if job.sha256 not in _loaded:
-            content = read_whole(job.model_file)
+            content = read_file(job.model_file)
             if hashlib.sha256(content).hexdigest() != job.sha256:
                 raise ValueError(
                     f"{job.model_file!r} has changed since the run began: delete "

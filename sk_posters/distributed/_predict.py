@@ -13,7 +13,7 @@ from sk_posters.distributed._folder import open_folder
 from sk_posters.distributed._joblib_backend import one_level_backend
 from sk_posters.distributed._partition import (
     answer_partition,
-    finished_partition,
+    find_finished_partition,
     forget_models,
     part_file,
 )
@@ -195,7 +195,7 @@ def predict_to_parquet(
         if part_file(job.folder, number).exists()
     }
     # First of all, so that nothing is written into a folder that is of other posters.
-    found = _results(work, finished_partition, begun, job, len(partitions))
+    found = _results(work, find_finished_partition, begun, job, len(partitions))
     counts = {number: count for number, count in found.items() if count is not None}
     missing = {
         number: paths for number, paths in enumerate(partitions) if number not in counts
@@ -340,7 +340,7 @@ def _partitions(paths, size):
 
 def _results(work, function, partitions, job, n_partitions):
     results, failed = work.run(function, partitions, job)
-    for error in failed.values() if function is finished_partition else ():
+    for error in failed.values() if function is find_finished_partition else ():
         if isinstance(error, ValueError):
             raise error
     if failed:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._validation import label_positions
-from sk_posters._features._encoder import encoders_of
+from sk_posters._features._encoder import list_encoders
 from sk_posters._images._lazy import PosterImages
 from sk_posters._images._loader import check_paths
 from sk_posters.inspection._linear_maps import linear_maps, linear_weights
@@ -100,7 +100,7 @@ def grad_cam(estimator, X, *, labels=None):
     """
     check_is_fitted(estimator)
     names, steps = _unwrapped(estimator)
-    encoders = encoders_of(steps[0])
+    encoders = list_encoders(steps[0])
     weights = linear_weights(steps[1:]) if encoders and len(steps) > 1 else None
     if weights is not None:
         chosen = label_positions(labels, names, len(weights))
@@ -171,7 +171,7 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
     [0, 1, 0]
     """
     step = _unwrapped(estimator)[1][0]
-    if not encoders_of(step):
+    if not list_encoders(step):
         raise ValueError(
             "nearest_posters takes a PosterEncoder, or a pipeline that begins with one "
             "or with a FeatureUnion of them, as make_poster_pipeline('frozen') makes: "

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 
-from sk_posters._base._threads import in_threads, thread_count
+from sk_posters._base._threads import count_threads, map_in_threads
 from sk_posters._features._encode import ArrayImages, FileImages
 from sk_posters._images._lazy import PosterImages
 from sk_posters.exceptions import PosterFileError
@@ -67,7 +67,7 @@ def linear_maps(encoders, weights, X):
     Parameters
     ----------
     encoders : list of (PosterEncoder, float)
-        Encoders side by side, as `encoders_of` returns them.
+        Encoders side by side, as `list_encoders` returns them.
     weights : ndarray of shape (n_labels, n_features) or (n_labels, 1)
         Weights of their features, for the labels to explain.
     X : array-like
@@ -126,7 +126,7 @@ def _add_maps(maps, encoder, runner, weights, posters):
         return []
 
     rows = range(len(posters))
-    found = list(in_threads(add, rows, thread_count(encoder.n_jobs)))
+    found = list(map_in_threads(add, rows, count_threads(encoder.n_jobs)))
     if any(found):
         raise PosterFileError([bad for each in found for bad in each])
 

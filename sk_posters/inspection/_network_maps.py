@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from sk_posters._networks._batches import prefetched
+from sk_posters._networks._batches import prefetch
 from sk_posters._networks._cnn import in_unit_range
 from sk_posters._networks._compat import node_of
 
@@ -45,7 +45,7 @@ def network_maps(model, images, labels, batch_size):
             f"on {keras.backend.backend()!r}: set the environment variable "
             "KERAS_BACKEND='tensorflow' before keras is imported."
         )
-    for batch in prefetched(images, batch_size):
+    for batch in prefetch(images, batch_size):
         features_of, weighted = _functions(model, batch.dtype.name)
         features = features_of(batch)
         maps = [weighted(features, np.int32(label)).numpy() for label in labels]

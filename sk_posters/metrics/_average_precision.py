@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score
 
-from sk_posters._base._validation import check_answers, check_sample_weight, shortened
+from sk_posters._base._validation import check_predictions, check_sample_weight, shorten
 
 __all__ = [
     "mean_average_precision",
@@ -83,7 +83,7 @@ def mean_average_precision_score(y_true, y_score, *, sample_weight=None):
     ... )
     """
     # What a label's only class was does not matter to ranks: it is constant either way.
-    labels, scores, names = check_answers(y_true, y_score, only_class=1)
+    labels, scores, names = check_predictions(y_true, y_score, only_class=1)
     counts = labels.any(axis=0)
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, len(labels))
@@ -111,7 +111,7 @@ def warn_of_labels_without_positive(names, n_labels, stacklevel):
             left = "they are left out of the mean over labels"
         warnings.warn(
             f"{len(names)} of {n_labels} labels have no positive in y_true, so that "
-            f"average precision is undefined for them, and {left}: {shortened(names)}",
+            f"average precision is undefined for them, and {left}: {shorten(names)}",
             UndefinedMetricWarning,
             stacklevel=stacklevel,
         )

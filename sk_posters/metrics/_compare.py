@@ -7,10 +7,10 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from sk_posters._base._compat import validate_params
-from sk_posters._base._validation import check_answers, common_names
+from sk_posters._base._validation import check_predictions, match_names
 from sk_posters.metrics import _text
 from sk_posters.metrics._bootstrap import Bootstrap
-from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full, known_score
+from sk_posters.metrics._evaluation import SCORES, Evaluation, find_score, in_full
 from sk_posters.metrics._inputs import check_probabilities, check_thresholds
 from sk_posters.metrics._notes import notes
 from sk_posters.metrics._report import BOOTSTRAP_CONSTRAINTS
@@ -212,7 +212,7 @@ def _metrics(metric, top_k):
         if callable(one):
             found[getattr(one, "__name__", repr(one))] = one
         elif isinstance(one, str):
-            key = known_score(one, top_k)
+            key = find_score(one, top_k)
             found[in_full(key, top_k)] = SCORES[key]
         else:
             raise ValueError(
@@ -229,7 +229,7 @@ def _answers(y_true, y_score, metrics, thresholds, top_k):
     repeated = isinstance(y_score, np.ndarray) and y_score.ndim == 3
     result = []
     for scores in y_score if repeated else [y_score]:
-        labels, scores, names = check_answers(y_true, scores)
+        labels, scores, names = check_predictions(y_true, scores)
         if any(
             getattr(score, "needs", "") == "probabilities" for score in metrics.values()
         ):
@@ -243,7 +243,7 @@ def _answers(y_true, y_score, metrics, thresholds, top_k):
 
 def _differences(bootstrap, model, reference, metrics):
     # y_true may have no names, and then only these tell columns that were swapped.
-    common_names(model[0].names, "scores_a", reference[0].names, "scores_b")
+    match_names(model[0].names, "scores_a", reference[0].names, "scores_b")
     once = np.ones((len(model[0].labels), 1))
     values = [_values(each, metrics, once)[:, 0] for each in (model, reference)]
 

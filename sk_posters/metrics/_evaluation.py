@@ -9,7 +9,7 @@ import numpy as np
 from sk_posters.metrics import _rows
 from sk_posters.metrics._ranked import RankedCells, mean_of_defined, ratio
 
-__all__ = ["SCORES", "Evaluation", "Score", "in_full", "known_score"]
+__all__ = ["SCORES", "Evaluation", "Score", "find_score", "in_full"]
 
 
 class Evaluation:
@@ -250,7 +250,7 @@ def in_full(name, top_k):
     return name.replace("at k", f"at {top_k}").replace("top-k", f"top-{top_k}")
 
 
-def known_score(name, top_k):
+def find_score(name, top_k):
     """Return the key in `SCORES` of a name that a user has given."""
     keys = {in_full(key, top_k): key for key in SCORES} | {key: key for key in SCORES}
     if name not in keys:

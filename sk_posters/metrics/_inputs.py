@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from sk_posters._base._validation import check_cells, common_names, shortened
+from sk_posters._base._validation import check_values, match_names, shorten
 
 __all__ = ["check_names", "check_probabilities", "check_thresholds"]
 
@@ -18,22 +18,22 @@ def check_names(label_names, names, source):
     if len(given) != len(names):
         raise ValueError(
             f"label_names must hold a name for each of the {len(names)} labels: got "
-            f"{len(given)}, {shortened(given)}."
+            f"{len(given)}, {shorten(given)}."
         )
     if not given.is_unique:
         twice = given[given.duplicated()].unique()
         raise ValueError(
-            f"label_names must differ from each other: got {shortened(twice)} more "
+            f"label_names must differ from each other: got {shorten(twice)} more "
             "than once."
         )
-    return common_names(given, "label_names", names, source)
+    return match_names(given, "label_names", names, source)
 
 
 def check_probabilities(scores, names, reason=""):
     """Refuse scores that are no probabilities."""
     possible = (scores >= 0) & (scores <= 1)
     rule = f"y_score must hold probabilities, 0 to 1{reason}"
-    check_cells(possible, scores, names, rule)
+    check_values(possible, scores, names, rule)
 
 
 def check_thresholds(thresholds, names):
@@ -52,7 +52,7 @@ def check_thresholds(thresholds, names):
         missing = [name for name in names if name not in thresholds]
         if missing:
             raise ValueError(
-                f"thresholds must hold every label: it lacks {shortened(missing)}."
+                f"thresholds must hold every label: it lacks {shorten(missing)}."
             )
         thresholds = [thresholds[name] for name in names]
     values = np.asarray(thresholds, dtype=float)

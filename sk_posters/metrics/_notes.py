@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._base._validation import shortened
+from sk_posters._base._validation import shorten
 
 __all__ = ["notes"]
 
@@ -44,7 +44,7 @@ def notes(evaluation, names):
 def _of_labels(counts, names, lacking):
     if counts.all():
         return ""
-    left_out = f"{lacking}: {shortened(np.asarray(names, dtype=object)[~counts])}"
+    left_out = f"{lacking}: {shorten(np.asarray(names, dtype=object)[~counts])}"
     if not counts.any():
         return f"undefined: all labels are {left_out}"
     return f"over {counts.sum()} of {len(counts)} labels; {left_out}"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sk_posters._base._compat import Interval, StrOptions, validate_params
-from sk_posters._base._validation import check_answers, common_names, label_matrix
+from sk_posters._base._validation import check_predictions, label_matrix, match_names
 from sk_posters.metrics import _rows, _text
 from sk_posters.metrics._bootstrap import Bootstrap
 from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full
@@ -221,7 +221,7 @@ def multilabel_report(
     """
     train = None if y_train is None else label_matrix(y_train, "y_train")
     only_class = np.nan if train is None else _only_class(train[0])
-    labels, scores, names = check_answers(y_true, y_score, only_class)
+    labels, scores, names = check_predictions(y_true, y_score, only_class)
     if train is None:
         train = labels, names
     names = check_names(label_names, names, "y_true and y_score")
@@ -230,7 +230,7 @@ def multilabel_report(
             "y_train and y_true must have the same labels: got "
             f"{train[0].shape[1]} and {labels.shape[1]} columns."
         )
-    common_names(train[1], "y_train", names, "y_true and y_score")
+    match_names(train[1], "y_train", names, "y_true and y_score")
     check_probabilities(scores, names)
     thresholds = check_thresholds(thresholds, names)
     top_k = min(top_k, labels.shape[1])

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
 from sk_posters._base._validation import (
-    check_answers,
+    check_predictions,
     check_sample_weight,
     label_matrix,
 )
@@ -137,7 +137,7 @@ class _Scorer:
             given = scores
         else:
             answer, only_class = _soft_answer(estimator, X, score, labels.shape[1])
-            _, scores, _ = check_answers(y_true, answer, only_class)
+            _, scores, _ = check_predictions(y_true, answer, only_class)
             given = np.zeros_like(labels)  # Not looked at.
         if score.needs == "probabilities":
             check_probabilities(scores, names, f" for {self.name}")

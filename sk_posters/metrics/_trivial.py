@@ -7,10 +7,10 @@ import pandas as pd
 
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._validation import (
-    check_answers,
-    check_cells,
-    common_names,
+    check_predictions,
+    check_values,
     label_matrix,
+    match_names,
 )
 from sk_posters.metrics._average_precision import (
     mean_average_precision,
@@ -100,15 +100,15 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
     """
     train, train_names = label_matrix(y_train, "y_train")
     only_class = np.where(train.min(axis=0) == train.max(axis=0), train[0], np.nan)
-    labels, scores, names = check_answers(y_true, y_score, only_class)
+    labels, scores, names = check_predictions(y_true, y_score, only_class)
     if train.shape[1] != labels.shape[1]:
         raise ValueError(
             "y_train and y_true must have the same labels: got "
             f"{train.shape[1]} and {labels.shape[1]} columns."
         )
-    common_names(train_names, "y_train", names, "y_true and y_score")
+    match_names(train_names, "y_train", names, "y_true and y_score")
     possible = (scores >= 0) & (scores <= 1)
-    check_cells(possible, scores, names, "y_score must hold probabilities, 0 to 1")
+    check_values(possible, scores, names, "y_score must hold probabilities, 0 to 1")
 
     counts = labels.any(axis=0)
     # One more level than above: validate_params stands between.

@@ -17,7 +17,7 @@ from sk_posters._base._compat import (
     _validate_shuffle_split,
 )
 from sk_posters._base._public_path import set_module
-from sk_posters._base._validation import indicator_matrix, shortened
+from sk_posters._base._validation import indicator_matrix, shorten
 from sk_posters.model_selection._stratify import assign_parts
 
 __all__ = [
@@ -340,7 +340,7 @@ def _warn_of_rare_labels(counts, unit_sizes, names, n_parts, part):
             warnings.warn(
                 f"{rare.sum()} of {len(names)} labels are {value} in fewer than "
                 f"{n_parts} {unit}s, so that some {part}s lack such a row, and scores "
-                f"of these labels may be undefined there: {shortened(shown)}. Leave "
+                f"of these labels may be undefined there: {shorten(shown)}. Leave "
                 f"these labels out, or ask for fewer {part}s.",
                 stacklevel=4,
             )
@@ -351,7 +351,7 @@ def _warn_of_large_groups(unit_sizes, sizes, part):
     if len(large):
         warnings.warn(
             f"{len(large)} of {len(unit_sizes)} groups are larger than a {part} should "
-            f"be ({max(sizes)} rows): they have {shortened(large.tolist())} rows. The "
+            f"be ({max(sizes)} rows): they have {shorten(large.tolist())} rows. The "
             f"{part}s will differ in size; ask for fewer {part}s.",
             stacklevel=4,
         )

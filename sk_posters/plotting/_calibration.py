@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 
 from sk_posters._base._compat import Interval, StrOptions, validate_params
-from sk_posters._base._validation import check_answers, shortened
+from sk_posters._base._validation import check_predictions, shorten
 from sk_posters.metrics import multilabel_report
 from sk_posters.metrics._inputs import check_names, check_probabilities
 from sk_posters.plotting._estimators import predicted_answers
@@ -190,7 +190,7 @@ arrays
         The calibration error in the legend is that of `multilabel_report`, from 15 bins
         of equal width whatever the bins drawn are.
         """
-        true, scores, names = check_answers(y_true, y_score)
+        true, scores, names = check_predictions(y_true, y_score)
         names = list(check_names(label_names, names, "y_true and y_score"))
         check_probabilities(scores, names)
         labels = [labels] if isinstance(labels, str) else list(labels)
@@ -199,7 +199,7 @@ arrays
         if unknown:
             raise ValueError(
                 f"labels must be names of labels or {POOLED!r}: got "
-                f"{shortened(unknown)}. The labels are {shortened(names)}."
+                f"{shorten(unknown)}. The labels are {shorten(names)}."
             )
         report = multilabel_report(true, scores, label_names=names, n_bootstrap=0)
         errors = report.labels["calibration error"].to_dict()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._base._validation import common_names, label_matrix
+from sk_posters._base._validation import label_matrix, match_names
 from sk_posters.metrics._inputs import check_names
 from sk_posters.plotting._estimators import learned_names
 from sk_posters.plotting._style import add_title, axes_for, shown_names
@@ -123,7 +123,7 @@ class LabelCooccurrenceDisplay:
                 "y_true and y_pred must have the same shape, a row per sample and a "
                 f"column per label: got {true.shape} and {predicted.shape}."
             )
-        names = common_names(names, "y_true", other_names, "y_pred")
+        names = match_names(names, "y_true", other_names, "y_pred")
         names = list(check_names(label_names, names, "y_true and y_pred"))
         return cls(true, predicted, label_names=names).plot(ax)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._base._validation import common_names, label_matrix, score_matrix
+from sk_posters._base._validation import label_matrix, match_names, score_matrix
 from sk_posters.model_selection._out_of_fold import scores_of
 
 __all__ = ["last_step", "learned_names", "predicted_answers", "predicted_scores"]
@@ -40,4 +40,4 @@ def predicted_answers(estimator, X, y, display, methods=("predict_proba",)):
 def learned_names(estimator, names):
     """Return the names of y's columns, or the estimator's where y has none."""
     learned = getattr(last_step(estimator), "label_names_", names)
-    return common_names(learned, "the estimator", names, "y")
+    return match_names(learned, "the estimator", names, "y")

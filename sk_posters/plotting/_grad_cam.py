@@ -6,7 +6,7 @@ import numpy as np
 
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._optional import import_optional
-from sk_posters._base._validation import common_names, label_positions, score_matrix
+from sk_posters._base._validation import label_positions, match_names, score_matrix
 from sk_posters.exceptions import PosterFileError
 from sk_posters.inspection import grad_cam
 from sk_posters.plotting._estimators import last_step, predicted_scores
@@ -321,7 +321,7 @@ def _names_for(label_names, names):
             f"label_names must hold a name for each of the {len(names)} labels: got "
             f"{len(label_names)}."
         )
-    return common_names(label_names, "label_names", names, "the labels")
+    return match_names(label_names, "label_names", names, "the labels")
 
 
 def _one_row(rows, row):

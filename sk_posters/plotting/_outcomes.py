@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._base._validation import shortened
+from sk_posters._base._validation import shorten
 
 __all__ = ["AVERAGES", "METRICS", "Outcomes"]
 
@@ -33,7 +33,7 @@ class Outcomes:
         if unknown or not len(chosen):
             raise ValueError(
                 "labels must be names of labels, 'micro' or 'macro', one at least: got "
-                f"{shortened(unknown)}. The labels are {shortened(self.names)}."
+                f"{shorten(unknown)}. The labels are {shorten(self.names)}."
             )
 
     def values(self, name, thresholds):

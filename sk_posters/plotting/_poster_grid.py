@@ -8,9 +8,9 @@ from sklearn.utils import check_consistent_length
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._optional import import_optional
 from sk_posters._base._validation import (
-    check_answers,
     check_finite,
-    common_names,
+    check_predictions,
+    match_names,
     score_matrix,
 )
 from sk_posters.exceptions import PosterFileError
@@ -171,7 +171,7 @@ n_labels), default=None
             y_score, names = score_matrix(y_score)
             check_finite(y_score, names)
         else:
-            y_true, y_score, names = check_answers(y_true, y_score)
+            y_true, y_score, names = check_predictions(y_true, y_score)
             y_true = y_true[:max_posters]
         if len(posters) != len(y_score):
             raise ValueError(
@@ -184,7 +184,7 @@ n_labels), default=None
                 "label_names must hold a name for each column of y_score: got "
                 f"{len(label_names)} names and {len(names)} columns."
             )
-        names = common_names(label_names, "label_names", names, "the labels")
+        names = match_names(label_names, "label_names", names, "the labels")
         images = [
             read_poster(poster) for poster in as_list(first_rows(posters, max_posters))
         ]

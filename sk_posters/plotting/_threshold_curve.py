@@ -3,7 +3,7 @@
 import numpy as np
 
 from sk_posters._base._compat import StrOptions, validate_params
-from sk_posters._base._validation import check_answers
+from sk_posters._base._validation import check_predictions
 from sk_posters.metrics._inputs import check_names, check_thresholds
 from sk_posters.plotting._estimators import last_step, predicted_answers
 from sk_posters.plotting._outcomes import AVERAGES, METRICS, Outcomes
@@ -209,7 +209,7 @@ default=None
         Precision is undefined where a label is never given, F1 and recall of a label
         without a positive are.
         """
-        true, scores, names = check_answers(y_true, y_score)
+        true, scores, names = check_predictions(y_true, y_score)
         names = list(check_names(label_names, names, "y_true and y_score"))
         if thresholds is not None:
             thresholds = check_thresholds(thresholds, names)

@@ -75,7 +75,7 @@ def test_nothing_is_said_where_the_user_has_decided(too_late, monkeypatch):
 
 def threads_of_worker():
     """How many threads a process of joblib has for itself, and decodes with."""
-    names = _lazy.in_threads(slow_name, range(8), -1)
+    names = _lazy.map_in_threads(slow_name, range(8), -1)
     return _environment.share_of_cores(), len(set(names))
 
 
@@ -110,13 +110,13 @@ def test_the_share_is_what_joblib_sets(text, share, monkeypatch):
 def test_who_names_a_number_of_threads_gets_it(n_jobs, n_threads, monkeypatch):
     monkeypatch.setattr(_environment.multiprocessing, "parent_process", lambda: "a")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert _environment.thread_count(n_jobs) == n_threads
+    assert _environment.count_threads(n_jobs) == n_threads
 
 
 @pytest.mark.parametrize("n_jobs", [-1, None])
 def test_the_cores_of_a_cluster_are_no_threads_of_this_machine(n_jobs, monkeypatch):
     monkeypatch.setattr(joblib, "effective_n_jobs", lambda n_jobs: 10_000)
-    assert _environment.thread_count(n_jobs) == joblib.cpu_count()
+    assert _environment.count_threads(n_jobs) == joblib.cpu_count()
 
 
 def test_a_daemonic_process_has_threads_and_says_nothing(monkeypatch):
@@ -124,9 +124,9 @@ def test_a_daemonic_process_has_threads_and_says_nothing(monkeypatch):
     monkeypatch.setattr(_environment.multiprocessing, "current_process", lambda: daemon)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert _environment.thread_count(3) == 3
-        assert _environment.thread_count(-1) == joblib.cpu_count()
-        assert _environment.thread_count(None) == 1
+        assert _environment.count_threads(3) == 3
+        assert _environment.count_threads(-1) == joblib.cpu_count()
+        assert _environment.count_threads(None) == 1
 
 
 @pytest.mark.parametrize(

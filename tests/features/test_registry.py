@@ -12,7 +12,7 @@ from sk_posters._features import _keras_network, _onnx_network
 from sk_posters._features._backbones import backbone_onnx
 from sk_posters._features._keras_network import KerasRunner
 from sk_posters._features._onnx_network import BackboneRunner, OnnxRunner
-from sk_posters._features._pooling import pooled, scaled
+from sk_posters._features._pooling import pool, scale_pixels
 from sk_posters._features._registry import KERAS_NAMES, make_runners
 
 SIZE = (6, 5)
@@ -451,33 +451,35 @@ def test_equal_names_are_numbered(save_onnx, tmp_path):
 
 def test_scaled_gives_bytes_and_floats_alike(batch):
     expected = (batch.astype(np.float32) - 127) / 128
-    np.testing.assert_array_equal(scaled(batch, 127, 128), expected)
-    np.testing.assert_array_equal(scaled(batch / np.float32(255), 127, 128), expected)
+    np.testing.assert_array_equal(scale_pixels(batch, 127, 128), expected)
+    np.testing.assert_array_equal(
+        scale_pixels(batch / np.float32(255), 127, 128), expected
+    )
 
 
 def test_covariances_are_those_of_numpy_with_signed_roots():
     maps = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
-    found = pooled(maps, "covariance", (1, 2))
+    found = pool(maps, "covariance", (1, 2))
     assert found.shape == (2, 6)
     assert found.dtype == np.float32
     for row, each in zip(found, maps, strict=True):
         matrix = np.cov(each.reshape(-1, 3).T, bias=True)
         upper = matrix[np.triu_indices(3)]
         np.testing.assert_allclose(np.sign(row) * row**2, upper, atol=1e-6)
-    turned = pooled(maps.transpose(0, 3, 1, 2), "covariance", (2, 3))
+    turned = pool(maps.transpose(0, 3, 1, 2), "covariance", (2, 3))
     np.testing.assert_allclose(turned, found, atol=1e-3)
 
 
 def test_one_position_has_no_covariance():
     maps = np.ones((2, 1, 1, 3), np.float32)
-    np.testing.assert_array_equal(pooled(maps, "covariance", (1, 2)), np.zeros((2, 6)))
+    np.testing.assert_array_equal(pool(maps, "covariance", (1, 2)), np.zeros((2, 6)))
 
 
 def test_too_many_channels_for_covariances():
     maps = np.zeros((1, 2, 2, 513), np.float32)
     match = "maps of at most 512 channels; got 513: choose an earlier map"
     with pytest.raises(ValueError, match=match):
-        pooled(maps, "covariance", (1, 2))
+        pool(maps, "covariance", (1, 2))
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
@@ -511,5 +513,5 @@ def check_covariances(runner, batch, weights):
 
 def test_pooled_puts_averages_before_maxima():
     maps = np.array([[[[1.0, 5.0], [3.0, 9.0]]]])
-    np.testing.assert_array_equal(pooled(maps, "avgmax", (1, 2)), [[2, 7, 3, 9]])
-    np.testing.assert_array_equal(pooled(maps, "max", (2, 3)), [[9]])
+    np.testing.assert_array_equal(pool(maps, "avgmax", (1, 2)), [[2, 7, 3, 9]])
+    np.testing.assert_array_equal(pool(maps, "max", (2, 3)), [[9]])

@@ -346,7 +346,7 @@ def test_n_jobs_is_the_number_of_threads(n_jobs, n_threads, paths, monkeypatch):
 
 def test_n_jobs_none_follows_the_context_of_joblib(images):
     with joblib.parallel_config("threading", n_jobs=3):
-        in_context = list(_lazy.in_threads(_thread_name, [0] * 3, None))
+        in_context = list(_lazy.map_in_threads(_thread_name, [0] * 3, None))
     assert threading.current_thread().name not in in_context
 
 

@@ -27,7 +27,7 @@ from sk_posters import (
     PosterImageLoader,
     make_poster_pipeline,
 )
-from sk_posters._features._encoder import encoders_of
+from sk_posters._features._encoder import list_encoders
 from sk_posters._networks._cnn import reseed
 from sk_posters.datasets import _synthetic, make_posters
 from sk_posters.exceptions import PosterFileError
@@ -373,7 +373,7 @@ def one_by_one(save_onnx):
 
 def signed_maps(pipe, X):
     weights = linear_weights([step for _, step in pipe.steps[1:]])
-    return linear_maps(encoders_of(pipe[0]), weights, X), weights
+    return linear_maps(list_encoders(pipe[0]), weights, X), weights
 
 
 @pytest.mark.parametrize("flip", [False, True])

@@ -12,7 +12,7 @@ from sk_posters._networks._batches import (
     check_images,
     for_keras,
     image_kind,
-    prefetched,
+    prefetch,
     read_batch,
 )
 
@@ -118,7 +118,7 @@ def test_only_the_rows_asked_for_are_taken():
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 7])
 def test_reading_ahead_keeps_the_order(pixels, batch_size):
-    batches = list(prefetched(pixels, batch_size))
+    batches = list(prefetch(pixels, batch_size))
     assert max(len(batch) for batch in batches) <= batch_size
     np.testing.assert_array_equal(
         np.concatenate(batches), read_batch(pixels, slice(None))
@@ -136,7 +136,7 @@ def test_an_error_while_reading_ahead_arrives():
             raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="the disk is gone"):
-        list(prefetched(Broken(), 2))
+        list(prefetch(Broken(), 2))
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ from sk_posters import (
     save_model,
 )
 from sk_posters._base import _environment
-from sk_posters._base._atomic import write_whole
+from sk_posters._base._atomic import write_file
 from sk_posters._base._zip import pack, unpack
 from sk_posters._networks._cnn import loaded_network, poster_cnn, saved_network
 from sk_posters._networks._serialize import check_network, network_from_bytes
@@ -440,8 +440,8 @@ def test_too_many_parts_are_refused(monkeypatch):
 
 
 def test_equal_parts_make_equal_files(tmp_path):
-    write_whole(tmp_path / "a", pack({"a": b"1"}))
-    write_whole(tmp_path / "b", pack({"a": b"1"}))
+    write_file(tmp_path / "a", pack({"a": b"1"}))
+    write_file(tmp_path / "b", pack({"a": b"1"}))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

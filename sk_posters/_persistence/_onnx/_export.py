@@ -5,9 +5,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._base._atomic import write_whole
+from sk_posters._base._atomic import write_file
 from sk_posters._base._optional import import_optional
-from sk_posters._features._encoder import encoders_of
+from sk_posters._features._encoder import list_encoders
 from sk_posters._features._linear_head import OneVsRestHead
 from sk_posters._features._onnx_seal import sealed
 from sk_posters._images._loader import PosterImageLoader
@@ -97,7 +97,7 @@ def export_onnx(model, path):
         "label_names": None if names is None else [str(name) for name in names],
         "thresholds": None if tuned is None else tuned.best_thresholds_.tolist(),
     }
-    write_whole(path, sealed(graph.finished(shapes, n_labels, card)))
+    write_file(path, sealed(graph.finished(shapes, n_labels, card)))
     return card
 
 
@@ -106,7 +106,7 @@ def _add_steps(graph, steps):
 
     Inputs are names by (size, interpolation).
     """
-    encoders = encoders_of(steps[0])
+    encoders = list_encoders(steps[0])
     kinds = [type(step) for step in steps[1:]]
     if encoders and kinds in LINEAR:
         inputs = inputs_of(encoders)

@@ -7,11 +7,11 @@ import pandas as pd
 
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._validation import (
-    check_cells,
-    common_names,
+    check_values,
     indicator_matrix,
+    match_names,
     score_matrix,
-    shortened,
+    shorten,
 )
 from sk_posters._images._loader import check_paths
 from sk_posters.datasets._checks import _text
@@ -280,7 +280,7 @@ def _check_columns(y):
     if len(doubled):
         raise ValueError(
             "The columns of y must differ, but these stand twice or more: "
-            f"{shortened(doubled)}. Rename or drop all but one of each."
+            f"{shorten(doubled)}. Rename or drop all but one of each."
         )
 
 
@@ -317,9 +317,9 @@ def _check_scores(scores, labels, names):
             "scores must have the shape of y, a row per poster and a column per label: "
             f"got {scores.shape} and {labels.shape}."
         )
-    names = common_names(names, "y", score_names, "scores")
+    names = match_names(names, "y", score_names, "scores")
     right = (scores >= 0) & (scores <= 1)
-    check_cells(right, scores, names, "scores must be probabilities, from 0 to 1")
+    check_values(right, scores, names, "scores must be probabilities, from 0 to 1")
     return scores
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from sk_posters._base._optional import import_optional
-from sk_posters._base._threads import in_threads
+from sk_posters._base._threads import map_in_threads
 from sk_posters._images._decoding import decode_within
 from sk_posters.exceptions import PosterFileError
 
@@ -85,7 +85,7 @@ def read_facts(paths, *, with_codes, n_jobs=None, verbose=0):
             "imagehash", extra="check", purpose=purpose + "None,"
         ).phash
     facts = tqdm(
-        in_threads(lambda path: _facts(path, phash), paths, n_jobs),
+        map_in_threads(lambda path: _facts(path, phash), paths, n_jobs),
         desc="Checking posters",
         total=len(paths),
         unit="file",
