@@ -1,8 +1,8 @@
 """Private names of other packages: all in one place, and missed by name.
 
 Where a test of this list fails, a new version has dropped a name: the fix belongs in
-`_compat.py` (for scikeras in `_keras.py`, for joblib's Dask in `_dask_backend.py`,
-which imports it late), and in a lowest or highest version in
+`_compat.py` (for scikeras in `_estimator.py`, for joblib's Dask in
+`_joblib_backend.py`, which imports it late), and in a lowest or highest version in
 pyproject.toml if there is none.
 """
 
@@ -18,6 +18,7 @@ from sklearn.model_selection._split import BaseCrossValidator, _BaseKFold
 
 import sk_posters
 from sk_posters._base import _compat
+from sk_posters._networks import _compat as keras_compat
 
 PACKAGE = Path(sk_posters.__file__).parent
 MODULES = {
@@ -117,8 +118,8 @@ def test_the_list_holds_all_private_names_that_are_imported():
     assert found == {
         *(("_compat.py", m) for m in MODULES if m.startswith("sklearn")),
         ("_compat.py", "keras.src.backend.common"),
-        ("_keras.py", "scikeras._utils"),
-        ("_dask_backend.py", "joblib._dask"),
+        ("_estimator.py", "scikeras._utils"),
+        ("_joblib_backend.py", "joblib._dask"),
     }
 
 
@@ -157,7 +158,7 @@ def test_private_attributes_of_others_are_touched_in_compat_alone():
         and node.attr.startswith("_")
         and not node.attr.startswith("__")
         and node.attr not in own
-        and (path.name, node.attr) != ("_keras.py", "_get_param_names")
+        and (path.name, node.attr) != ("_estimator.py", "_get_param_names")
     ]
     assert {file for file, _ in foreign} == {"_compat.py"}
     hooks = {"_iter_test_masks"}  # Defined for scikit-learn to call.
@@ -166,7 +167,7 @@ def test_private_attributes_of_others_are_touched_in_compat_alone():
 
 def test_the_call_that_a_symbolic_tensor_comes_from():
     tensor = symbolic()
-    node = _compat.node_of(tensor)
+    node = keras_compat.node_of(tensor)
     assert node.operation.name == "dense"
     assert node.output_tensors[0] is tensor
 
@@ -175,15 +176,15 @@ def test_positions_of_variables_of_an_optimizer():
     optimizer = keras.optimizers.SGD()
     variables = [keras.Variable(np.zeros(n), name=f"v{n}") for n in (1, 2)]
     optimizer.build(variables)
-    found = [_compat.position_of_variable(optimizer, each) for each in variables]
+    found = [keras_compat.position_of_variable(optimizer, each) for each in variables]
     assert found == [0, 1]
 
 
 def test_what_keras_keeps_can_be_read_and_set():
-    assert _compat.keras_global("sk_posters_test", "nothing") == "nothing"
-    _compat.set_keras_global("sk_posters_test", "something")
-    assert _compat.keras_global("sk_posters_test", "nothing") == "something"
-    _compat.set_keras_global("sk_posters_test", None)
+    assert keras_compat.keras_global("sk_posters_test", "nothing") == "nothing"
+    keras_compat.set_keras_global("sk_posters_test", "something")
+    assert keras_compat.keras_global("sk_posters_test", "nothing") == "something"
+    keras_compat.set_keras_global("sk_posters_test", None)
 
 
 def test_folds_are_made_by_the_hook_that_is_listed():

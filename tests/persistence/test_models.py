@@ -45,7 +45,7 @@ from sk_posters import (
     model_card,
     save_model,
 )
-from sk_posters._base import _environment
+from sk_posters._base import _versions
 from sk_posters._base._atomic import write_file
 from sk_posters._base._zip import pack, unpack
 from sk_posters._networks._cnn import loaded_network, poster_cnn, saved_network
@@ -284,7 +284,7 @@ def test_the_fingerprint_is_of_contents(posters, head, tmp_path):
 
 
 def test_a_package_that_is_not_there_has_no_version(head, tmp_path, monkeypatch):
-    monkeypatch.setattr(_environment, "PACKAGES", ("numpy", "sk-no-such-package"))
+    monkeypatch.setattr(_versions, "PACKAGES", ("numpy", "sk-no-such-package"))
     card = save_model(head, tmp_path / "it.model")
     assert list(card["versions"]) == ["python", "numpy"]
 

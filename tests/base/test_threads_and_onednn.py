@@ -12,8 +12,8 @@ import joblib
 import pytest
 
 from sk_posters import PosterClassifier
-from sk_posters._base import _environment
-from sk_posters._images import _lazy
+from sk_posters._base import _threads
+from sk_posters._networks import _onednn
 
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 
@@ -38,9 +38,9 @@ def after_import(setup="", **variables):
 def too_late(monkeypatch):
     """TensorFlow was there before sk_posters, on a processor without AVX512-VNNI."""
     monkeypatch.delenv(ONEDNN, raising=False)
-    monkeypatch.setattr(_environment, "_came_too_late", False)
-    monkeypatch.setattr(_environment, "_is_off_by_default", lambda: True)
-    _environment.prepare_tensorflow()
+    monkeypatch.setattr(_onednn, "_came_too_late", False)
+    monkeypatch.setattr(_onednn, "_is_off_by_default", lambda: True)
+    _onednn.prepare_tensorflow()
 
 
 def test_importing_the_package_switches_onednn_on():
@@ -65,18 +65,18 @@ def test_a_late_import_is_said_once(too_late, tiny, images, labels):
 
 
 def test_nothing_is_said_where_the_user_has_decided(too_late, monkeypatch):
-    monkeypatch.setattr(_environment, "_came_too_late", False)
+    monkeypatch.setattr(_onednn, "_came_too_late", False)
     monkeypatch.setenv(ONEDNN, "0")
-    _environment.prepare_tensorflow()
+    _onednn.prepare_tensorflow()
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        _environment.hint_at_slow_tensorflow()
+        _onednn.hint_at_slow_tensorflow()
 
 
 def threads_of_worker():
     """How many threads a process of joblib has for itself, and decodes with."""
-    names = _lazy.map_in_threads(slow_name, range(8), -1)
-    return _environment.share_of_cores(), len(set(names))
+    names = _threads.map_in_threads(slow_name, range(8), -1)
+    return _threads.share_of_cores(), len(set(names))
 
 
 def slow_name(item):
@@ -94,39 +94,39 @@ def test_a_process_of_joblib_decodes_on_its_share_of_the_cores(monkeypatch):
 
 def test_alone_a_process_has_all_cores(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert _environment.share_of_cores() is None
+    assert _threads.share_of_cores() is None
 
 
 @pytest.mark.parametrize(
     ("text", "share"), [("3", 3), ("0", 1), ("", None), ("4,2", None)], ids=repr
 )
 def test_the_share_is_what_joblib_sets(text, share, monkeypatch):
-    monkeypatch.setattr(_environment.multiprocessing, "parent_process", lambda: "a")
+    monkeypatch.setattr(_threads.multiprocessing, "parent_process", lambda: "a")
     monkeypatch.setenv("OMP_NUM_THREADS", text)
-    assert _environment.share_of_cores() == share
+    assert _threads.share_of_cores() == share
 
 
 @pytest.mark.parametrize(("n_jobs", "n_threads"), [(3, 3), (None, 1), (-1, 1)])
 def test_who_names_a_number_of_threads_gets_it(n_jobs, n_threads, monkeypatch):
-    monkeypatch.setattr(_environment.multiprocessing, "parent_process", lambda: "a")
+    monkeypatch.setattr(_threads.multiprocessing, "parent_process", lambda: "a")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert _environment.count_threads(n_jobs) == n_threads
+    assert _threads.count_threads(n_jobs) == n_threads
 
 
 @pytest.mark.parametrize("n_jobs", [-1, None])
 def test_the_cores_of_a_cluster_are_no_threads_of_this_machine(n_jobs, monkeypatch):
     monkeypatch.setattr(joblib, "effective_n_jobs", lambda n_jobs: 10_000)
-    assert _environment.count_threads(n_jobs) == joblib.cpu_count()
+    assert _threads.count_threads(n_jobs) == joblib.cpu_count()
 
 
 def test_a_daemonic_process_has_threads_and_says_nothing(monkeypatch):
     daemon = SimpleNamespace(daemon=True)
-    monkeypatch.setattr(_environment.multiprocessing, "current_process", lambda: daemon)
+    monkeypatch.setattr(_threads.multiprocessing, "current_process", lambda: daemon)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert _environment.count_threads(3) == 3
-        assert _environment.count_threads(-1) == joblib.cpu_count()
-        assert _environment.count_threads(None) == 1
+        assert _threads.count_threads(3) == 3
+        assert _threads.count_threads(-1) == joblib.cpu_count()
+        assert _threads.count_threads(None) == 1
 
 
 @pytest.mark.parametrize(
@@ -143,5 +143,5 @@ def test_the_processor_is_known_by_its_flags(text, is_off, tmp_path, monkeypatch
     path = tmp_path / "cpuinfo"
     if text is not None:
         path.write_text(text, encoding="utf-8")
-    monkeypatch.setattr(_environment, "CPU_INFO", path)
-    assert _environment._is_off_by_default() is is_off
+    monkeypatch.setattr(_onednn, "CPU_INFO", path)
+    assert _onednn._is_off_by_default() is is_off
