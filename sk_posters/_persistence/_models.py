@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._base._atomic import read_file, write_file
+from sk_posters._base._unwrap import find_label_names, list_parts, unwrap
 from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
 from sk_posters._features._backbones import BACKBONES
@@ -122,10 +123,10 @@ def save_model(
         "format_version": FORMAT_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "description": str(description),
-        "model": [type(step).__name__ for step in _steps(model)],
+        "model": [type(part).__name__ for _, part in list_parts(model)],
         "preprocessing": _preprocessing(model),
         "label_names": _names(model, label_names),
-        "thresholds": _plain(_learned(model, "best_thresholds_")),
+        "thresholds": _thresholds(model),
         "scores": _plain(dict(scores or {})),
         "training_data": None if training_data is None else _summary(*training_data),
         "versions": find_versions(),
@@ -330,7 +331,7 @@ def _warn_of_files(model):
     """Warn where an encoder reads its network from a file of the user's."""
     files = [
         os.fspath(name)
-        for step in _steps(model)
+        for _, step in list_parts(model)
         for name in _listed(getattr(step, "backbone", ()))
         if isinstance(name, str | os.PathLike)
         and os.fspath(name) not in BACKBONES
@@ -359,7 +360,7 @@ def _preprocessing(model):
                 if name in PREPROCESSING
             },
         }
-        for step in _steps(model)
+        for _, step in list_parts(model)
         if isinstance(step, PosterEncoder | PosterImageLoader)
     ]
 
@@ -375,26 +376,13 @@ def _described(value):
     return type(value).__name__
 
 
-def _steps(model):
-    """Return the parts of a pipeline, and what parts hold before them, in order."""
-    if hasattr(model, "transformer_list"):
-        parts = [part for _, part in model.transformer_list]
-        inside = [_steps(part) for part in parts if not isinstance(part, str)]
-        return [*(step for steps in inside for step in steps), model]
-    if hasattr(model, "steps"):
-        return [part for _, step in model.steps for part in _steps(step)]
-    if hasattr(model, "best_thresholds_"):
-        return [*_steps(model.estimator_), model]
-    return [model]
-
-
-def _learned(model, name):
-    values = [vars(step)[name] for step in _steps(model) if name in vars(step)]
-    return values[-1] if values else None
+def _thresholds(model):
+    tuner = unwrap(model).tuner
+    return None if tuner is None else _plain(tuner.best_thresholds_)
 
 
 def _names(model, label_names):
-    names = _learned(model, "label_names_") if label_names is None else label_names
+    names = find_label_names(model) if label_names is None else label_names
     return None if names is None else [str(name) for name in names]
 
 

@@ -6,7 +6,9 @@ from numbers import Number
 
 import numpy as np
 
-__all__ = ["changed_settings", "history_of", "parts_of", "thresholds_of"]
+from sk_posters._base._unwrap import find_thresholds, list_parts, unwrap
+
+__all__ = ["changed_settings", "history_of", "thresholds_of"]
 
 # They say where and how fast, not what, and a folder's name may be private.
 LEFT_OUT = {"cache_dir", "cache_size", "n_jobs", "verbose"}
@@ -15,35 +17,6 @@ _short = reprlib.Repr()
 _short.maxlevel = 3
 _short.maxtuple = _short.maxlist = _short.maxdict = 12
 _short.maxstring = _short.maxother = 80
-
-
-def parts_of(model, name=""):
-    """Yield the name and the estimator of each part of a model, first things first.
-
-    Parameters
-    ----------
-    model : estimator
-        A classifier, or pipelines, unions, searches and tuned thresholds that hold
-        one.
-    name : str, default=""
-        What a pipeline calls it.
-
-    Yields
-    ------
-    tuple of (str, estimator)
-        What a pipeline calls it, and the part.
-    """
-    model = getattr(model, "best_estimator_", model)
-    steps = getattr(model, "steps", None) or getattr(model, "transformer_list", None)
-    if steps:
-        for step, part in steps:
-            yield from parts_of(part, step)
-        return
-    if hasattr(model, "best_thresholds_"):
-        yield from parts_of(model.estimator_)
-        yield name or "thresholds", model
-    else:
-        yield name, model
 
 
 def changed_settings(part):
@@ -81,7 +54,7 @@ def _text(value):
 
 def history_of(model):
     """Return the learning curves that a part has kept, or None."""
-    kept = [getattr(part, "history_", None) for _, part in parts_of(model)]
+    kept = [getattr(part, "history_", None) for _, part in list_parts(model)]
     return next((each for each in kept if each and each.get("loss")), None)
 
 
@@ -102,18 +75,16 @@ def thresholds_of(model):
     caution : str or None
         What they leave out of the model's answers.
     """
-    tuned = [p for _, p in parts_of(model) if hasattr(p, "best_thresholds_")]
-    if not tuned:
+    tuner, thresholds = unwrap(model).tuner, find_thresholds(model)
+    if tuner is None:
         return 0.5, "probability 0.5 for each label", None
-    tuner = tuned[-1]
-    if tuner.calibration_ is None and tuner.response_method == "decision_function":
+    if thresholds is None:
         return (
             0.5,
             "probability 0.5 for each label",
             "The model's own thresholds are for its decision function. Here, labels "
-            "count as given from probability 0.5 on.",
+            "are predicted from probability 0.5 on.",
         )
-    thresholds = np.asarray(tuner.best_thresholds_, dtype=float)
     low, high = thresholds.min(), thresholds.max()
     about = f"tuned, from {low:.2f} to {high:.2f}"
     if low == high:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from sk_posters._base._unwrap import list_parts
 from sk_posters._base._versions import find_versions
 from sk_posters._report._markup import listed, name_of, section, tag
-from sk_posters._report._model import parts_of
 from sk_posters._report._tables import best_trivial, interval
 from sk_posters.metrics._text import number
 
@@ -42,7 +42,7 @@ def opening(title, estimator, report, n_rows, thresholds, now):
         Header and first section.
     """
     names = report.labels.index
-    models = [type(part).__name__ for _, part in parts_of(estimator)]
+    models = [type(part).__name__ for _, part in list_parts(estimator)]
     judged = f"{n_rows} images, {len(names)} labels"
     judged += f", {report.labels['prevalence'].sum():.1f} of them per image"
     drawn = report.about[0].partition("; ")[2]

@@ -19,7 +19,7 @@ from sk_posters._report._pictures import calibration, learning_curves
 from sk_posters._report._posters import Answers, heat_maps
 from sk_posters.metrics import multilabel_report
 from sk_posters.metrics._inputs import check_names, check_probabilities
-from sk_posters.plotting._estimators import predicted_answers
+from sk_posters.plotting._estimators import predict_for_display
 
 __all__ = ["save_html_report"]
 
@@ -145,7 +145,7 @@ def save_html_report(
             "were held out."
         )
     check_consistent_length(X, y, groups)
-    scores, names = predicted_answers(estimator, X, y, "save_html_report")
+    scores, names = predict_for_display(estimator, X, y, "save_html_report")
     labels, _ = label_matrix(y, "y")
     names = check_names(label_names, names, "y and the estimator")
     check_probabilities(scores, names)

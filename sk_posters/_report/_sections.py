@@ -1,7 +1,8 @@
 """The sections of the page after its opening."""
 
+from sk_posters._base._unwrap import list_parts
 from sk_posters._report._markup import listed, name_of, section, tag
-from sk_posters._report._model import changed_settings, parts_of
+from sk_posters._report._model import changed_settings
 from sk_posters._report._tables import label_table, score_table, scrolling
 
 __all__ = ["history", "labels", "making", "posters", "probabilities", "scores"]
@@ -171,7 +172,7 @@ def making(estimator):
         The section.
     """
     heads = [tag("th", text) for text in ("Part", "Settings")]
-    rows = [_part(name, part) for name, part in parts_of(estimator)]
+    rows = [_part(name, part) for name, part in list_parts(estimator)]
     return section(
         "making",
         "How the model is made",

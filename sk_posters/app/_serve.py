@@ -71,7 +71,7 @@ def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
     Examples
     --------
     >>> from sk_posters import make_poster_pipeline
-    >>> from sk_posters.app._serve import make_app
+    >>> from sk_posters.app import make_app
     >>> from sk_posters.datasets import make_posters
     >>> posters = make_posters(12, n_labels=3, random_state=0, data_home="posters")
     >>> pipe = make_poster_pipeline(image_size=(64, 48))
@@ -149,7 +149,7 @@ def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=786
 
     Examples
     --------
-    >>> from sk_posters.app._serve import run_app
+    >>> from sk_posters.app import run_app
     >>> run_app("genres.model")  # doctest: +SKIP
     sk_posters shows genres.model at http://127.0.0.1:7860 (Ctrl-C ends it)
     """

@@ -12,12 +12,13 @@ from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
 from sk_posters._base._disk_cache import disable_caches
+from sk_posters._base._predictions import predict_scores
+from sk_posters._base._unwrap import find_label_names, find_thresholds, unwrap
 from sk_posters._base._validation import label_matrix
 from sk_posters._images._decoding import decode_within
 from sk_posters._persistence._models import load_model, model_card
 from sk_posters.app._uploads import Refused
 from sk_posters.exceptions import PosterFileError
-from sk_posters.model_selection._out_of_fold import scores_of
 
 __all__ = ["Showcase"]
 
@@ -68,11 +69,11 @@ class Showcase:
                 label_names = model_card(file)["label_names"]
             model = load_model(file)
         self._model = model
-        self._head = _head(model)
         if not hasattr(model, "predict_proba"):
             raise TypeError(
                 "model must be a fitted classifier with predict_proba, or a file of "
-                f"one: got {type(self._head).__name__!r}, which gives no probabilities."
+                f"one: got {type(unwrap(model).head).__name__!r}, which gives no "
+                "probabilities."
             )
         self._posters = None if posters is None else [os.fspath(p) for p in posters]
         self._search = None if posters is None else _search(model, self._posters)
@@ -93,7 +94,7 @@ class Showcase:
 
     def _names(self, label_names, n_labels):
         if label_names is None:
-            label_names = getattr(self._head, "label_names_", range(n_labels))
+            label_names = find_label_names(self._model, range(n_labels))
         names = [str(name) for name in label_names]
         if len(names) != n_labels:
             raise ValueError(
@@ -126,19 +127,15 @@ class Showcase:
         """Return 0/1 and probability of each label."""
         chosen, _ = label_matrix(self._model.predict([os.fspath(path)]), "predictions")
         n_labels = chosen.size
-        scores, _ = scores_of(
-            self._model, [os.fspath(path)], ("predict_proba",), n_labels
-        )
+        scores, _, _ = predict_scores(self._model, [os.fspath(path)], n_labels=n_labels)
         return chosen.ravel(), scores.ravel()
 
     def _thresholds(self):
         """Return from which probability on each genre is named, if that decides."""
-        if not hasattr(self._head, "best_thresholds_"):
-            return [0.5] * len(self.label_names)
-        by_decision = self._head.response_method == "decision_function"
-        if by_decision and self._head.calibration_ is None:
-            return [None] * len(self.label_names)  # These are on another scale.
-        return self._head.best_thresholds_.tolist()
+        thresholds = find_thresholds(self._model)
+        if thresholds is None:
+            return [None] * len(self.label_names)
+        return np.broadcast_to(thresholds, len(self.label_names)).tolist()
 
     def predict(self, path):
         """Say which genres a poster shows, and what it looks like.
@@ -174,7 +171,7 @@ class Showcase:
         }
 
     def _nearest(self, path):
-        features = _first_step(self._model).transform([os.fspath(path)])
+        features = unwrap(self._model).estimators[0].transform([os.fspath(path)])
         distances, rows = self._search.kneighbors(features)
         return [
             {
@@ -226,21 +223,6 @@ class Showcase:
         return {"image": _data_url(overlay, "PNG"), "found": bool(heat.any())}
 
 
-def _head(model):
-    """Return what gives the answers at the end of pipelines and searches."""
-    if hasattr(model, "best_estimator_"):
-        return _head(model.best_estimator_)
-    return _head(model.steps[-1][1]) if hasattr(model, "steps") else model
-
-
-def _first_step(model):
-    """Return what looks at posters, inside searches, tuned classifiers, pipelines."""
-    for name in ("best_estimator_", "estimator_"):
-        if hasattr(model, name):
-            return _first_step(getattr(model, name))
-    return _first_step(model.steps[0][1]) if hasattr(model, "steps") else model
-
-
 def _search(model, posters):
     """Return a search among training posters, whose features are computed once.
 
@@ -250,7 +232,7 @@ def _search(model, posters):
 
     # For its word on models that have no such features.
     nearest_posters(model, posters[:1], posters[:1], n_neighbors=1)
-    features = _first_step(model).transform(posters)
+    features = unwrap(model).estimators[0].transform(posters)
     n_neighbors = min(N_NEIGHBORS, len(posters))
     return NearestNeighbors(n_neighbors=n_neighbors, metric="cosine").fit(features)
 

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from sk_posters._base._validation import score_matrix, shorten
+from sk_posters._base._predictions import predict_scores
+from sk_posters._base._unwrap import unwrap
+from sk_posters._base._validation import shorten
 from sk_posters._persistence._models import load_model, model_card
 from sk_posters.cli._manners import load_quietly
 from sk_posters.exceptions import PosterFileError
@@ -183,7 +185,7 @@ class Predictor:
                 f"There are no {top_k} best labels: the model has {len(names)}. Ask "
                 "for fewer."
             )
-        self.front, self.head = _parted(model)
+        self.front, self.head = _split_head(model)
         self.names = names
         self.top_k = top_k
         self.probabilities = probabilities
@@ -252,16 +254,8 @@ class Predictor:
             raise ValueError(
                 "The model gives no probabilities: ask for its labels alone."
             )
-        scores, _ = score_matrix(self.head.predict_proba(features))
-        if scores.shape[1] == 2 and self._has_one_label:
-            return scores[:, 1:]
-        return scores
-
-    @property
-    def _has_one_label(self):
-        if self.names is not None:
-            return len(self.names) == 1
-        return getattr(self.head, "multilabel_", True) is False
+        n_labels = None if self.names is None else len(self.names)
+        return predict_scores(self.head, features, n_labels=n_labels)[0]
 
     def _name(self, label):
         return str(label) if self.names is None else self.names[label]
@@ -274,24 +268,17 @@ class Predictor:
         }
 
 
-def _parted(model):
+def _split_head(model):
     """Return what comes before the classifier of a model, or None, and the classifier.
 
-    The classifier asked twice for the probabilities of the same rows computes them
-    once.
+    The classifier computes the probabilities of the same rows once only.
     """
-    if hasattr(model, "best_thresholds_"):
-        front, inner = _parted(model.estimator_)
-        head = copy.copy(model)
+    steps, tuners = unwrap(model)
+    head = answering_once(steps[-1][1])
+    for _, tuner in reversed(tuners):
+        inner, head = head, copy.copy(tuner)
         head.estimator_ = inner
-        return front, head
-    if isinstance(model, Pipeline) and len(model) > 1:
-        front, head = model[:-1], model[-1]
-        further, head = _parted(head)
-        return (
-            front if further is None else Pipeline([*front.steps, *further.steps])
-        ), head
-    return None, answering_once(model)
+    return Pipeline(steps[:-1]) if len(steps) > 1 else None, head
 
 
 class _Once:

@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from sk_posters._base._atomic import replace_when_done
+from sk_posters._base._predictions import predict_scores
+from sk_posters._base._unwrap import find_thresholds, iterate_estimators
 from sk_posters._persistence._models import save_model
 from sk_posters._pipelines import make_poster_pipeline
 from sk_posters.cli._interrupts import stop_if_interrupted
@@ -15,7 +17,7 @@ from sk_posters.metrics import MultilabelReport, multilabel_report
 from sk_posters.model_selection import multilabel_train_test_split
 from sk_posters.model_selection._thresholds import MultilabelTunedThresholdClassifierCV
 
-__all__ = ["Trained", "save", "save_rows", "set_verbose", "thresholds_of", "train"]
+__all__ = ["Trained", "save", "save_rows", "set_verbose", "train"]
 
 # Recipes whose classifier trains in seconds: their thresholds come from five folds.
 QUICK = {"frozen", "best"}
@@ -100,8 +102,8 @@ def train(
     model.fit(posters.data[train_rows], y_train, **fit_params)
     report = multilabel_report(
         posters.target.iloc[test_rows],
-        model.predict_proba(posters.data[test_rows]),
-        thresholds=thresholds_of(model),
+        predict_scores(model, posters.data[test_rows], n_labels=y_train.shape[1])[0],
+        thresholds=find_thresholds(model),
         groups=None if belonging is None else belonging[test_rows],
         y_train=y_train,
         n_bootstrap=n_bootstrap,
@@ -158,23 +160,6 @@ def save_rows(posters, rows, path):
         posters.frame.iloc[np.sort(rows)].to_csv(part, index=False)
 
 
-def thresholds_of(model):
-    """Return the probabilities from which on a model gives labels.
-
-    Parameters
-    ----------
-    model : estimator
-        A fitted model.
-
-    Returns
-    -------
-    ndarray of shape (n_labels,) or float
-        Its tuned thresholds, or 0.5.
-    """
-    last = model[-1] if isinstance(model, Pipeline) else model
-    return getattr(last, "best_thresholds_", 0.5)
-
-
 def _groups_of(posters, groups, verbose):
     if groups == "none":
         return None
@@ -213,11 +198,7 @@ def set_verbose(model, value):
     value : int
         Above 0 to show it.
     """
-    parts = [model, *model.get_params().values()]
-    for part in list(parts):
-        if hasattr(part, "estimator_"):  # No parameter: what fit made of it.
-            parts += [part.estimator_, *part.estimator_.get_params().values()]
-    for part in parts:
+    for part in iterate_estimators(model):
         is_own = type(part).__module__.partition(".")[0] == "sk_posters"
         if is_own and hasattr(part, "verbose"):
             part.verbose = value

@@ -53,10 +53,11 @@ def evaluate(
       sk-posters evaluate genres.model held_out.csv
       sk-posters evaluate genres.model held_out.csv --html report.html
     """
+    from sk_posters._base._predictions import predict_scores
+    from sk_posters._base._unwrap import find_thresholds
     from sk_posters.cli._predictions import answering_once, opened, with_labels_of
     from sk_posters.cli._rows import check_target
     from sk_posters.cli._tables import load
-    from sk_posters.cli._training import thresholds_of
     from sk_posters.metrics import multilabel_report
 
     if grad_cam and html is None:
@@ -68,10 +69,11 @@ def evaluate(
     y = with_labels_of(names, posters.target, table)
     answering_once(classifier)  # Both reports ask about the same posters.
     options = {"n_bootstrap": n_bootstrap, "random_state": random_state}
+    thresholds = find_thresholds(classifier)
     report = multilabel_report(
         y,
-        classifier.predict_proba(posters.data),
-        thresholds=thresholds_of(classifier),
+        predict_scores(classifier, posters.data, n_labels=y.shape[1])[0],
+        thresholds=0.5 if thresholds is None else thresholds,
         groups=posters.groups,
         **options,
     )

@@ -14,7 +14,8 @@ from PIL import Image
 
 from sk_posters._base._atomic import read_file, write_file
 from sk_posters._base._optional import import_optional
-from sk_posters._base._validation import score_matrix
+from sk_posters._base._predictions import as_scores
+from sk_posters._base._unwrap import iterate_estimators
 from sk_posters._base._zip import unpack
 from sk_posters._features._encoder import PosterEncoder
 from sk_posters._images._loader import PosterImageLoader, check_paths
@@ -243,10 +244,11 @@ def _answers(paths, job):
 
 def _asked(model, paths, job):
     values = getattr(model, job.method)(np.array(paths, dtype=object))
-    if isinstance(values, list):  # Of probabilities, as some classifiers give them.
-        values, _ = score_matrix(values)
-    values = np.asarray(values)
-    values = values.reshape(len(paths), -1)
+    if job.method == "predict_proba":
+        n_labels = None if job.label_names is None else len(job.label_names)
+        dtype = getattr(values, "dtype", float)
+        values = as_scores(values, model, n_labels)[0].astype(dtype, copy=False)
+    values = np.asarray(values).reshape(len(paths), -1)
     return values, _column_names(model, values.shape[1], job)
 
 
@@ -309,20 +311,15 @@ def _model(job):
                     f"{job.folder!r}, or pass another folder, to begin anew."
                 )
             _loaded.clear()
-            _loaded[job.sha256] = _strict(
+            _loaded[job.sha256] = _raise_on_bad_files(
                 load_model(job.model_file, trusted=job.trusted)
             )
         return _loaded[job.sha256]
 
 
-def _strict(model):
-    """Let each part of a model name bad files, so that no black image answers."""
-    waiting = [model]
-    while waiting:
-        part = waiting.pop()
+def _raise_on_bad_files(model):
+    """Let each part of a model name bad files: a black image gets no prediction."""
+    for part in iterate_estimators(model):
         if isinstance(part, PosterEncoder | PosterImageLoader):
             part.on_error = "raise"
-        steps = [*getattr(part, "steps", ()), *getattr(part, "transformer_list", ())]
-        waiting += [step for _, step in steps]
-        waiting += [part.estimator_] if hasattr(part, "estimator_") else []
     return model

@@ -49,7 +49,7 @@ class PartitionedAnswers(NamedTuple):
 
     Examples
     --------
-    >>> from sk_posters.distributed._predict import PartitionedAnswers
+    >>> from sk_posters.distributed import PartitionedAnswers
     >>> answers = PartitionedAnswers("answers", 2500, 1, 3, 2)
     >>> answers.n_partitions - answers.n_computed
     1
@@ -160,7 +160,7 @@ def predict_to_parquet(
     >>> import pandas as pd
     >>> from sk_posters import make_poster_pipeline
     >>> from sk_posters.datasets import make_posters
-    >>> from sk_posters.distributed._predict import predict_to_parquet
+    >>> from sk_posters.distributed import predict_to_parquet
     >>> posters = make_posters(20, n_labels=2, image_size=(48, 32), random_state=0)
     >>> model = make_poster_pipeline(image_size=(48, 32))
     >>> model = model.fit(posters.data, posters.target)
@@ -251,7 +251,7 @@ def dask_backend(client):
     --------
     >>> from dask.distributed import Client
     >>> from sklearn.model_selection import cross_val_score
-    >>> from sk_posters.distributed._predict import dask_backend
+    >>> from sk_posters.distributed import dask_backend
     >>> client = Client("scheduler:8786")  # doctest: +SKIP
     >>> with dask_backend(client):  # doctest: +SKIP
     ...     cross_val_score(model, paths, target, n_jobs=-1)
@@ -305,7 +305,7 @@ def prepare_workers(client, *, n_threads=None, pin_gpus=True):
     Examples
     --------
     >>> from dask.distributed import Client
-    >>> from sk_posters.distributed._predict import prepare_workers
+    >>> from sk_posters.distributed import prepare_workers
     >>> client = Client("scheduler:8786")  # doctest: +SKIP
     >>> prepare_workers(client, n_threads=4)  # doctest: +SKIP
     """

@@ -6,17 +6,16 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._base._compat import Interval, validate_params
+from sk_posters._base._unwrap import find_label_names, unwrap
 from sk_posters._base._validation import label_positions
 from sk_posters._features._encoder import list_encoders
 from sk_posters._images._lazy import PosterImages
 from sk_posters._images._loader import check_paths
 from sk_posters.inspection._linear_maps import linear_maps, linear_weights
 from sk_posters.inspection._maps import add_enlarged, as_heat
-from sk_posters.model_selection._thresholds import MultilabelTunedThresholdClassifierCV
 
 __all__ = ["grad_cam", "nearest_posters"]
 
@@ -91,7 +90,7 @@ def grad_cam(estimator, X, *, labels=None):
     --------
     >>> from sk_posters import make_poster_pipeline
     >>> from sk_posters.datasets import make_posters
-    >>> from sk_posters.inspection._grad_cam import grad_cam
+    >>> from sk_posters.inspection import grad_cam
     >>> posters = make_posters(12, n_labels=3, random_state=0, data_home="posters")
     >>> pipe = make_poster_pipeline(image_size=(96, 64))
     >>> pipe = pipe.fit(posters.data, posters.target)
@@ -99,7 +98,7 @@ def grad_cam(estimator, X, *, labels=None):
     (2, 1, 96, 64)
     """
     check_is_fitted(estimator)
-    names, steps = _unwrapped(estimator)
+    steps, names = unwrap(estimator).estimators, find_label_names(estimator)
     encoders = list_encoders(steps[0])
     weights = linear_weights(steps[1:]) if encoders and len(steps) > 1 else None
     if weights is not None:
@@ -163,14 +162,14 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
     --------
     >>> from sk_posters import PosterEncoder
     >>> from sk_posters.datasets import make_posters
-    >>> from sk_posters.inspection._grad_cam import nearest_posters
+    >>> from sk_posters.inspection import nearest_posters
     >>> posters = make_posters(8, random_state=0, data_home="posters")
     >>> encoder = PosterEncoder(image_size=(96, 64))
     >>> found = nearest_posters(encoder, posters.data[:1], posters.data, n_neighbors=2)
     >>> found[["row", "rank", "index"]].iloc[0].tolist()
     [0, 1, 0]
     """
-    step = _unwrapped(estimator)[1][0]
+    step = unwrap(estimator).estimators[0]
     if not list_encoders(step):
         raise ValueError(
             "nearest_posters takes a PosterEncoder, or a pipeline that begins with one "
@@ -195,20 +194,6 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
             "distance": distances.ravel(),
         }
     )
-
-
-def _unwrapped(estimator):
-    """Return the names of labels, if anything knows them, and the steps in order."""
-    if hasattr(estimator, "best_estimator_"):
-        return _unwrapped(estimator.best_estimator_)
-    if isinstance(estimator, MultilabelTunedThresholdClassifierCV):
-        check_is_fitted(estimator)
-        return estimator.label_names_, _unwrapped(estimator.estimator_)[1]
-    if not isinstance(estimator, Pipeline):
-        return getattr(estimator, "label_names_", None), [estimator]
-    steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
-    names, last = _unwrapped(steps[-1])
-    return names, [*steps[:-1], *last]
 
 
 def _is_network(step):

@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
+from sk_posters._base._predictions import predict_scores
 from sk_posters._base._validation import (
-    check_predictions,
     check_sample_weight,
     label_matrix,
 )
@@ -136,8 +136,12 @@ class _Scorer:
             scores, _ = label_matrix(estimator.predict(X), "predict's answer")
             given = scores
         else:
-            answer, only_class = _soft_answer(estimator, X, score, labels.shape[1])
-            _, scores, _ = check_predictions(y_true, answer, only_class)
+            methods = ("predict_proba",)
+            if score.needs == "scores":
+                methods += ("decision_function",)
+            scores, _, _ = predict_scores(
+                estimator, X, methods=methods, n_labels=labels.shape[1]
+            )
             given = np.zeros_like(labels)  # Not looked at.
         if score.needs == "probabilities":
             check_probabilities(scores, names, f" for {self.name}")
@@ -163,28 +167,3 @@ class _Scorer:
                 UndefinedMetricWarning,
                 stacklevel=3,
             )
-
-
-def _soft_answer(estimator, X, score, n_labels):
-    """Return probabilities or scores, and the one class of labels that have one."""
-    has_proba = hasattr(estimator, "predict_proba")
-    if not has_proba and score.needs == "scores":
-        return estimator.decision_function(X), np.nan
-    answer = estimator.predict_proba(X)
-    classes = getattr(estimator, "classes_", None)
-    if (
-        n_labels == 1
-        and isinstance(answer, np.ndarray)
-        and np.shape(answer)[1:] != (1,)
-    ):
-        answer, classes = [answer], [classes]
-    if not isinstance(answer, list):
-        return answer, np.nan
-    return answer, _only_classes(classes, len(answer))
-
-
-def _only_classes(classes, n_labels):
-    """Return the class of each label that fit met in one class only, else nan."""
-    if classes is None or len(classes) != n_labels:
-        return np.nan
-    return np.array([float(c[0]) if len(c) == 1 else np.nan for c in classes])

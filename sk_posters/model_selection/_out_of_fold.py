@@ -11,14 +11,14 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._base._compat import _check_method_params, _num_samples, _safe_indexing
-from sk_posters._base._validation import check_finite, score_matrix
+from sk_posters._base._predictions import predict_scores
 from sk_posters.model_selection._split import (
     MultilabelStratifiedGroupKFold,
     MultilabelStratifiedKFold,
     multilabel_train_test_split,
 )
 
-__all__ = ["held_out_scores", "scores_of", "splits_of"]
+__all__ = ["held_out_scores", "splits_of"]
 
 
 def splits_of(tuner, X, y, labels, params):
@@ -137,60 +137,12 @@ def _fit_and_score(estimator, X, y, train, test, n_labels, methods, params, keep
     if train is not None:
         params = _check_method_params(X, params, indices=train)
         estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train), **params)
-    scores, method = scores_of(estimator, _safe_indexing(X, test), methods, n_labels)
-    return scores, method, estimator if keep else None
-
-
-def scores_of(estimator, X, methods, n_labels):
-    """Return scores as one array, in whatever form a classifier gives them.
-
-    Parameters
-    ----------
-    estimator : estimator instance
-        A fitted classifier.
-    X : array-like of length n
-        Whatever it takes.
-    methods : tuple of str
-        Methods that give scores; the first that there is counts.
-    n_labels : int
-        Number of labels that there must be scores for.
-
-    Returns
-    -------
-    scores : ndarray of shape (n, n_labels), dtype float64
-        Scores, higher where a label is likelier.
-    method : str
-        Where they come from.
-
-    Raises
-    ------
-    ValueError
-        If there is no such method, if it gives scores of another number of labels, or
-        if one of them is nan or infinite.
-    """
-    name = type(estimator).__name__
-    method = next((method for method in methods if hasattr(estimator, method)), None)
-    if method is None:
+    if not any(hasattr(estimator, method) for method in methods):
         raise ValueError(
             f"response_method={methods[0]!r} needs an estimator with that method, and "
-            f"{name} has none. Set response_method='auto'."
+            f"{type(estimator).__name__} has none. Set response_method='auto'."
         )
-    given = getattr(estimator, method)(X)
-    if n_labels == 1 and isinstance(given, np.ndarray) and given.shape[1:] == (2,):
-        given = given[:, 1]  # The classes 0 and 1 of a binary classifier.
-    scores, names = score_matrix(given, _only_classes(estimator, n_labels))
-    if scores.shape[1] != n_labels:
-        raise ValueError(
-            f"{method} of {name} must give a score for each of the {n_labels} labels "
-            f"of y: got {scores.shape[1]} columns."
-        )
-    check_finite(scores, names)
-    return scores, method
-
-
-def _only_classes(estimator, n_labels):
-    """Return the class of each label that had only one in fit, and nan for others."""
-    classes = getattr(estimator, "classes_", None)
-    if not isinstance(classes, list) or len(classes) != n_labels:
-        return np.nan
-    return [each[0] if np.size(each) == 1 else np.nan for each in classes]
+    scores, _, method = predict_scores(
+        estimator, _safe_indexing(X, test), methods=methods, n_labels=n_labels
+    )
+    return scores, method, estimator if keep else None

@@ -65,7 +65,7 @@ class MultilabelStratifiedKFold(_BaseKFold):
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_posters.model_selection._split import MultilabelStratifiedKFold
+    >>> from sk_posters.model_selection import MultilabelStratifiedKFold
     >>> y = np.array([[1, 0], [1, 1], [1, 0], [1, 1], [0, 0], [0, 0]])
     >>> for train, test in MultilabelStratifiedKFold(n_splits=2).split(y, y):
     ...     print(test, y[test].sum(axis=0))
@@ -147,7 +147,7 @@ class MultilabelStratifiedGroupKFold(GroupsConsumerMixin, _BaseKFold):
     The rows 0 and 5 show the same poster:
 
     >>> import numpy as np
-    >>> from sk_posters.model_selection._split import MultilabelStratifiedGroupKFold
+    >>> from sk_posters.model_selection import MultilabelStratifiedGroupKFold
     >>> y = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0], [1, 0]])
     >>> groups = ["a", "b", "c", "d", "e", "a"]
     >>> folds = MultilabelStratifiedGroupKFold(n_splits=2)
@@ -253,7 +253,7 @@ def multilabel_train_test_split(
     Examples
     --------
     >>> import numpy as np
-    >>> from sk_posters.model_selection._split import multilabel_train_test_split
+    >>> from sk_posters.model_selection import multilabel_train_test_split
     >>> y = np.array([[1, 0], [1, 1], [1, 0], [1, 1], [0, 0], [0, 0]])
     >>> paths = ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg", "f.jpg"]
     >>> paths_train, paths_test, y_train, y_test = multilabel_train_test_split(

@@ -26,6 +26,7 @@ from sk_posters._base._compat import (
     _estimator_has,
     _fit_context,
 )
+from sk_posters._base._predictions import predict_scores
 from sk_posters._base._public_path import set_module
 from sk_posters._base._validation import indicator_matrix
 from sk_posters.model_selection._calibration import (
@@ -35,7 +36,6 @@ from sk_posters.model_selection._calibration import (
 )
 from sk_posters.model_selection._out_of_fold import (
     held_out_scores,
-    scores_of,
     splits_of,
 )
 from sk_posters.model_selection._split import MultilabelStratifiedGroupKFold
@@ -186,7 +186,7 @@ class MultilabelTunedThresholdClassifierCV(
     >>> from sklearn.metrics import f1_score
     >>> from sklearn.multiclass import OneVsRestClassifier
     >>> from sk_posters import MultilabelTunedThresholdClassifierCV
-    >>> from sk_posters.model_selection._split import multilabel_train_test_split
+    >>> from sk_posters.model_selection import multilabel_train_test_split
     >>> X, y = make_multilabel_classification(
     ...     n_samples=600, n_classes=8, n_labels=1, random_state=0
     ... )
@@ -395,7 +395,10 @@ class MultilabelTunedThresholdClassifierCV(
         return self.calibration_.transform(self._margins(scores))
 
     def _raw(self, X, method):
-        return scores_of(self.estimator_, X, (method,), len(self.classes_))[0]
+        scores, _, _ = predict_scores(
+            self.estimator_, X, methods=(method,), n_labels=len(self.classes_)
+        )
+        return scores
 
     def _answers(self, scores):
         """Return 0/1 for each row and label."""

@@ -8,7 +8,7 @@ from sk_posters._base._compat import Interval, StrOptions, validate_params
 from sk_posters._base._validation import check_predictions, shorten
 from sk_posters.metrics import multilabel_report
 from sk_posters.metrics._inputs import check_names, check_probabilities
-from sk_posters.plotting._estimators import predicted_answers
+from sk_posters.plotting._estimators import predict_for_display
 from sk_posters.plotting._style import (
     COLOURS,
     MARKERS,
@@ -129,7 +129,7 @@ class MultilabelCalibrationDisplay:
         ValueError
             If the estimator gives no probabilities, or rows or names do not fit.
         """
-        y_score, names = predicted_answers(estimator, X, y, cls.__name__)
+        y_score, names = predict_for_display(estimator, X, y, cls.__name__)
         return cls.from_predictions(
             y,
             y_score,

@@ -4,7 +4,7 @@ import numpy as np
 
 from sk_posters._base._validation import label_matrix, match_names
 from sk_posters.metrics._inputs import check_names
-from sk_posters.plotting._estimators import learned_names
+from sk_posters.plotting._estimators import match_learned_names
 from sk_posters.plotting._style import add_title, axes_for, shown_names
 from sk_posters.plotting._text import PLAIN
 
@@ -87,7 +87,7 @@ class LabelCooccurrenceDisplay:
         LabelCooccurrenceDisplay
             The display, drawn.
         """
-        names = learned_names(estimator, label_matrix(y, "y")[1])
+        names = match_learned_names(estimator, label_matrix(y, "y")[1])
         y_pred = estimator.predict(X)
         return cls.from_predictions(y, y_pred, label_names=names, ax=ax)
 

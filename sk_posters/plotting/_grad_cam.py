@@ -6,10 +6,11 @@ import numpy as np
 
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._optional import import_optional
+from sk_posters._base._predictions import predict_scores
+from sk_posters._base._unwrap import find_label_names
 from sk_posters._base._validation import label_positions, match_names, score_matrix
 from sk_posters.exceptions import PosterFileError
 from sk_posters.inspection import grad_cam
-from sk_posters.plotting._estimators import last_step, predicted_scores
 from sk_posters.plotting._posters import as_list, first_rows, read_poster
 from sk_posters.plotting._text import PLAIN, QUIET, Ruler
 
@@ -129,9 +130,9 @@ class GradCAMDisplay:
                 "to GradCAMDisplay.from_predictions."
             )
         rows = first_rows(X, max_posters)
-        y_score, names = predicted_scores(estimator, rows)
+        y_score, names, _ = predict_scores(estimator, rows)
         if label_names is None:
-            names = getattr(last_step(estimator), "label_names_", names)
+            names = find_label_names(estimator, names)
         else:
             names = _names_for(label_names, names)
         posters = as_list(rows)

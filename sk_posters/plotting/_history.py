@@ -4,8 +4,8 @@ from scipy.special import entr
 from sklearn.exceptions import NotFittedError
 
 from sk_posters._base._optional import import_optional
+from sk_posters._base._unwrap import unwrap
 from sk_posters._base._validation import label_matrix
-from sk_posters.plotting._estimators import last_step
 from sk_posters.plotting._text import QUIET
 
 __all__ = ["TrainingHistoryDisplay"]
@@ -77,7 +77,7 @@ class TrainingHistoryDisplay:
         NotFittedError
             If it has no `history_`.
         """
-        last = last_step(estimator)
+        last = unwrap(estimator).head
         history = getattr(last, "history_", None)
         if history is None:
             raise NotFittedError(

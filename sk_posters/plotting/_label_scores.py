@@ -4,7 +4,7 @@ import numpy as np
 
 from sk_posters._base._compat import StrOptions, validate_params
 from sk_posters.metrics import multilabel_report
-from sk_posters.plotting._estimators import predicted_answers
+from sk_posters.plotting._estimators import predict_for_display
 from sk_posters.plotting._style import (
     COLOURS,
     DARK,
@@ -139,7 +139,7 @@ class LabelScoresDisplay:
         ValueError
             If the estimator gives no probabilities, or rows or names do not fit.
         """
-        y_score, names = predicted_answers(estimator, X, y, cls.__name__)
+        y_score, names = predict_for_display(estimator, X, y, cls.__name__)
         return cls.from_predictions(
             y,
             y_score,

@@ -7,6 +7,8 @@ from sklearn.utils import check_consistent_length
 
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._optional import import_optional
+from sk_posters._base._predictions import predict_scores
+from sk_posters._base._unwrap import find_label_names
 from sk_posters._base._validation import (
     check_finite,
     check_predictions,
@@ -14,7 +16,6 @@ from sk_posters._base._validation import (
     score_matrix,
 )
 from sk_posters.exceptions import PosterFileError
-from sk_posters.plotting._estimators import last_step, predicted_scores
 from sk_posters.plotting._posters import as_list, first_rows, read_poster
 from sk_posters.plotting._text import FOUND, MARK, PLAIN, QUIET, Ruler
 
@@ -106,7 +107,7 @@ default=None
         """
         check_consistent_length(X, y)
         rows = first_rows(X, max_posters)
-        y_score, names = predicted_scores(estimator, rows)
+        y_score, names, _ = predict_scores(estimator, rows)
         images = []
         for poster in as_list(rows):
             try:
@@ -117,7 +118,7 @@ default=None
             images,
             y_score,
             y_true=None if y is None else first_rows(y, max_posters),
-            label_names=getattr(last_step(estimator), "label_names_", names),
+            label_names=find_label_names(estimator, names),
             k=k,
             max_posters=max_posters,
             n_columns=n_columns,

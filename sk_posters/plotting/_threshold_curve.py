@@ -3,9 +3,10 @@
 import numpy as np
 
 from sk_posters._base._compat import StrOptions, validate_params
+from sk_posters._base._unwrap import unwrap
 from sk_posters._base._validation import check_predictions
 from sk_posters.metrics._inputs import check_names, check_thresholds
-from sk_posters.plotting._estimators import last_step, predicted_answers
+from sk_posters.plotting._estimators import predict_for_display
 from sk_posters.plotting._outcomes import AVERAGES, METRICS, Outcomes
 from sk_posters.plotting._style import (
     COLOURS,
@@ -141,13 +142,13 @@ default="auto"
         ValueError
             If the estimator gives no such scores, or labels or thresholds do not fit.
         """
-        last = last_step(estimator)
+        tuner = unwrap(estimator).tuner
         methods = (response_method,)
         if response_method == "auto":
-            methods = _tuned_for(last)
-        y_score, names = predicted_answers(estimator, X, y, cls.__name__, methods)
+            methods = _methods_for(tuner)
+        y_score, names = predict_for_display(estimator, X, y, cls.__name__, methods)
         if thresholds is None:
-            thresholds = getattr(last, "best_thresholds_", None)
+            thresholds = None if tuner is None else tuner.best_thresholds_
         return cls.from_predictions(
             y,
             y_score,
@@ -371,11 +372,10 @@ default=None
         self.ax_.set_xlabel("threshold: a label is given from this score")
 
 
-def _tuned_for(estimator):
-    """Return the methods whose scores the thresholds of an estimator are for."""
-    asked = getattr(estimator, "response_method", "auto")
-    if hasattr(estimator, "best_thresholds_") and asked != "auto":
-        if getattr(estimator, "calibration", None) is None:
-            return (asked,)
-        return PROBABILITIES
-    return ("predict_proba", "decision_function")
+def _methods_for(tuner):
+    """Return the methods whose scores tuned thresholds are for."""
+    if tuner is None or tuner.response_method == "auto":
+        return ("predict_proba", "decision_function")
+    if tuner.calibration is None:
+        return (tuner.response_method,)
+    return PROBABILITIES

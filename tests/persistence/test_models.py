@@ -30,6 +30,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -239,6 +240,24 @@ def test_the_model_card_says_what_was_given(posters, tmp_path):
         "pooling": "avg",
         "flip": False,
     }
+
+
+def test_the_card_of_a_search_lists_what_it_found(posters, tmp_path):
+    search = GridSearchCV(tuned(frozen()), {}, cv=KFold(2))
+    search.fit(posters.data, posters.target)
+    trusted = [
+        "sklearn.metrics._scorer._PassthroughScorer",
+        "sklearn.model_selection._split.KFold",
+    ]
+    card = save_model(search, tmp_path / "it.model", trusted=trusted)
+    assert card["model"] == [
+        *("PosterEncoder", "StandardScaler", "OneVsRestHead"),
+        "MultilabelTunedThresholdClassifierCV",
+    ]
+    assert [each["step"] for each in card["preprocessing"]] == ["PosterEncoder"]
+    thresholds = search.best_estimator_.best_thresholds_
+    assert card["thresholds"] == pytest.approx(thresholds.tolist())
+    assert card["label_names"] == list(posters.target)
 
 
 def test_the_model_card_says_what_each_encoder_does(tmp_path):

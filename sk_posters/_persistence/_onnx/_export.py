@@ -1,12 +1,12 @@
 """`export_onnx`: what a pipeline consists of, and what stands in the metadata."""
 
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._base._atomic import write_file
 from sk_posters._base._optional import import_optional
+from sk_posters._base._unwrap import find_label_names, unwrap
 from sk_posters._features._encoder import list_encoders
 from sk_posters._features._linear_head import OneVsRestHead
 from sk_posters._features._onnx_seal import sealed
@@ -15,7 +15,6 @@ from sk_posters._persistence._onnx._frozen import add_frozen, inputs_of
 from sk_posters._persistence._onnx._graph import Graph
 from sk_posters._persistence._onnx._networks import add_network
 from sk_posters._persistence._onnx._refusal import refusal
-from sk_posters.model_selection._thresholds import MultilabelTunedThresholdClassifierCV
 
 __all__ = ["export_onnx"]
 
@@ -88,10 +87,10 @@ def export_onnx(model, path):
     """
     check_is_fitted(model)
     onnx = import_optional("onnx", extra="pretrained", purpose="export_onnx")
-    steps, tuned = _steps(model)
+    steps, tuned = _unwrap(model)
     graph = Graph(onnx)
     inputs, shapes, n_labels = _add_steps(graph, steps)
-    names = getattr(tuned or steps[-1], "label_names_", None)
+    names = find_label_names(model)
     card = {
         **_needs(inputs),
         "label_names": None if names is None else [str(name) for name in names],
@@ -141,14 +140,10 @@ def _needs(inputs):
     return {**only, "inputs": needs}
 
 
-def _steps(model):
+def _unwrap(model):
     """Return the steps in order, and what has the thresholds."""
-    if isinstance(model, MultilabelTunedThresholdClassifierCV):
-        if model.calibration_ is not None:
-            raise refusal(f"calibration={model.calibration!r}")
-        return _steps(model.estimator_)[0], model
-    if not isinstance(model, Pipeline):
-        return [model], None
-    steps = [step for _, step in model.steps]
-    last, tuned = _steps(steps[-1])
-    return [*steps[:-1], *last], tuned
+    unwrapped = unwrap(model)
+    for _, tuner in unwrapped.tuners:
+        if tuner.calibration_ is not None:
+            raise refusal(f"calibration={tuner.calibration!r}")
+    return unwrapped.estimators, unwrapped.tuner
