@@ -228,6 +228,15 @@ def test_lazy_names_are_public_or_parts_of_models():
     assert len(sk_posters.__all__) == len(set(sk_posters.__all__))
 
 
+def test_model_files_name_classes_by_public_paths():
+    for name in TRUSTED:
+        module, _, cls = name.rpartition(".")
+        if module.startswith("sk_posters"):
+            assert "._" not in module
+            found = getattr(importlib.import_module(module), cls)
+            assert (found.__module__, found.__name__) == (module, cls)
+
+
 def test_dir_lists_the_public_names():
     assert dir(sk_posters) == sorted(sk_posters.__all__)
 

@@ -32,7 +32,7 @@ USE_INSTEAD = (
 )
 
 
-@set_module("sk_posters.model_selection._split")
+@set_module("sk_posters.model_selection")
 class MultilabelStratifiedKFold(_BaseKFold):
     """Folds in which each label of a multi-label target has its overall share.
 
@@ -119,7 +119,7 @@ class MultilabelStratifiedKFold(_BaseKFold):
         yield from _test_masks(self, labels, names, rows)
 
 
-@set_module("sk_posters.model_selection._split")
+@set_module("sk_posters.model_selection")
 class MultilabelStratifiedGroupKFold(GroupsConsumerMixin, _BaseKFold):
     """Folds that never part a group, and in which each label has its overall share.
 

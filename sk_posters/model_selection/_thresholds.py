@@ -147,7 +147,7 @@ class MultilabelTunedThresholdClassifierCV(
     See Also
     --------
     sklearn.model_selection.TunedThresholdClassifierCV : The same for binary targets.
-    sk_posters.model_selection._split : The folds.
+    sk_posters.model_selection : The folds.
 
     Notes
     -----
