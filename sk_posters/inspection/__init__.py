@@ -1,11 +1,6 @@
-"""Why a classifier says what it says: heat maps, and the posters that look alike."""
+"""Why a classifier predicts what it predicts: saliency maps and similar posters."""
 
-from sk_posters.inspection._grad_cam import (
-    grad_cam,
-    nearest_posters,
-)
+from sk_posters.inspection._grad_cam import grad_cam
+from sk_posters.inspection._nearest import nearest_posters
 
-__all__ = [
-    "grad_cam",
-    "nearest_posters",
-]
+__all__ = ["grad_cam", "nearest_posters"]

@@ -1,23 +1,17 @@
-"""Why a classifier says what it says: heat maps, and the posters that look alike."""
+"""Grad-CAM: which parts of an image raise the score of a label."""
 
 import sys
-from numbers import Integral
 
 import numpy as np
-import pandas as pd
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._unwrap import find_label_names, unwrap
 from sk_posters._base._validation import label_positions
 from sk_posters._features._encoder import list_encoders
-from sk_posters._images._lazy import PosterImages
-from sk_posters._images._loader import check_paths
 from sk_posters.inspection._linear_maps import linear_maps, linear_weights
-from sk_posters.inspection._maps import add_enlarged, as_heat
+from sk_posters.inspection._maps import add_enlarged, rectify
 
-__all__ = ["grad_cam", "nearest_posters"]
+__all__ = ["grad_cam"]
 
 SUPPORTED = (
     "grad_cam explains a PosterClassifier, alone or after a PosterImageLoader; and "
@@ -49,10 +43,10 @@ def grad_cam(estimator, X, *, labels=None):
     Returns
     -------
     ndarray of shape (n_images, n_asked_labels, height, width), dtype float32
-        Heat from 0 to 1, in the order of `labels`. Each map is divided by its greatest
-        value; one on which nothing speaks for the label is 0 everywhere. Height and
-        width are those of the images that the estimator looks at: of the largest, if
-        encoders bring files to several sizes.
+        Saliency maps from 0 to 1, in the order of `labels`. Each map is divided by its
+        maximum; one without a positive contribution to the label is 0 everywhere.
+        Height and width are those of the images that the network gets: of the largest
+        ones, if encoders resize files to several sizes.
 
     Raises
     ------
@@ -76,7 +70,7 @@ def grad_cam(estimator, X, *, labels=None):
     their features are. Maps are as coarse as the last feature map (a 32nd of the image
     with EfficientNet-Lite), then enlarged, and what is negative becomes 0.
 
-    Each map has a scale of its own: a bright spot says where, never how much. Heat
+    Each map has a scale of its own: a bright spot says where, never how much. It
     shows what the network reacts to, not that this is right, or a cause; a check with
     randomised weights [2]_ is in the package's tests.
 
@@ -103,7 +97,7 @@ def grad_cam(estimator, X, *, labels=None):
     weights = linear_weights(steps[1:]) if encoders and len(steps) > 1 else None
     if weights is not None:
         chosen = label_positions(labels, names, len(weights))
-        return as_heat(linear_maps(encoders, weights[chosen], X))
+        return rectify(linear_maps(encoders, weights[chosen], X))
     if not _is_network(steps[-1]):
         listed = ", ".join(type(step).__name__ for step in steps)
         raise ValueError(f"{SUPPORTED}; got {listed}. For others, see nearest_posters.")
@@ -113,96 +107,16 @@ def grad_cam(estimator, X, *, labels=None):
     )
     for step in steps[:-1]:
         X = step.transform(X)
-    return as_heat(_enlarged_network_maps(classifier, X, chosen))
-
-
-@validate_params(
-    {"n_neighbors": [Interval(Integral, 1, None, closed="left")]},
-    prefer_skip_nested_validation=False,
-)
-def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
-    """Find the posters that look most alike to a pretrained network.
-
-    Parameters
-    ----------
-    estimator : PosterEncoder, Pipeline or MultilabelTunedThresholdClassifierCV
-        An encoder, or a fitted pipeline that begins with one or with a FeatureUnion of
-        encoders, as the recipes `"frozen"` and `"best"` do.
-    X : array-like of shape (n_images,) or (n_images, height, width, 3)
-        Paths or images to find neighbours for.
-    X_train : array-like of shape (n_train,) or (n_train, height, width, 3)
-        Paths or images to find them among.
-    n_neighbors : int, default=5
-        How many for each.
-
-    Returns
-    -------
-    DataFrame of shape (n_images * n_neighbors, 5)
-        ``row`` (position in `X`), ``rank`` (from 1, the nearest), ``index`` (position
-        in `X_train`), ``path`` (None for images in memory) and ``distance``: cosine
-        distance of the features, 0 for those that are alike.
-
-    Raises
-    ------
-    ValueError
-        If the estimator has no encoder, there are fewer than `n_neighbors` posters in
-        `X_train`, or these are not what the encoder takes.
-
-    See Also
-    --------
-    grad_cam : Which parts of a poster speak for a label.
-
-    Notes
-    -----
-    Features are compared as the encoder gives them, before any scaler or classifier:
-    what is near looks alike to a network that has learned from photographs, and may
-    differ in all genres. A poster of `X` that is in `X_train`, too, finds itself.
-
-    Examples
-    --------
-    >>> from sk_posters import PosterEncoder
-    >>> from sk_posters.datasets import make_posters
-    >>> from sk_posters.inspection import nearest_posters
-    >>> posters = make_posters(8, random_state=0, data_home="posters")
-    >>> encoder = PosterEncoder(image_size=(96, 64))
-    >>> found = nearest_posters(encoder, posters.data[:1], posters.data, n_neighbors=2)
-    >>> found[["row", "rank", "index"]].iloc[0].tolist()
-    [0, 1, 0]
-    """
-    step = unwrap(estimator).estimators[0]
-    if not list_encoders(step):
-        raise ValueError(
-            "nearest_posters takes a PosterEncoder, or a pipeline that begins with one "
-            "or with a FeatureUnion of them, as make_poster_pipeline('frozen') makes: "
-            f"got {type(step).__name__}."
-        )
-    train = step.transform(X_train)
-    if n_neighbors > len(train):
-        raise ValueError(
-            f"n_neighbors must be at most the {len(train)} posters of X_train: got "
-            f"{n_neighbors!r}."
-        )
-    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine").fit(train)
-    distances, indices = search.kneighbors(step.transform(X))
-    paths = _paths_of(X_train, len(train))
-    return pd.DataFrame(
-        {
-            "row": np.repeat(np.arange(len(indices)), n_neighbors),
-            "rank": np.tile(np.arange(1, n_neighbors + 1), len(indices)),
-            "index": indices.ravel(),
-            "path": paths[indices.ravel()],
-            "distance": distances.ravel(),
-        }
-    )
+    return rectify(_compute_network_maps(classifier, X, chosen))
 
 
 def _is_network(step):
-    # Whoever has a PosterClassifier has imported it.
+    # A PosterClassifier exists only where its module has been imported.
     module = sys.modules.get("sk_posters._networks._classifier")
     return module is not None and isinstance(step, module.PosterClassifier)
 
 
-def _enlarged_network_maps(classifier, X, labels):
+def _compute_network_maps(classifier, X, labels):
     # Imported here, because TensorFlow comes along.
     from sk_posters._networks._batches import image_kind
     from sk_posters.inspection._network_maps import network_maps
@@ -214,19 +128,10 @@ def _enlarged_network_maps(classifier, X, labels):
         )
     images = classifier._check_input(X, reset=False)
     shape = (len(images), len(labels), *images.shape[1:3])
-    heat = np.zeros(shape, dtype=np.float32)
+    saliency = np.zeros(shape, dtype=np.float32)
     row = 0
     for maps in network_maps(classifier.model_, images, labels, classifier.batch_size):
         for small in maps:
-            add_enlarged(heat[row], small)
+            add_enlarged(saliency[row], small)
             row += 1
-    return heat
-
-
-def _paths_of(X, n_rows):
-    if isinstance(X, PosterImages):
-        return X.paths
-    try:
-        return check_paths(X)
-    except ValueError:  # Images, since the encoder took them.
-        return np.full(n_rows, None)
+    return saliency

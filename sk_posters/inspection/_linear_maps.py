@@ -1,9 +1,9 @@
 """Grad-CAM of linear classifiers on pooled feature maps, without any gradient.
 
-The score is linear in the features, and they are means or maxima of maps. So the
-gradient, averaged over a map, is the weight of its feature, divided by the number of
-cells. Of covariances that average is 0, and the gradient is multiplied with the map
-cell by cell [1]_, which divides their part of the score among the cells.
+The score is linear in the features, which are means or maxima of maps. So the
+gradient, averaged over a map, is the weight of its feature divided by the number of
+positions. For covariances that average is 0; there the gradient is multiplied with the
+map position by position [1]_, which divides their part of the score among them.
 
 References
 ----------
@@ -27,19 +27,11 @@ SMALLEST_CORRELATION = 0.01
 
 
 def linear_weights(steps):
-    """Return the weights of features in the score of each label.
+    """Return the weights of features in each label's score, or None.
 
-    Parameters
-    ----------
-    steps : list of estimator
-        What follows the encoders, fitted: OneVsRestClassifier of linear classifiers,
-        with or without a StandardScaler before it.
-
-    Returns
-    -------
-    ndarray of shape (n_labels, n_features) or (n_labels, 1), or None
-        The weights, 0 for labels that never varied; one column may stand for all. None
-        if the steps are anything else.
+    Of shape (n_labels, n_features), or (n_labels, 1) where one column holds for all; 0
+    for labels that had one class in fit. None if the steps after the encoders are not
+    a OneVsRestClassifier of linear classifiers, with or without a StandardScaler.
     """
     *scalers, classifier = steps
     if not isinstance(classifier, OneVsRestClassifier) or not classifier.multilabel_:
@@ -48,7 +40,7 @@ def linear_weights(steps):
     for each in classifier.estimators_:
         if hasattr(each, "coef_"):
             weights.append(np.ravel(each.coef_))
-        elif hasattr(each, "y_"):  # The same answer for all rows.
+        elif hasattr(each, "y_"):  # A constant: one class in fit.
             weights.append(np.zeros(1))
         else:
             return None
@@ -62,30 +54,11 @@ def linear_weights(steps):
 
 
 def linear_maps(encoders, weights, X):
-    """Return the maps of images, at the size of the images.
+    """Return the maps of images, (n, n_labels, height, width), at the images' size.
 
-    Parameters
-    ----------
-    encoders : list of (PosterEncoder, float)
-        Encoders side by side, as `list_encoders` returns them.
-    weights : ndarray of shape (n_labels, n_features) or (n_labels, 1)
-        Weights of their features, for the labels to explain.
-    X : array-like
-        Paths or images, as encoders take them.
-
-    Returns
-    -------
-    ndarray of shape (n, n_labels, height, width), dtype float32
-        Maps of any sign. Those of several networks are added up at the size of the
-        largest images; the mean over a map is what averages and maxima would add to
-        the score if each feature were the average of its map.
-
-    Raises
-    ------
-    ValueError
-        If a network gives rows of numbers in place of maps.
-    PosterFileError
-        If files cannot be read.
+    Maps of several networks are added up at the size of the largest images. The mean
+    over a map is what averages and maxima would add to the score if each feature were
+    the average of its map.
     """
     images = [encoder._images(X) for encoder, _ in encoders]
     size = max((each.shape[1:3] for each in images), key=np.prod)
@@ -107,9 +80,9 @@ def linear_maps(encoders, weights, X):
 def _add_maps(maps, encoder, runner, weights, posters):
     if runner.parts == ("",):
         raise ValueError(
-            f"grad_cam needs the feature maps of the backbone {runner.prefix!r}, and "
-            "it gives rows of numbers: choose an output of rank 4 with the parameter "
-            "output of PosterEncoder, whose pooling then makes features of it."
+            f"grad_cam needs the feature maps of the backbone {runner.prefix!r}, which "
+            "gives feature vectors: choose an output of rank 4 with the parameter "
+            "output of PosterEncoder, which then pools it."
         )
     is_lazy = isinstance(posters, PosterImages)
     reader = FileImages(posters) if is_lazy else ArrayImages(posters)
@@ -118,10 +91,10 @@ def _add_maps(maps, encoder, runner, weights, posters):
         image, failed = reader.read([row])
         if failed and encoder.on_error == "raise":
             return list(failed.items())
-        small = _weighted(runner, weights, image)
+        small = _weigh_maps(runner, weights, image)
         if encoder.flip:
             mirrored = np.ascontiguousarray(image[:, :, ::-1])
-            small = (small + _weighted(runner, weights, mirrored)[:, :, ::-1]) / 2
+            small = (small + _weigh_maps(runner, weights, mirrored)[:, :, ::-1]) / 2
         add_enlarged(maps[row], small)
         return []
 
@@ -131,28 +104,18 @@ def _add_maps(maps, encoder, runner, weights, posters):
         raise PosterFileError([bad for each in found for bad in each])
 
 
-def _weighted(runner, weights, image):
+def _weigh_maps(runner, weights, image):
     """Return the weighted sum of an image's maps, shape (n_labels, rows, columns)."""
     maps = runner.maps(image)[0]
     if runner.parts == ("covariance",):
-        return _covarying(maps, weights)
+        return _divide_covariances(maps, weights)
     return np.moveaxis(maps @ weights.T, 2, 0)
 
 
-def _covarying(maps, weights):
-    """Divide weighted roots of covariances among the cells of a map.
+def _divide_covariances(maps, weights):
+    """Divide weighted roots of covariances among the positions of a map.
 
-    Parameters
-    ----------
-    maps : ndarray of shape (rows, columns, n_channels)
-        The map.
-    weights : ndarray of shape (n_labels, n_covariances)
-        Weights of the roots.
-
-    Returns
-    -------
-    ndarray of shape (n_labels, rows, columns), dtype float32
-        Maps whose means are the weighted sums.
+    The means of the resulting maps are the weighted sums.
     """
     shape = maps.shape
     centred = (maps - maps.mean(axis=(0, 1))).reshape(-1, shape[2])

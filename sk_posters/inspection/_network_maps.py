@@ -16,28 +16,10 @@ _traced = WeakKeyDictionary()
 
 
 def network_maps(model, images, labels, batch_size):
-    """Yield the maps of some images, batch by batch.
+    """Yield the maps of images, (n, n_labels, rows, columns), batch by batch.
 
-    Parameters
-    ----------
-    model : keras.Model
-        A functional or sequential network, of models within models if need be.
-    images : PosterImages or ndarray of shape (n, height, width, channels)
-        What `check_images` returns.
-    labels : list of int
-        The outputs to explain.
-    batch_size : int
-        Images in a batch.
-
-    Yields
-    ------
-    ndarray of shape (<= batch_size, n_labels, rows, columns), dtype float32
-        Maps of any sign, as coarse as the network's last feature map.
-
-    Raises
-    ------
-    ValueError
-        If the network has no such map.
+    `model` is functional or sequential, of nested models if need be; `images` are what
+    `check_images` returns. Raises ValueError if the network has no feature map.
     """
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -46,9 +28,9 @@ def network_maps(model, images, labels, batch_size):
             "KERAS_BACKEND='tensorflow' before keras is imported."
         )
     for batch in prefetch(images, batch_size):
-        features_of, weighted = _functions(model, batch.dtype.name)
+        features_of, weigh_maps = _functions(model, batch.dtype.name)
         features = features_of(batch)
-        maps = [weighted(features, np.int32(label)).numpy() for label in labels]
+        maps = [weigh_maps(features, np.int32(label)).numpy() for label in labels]
         yield np.stack(maps, axis=1)
 
 
@@ -56,11 +38,11 @@ def _functions(model, dtype):
     """Return the functions of a network, traced once for all batches and labels."""
     known = _traced.setdefault(model, {})
     if dtype not in known:
-        known[dtype] = _traced_functions(model, dtype)
+        known[dtype] = _trace_functions(model, dtype)
     return known[dtype]
 
 
-def _traced_functions(model, dtype):
+def _trace_functions(model, dtype):
     import tensorflow as tf
 
     cut = _cut(model)
@@ -82,7 +64,7 @@ def _traced_functions(model, dtype):
         return outputs
 
     @tf.function(input_signature=[maps, tf.TensorSpec((), tf.int32)], autograph=False)
-    def weighted(features, label):
+    def weigh_maps(features, label):
         with tf.GradientTape() as tape:
             tape.watch(features)
             outputs = features
@@ -95,14 +77,13 @@ def _traced_functions(model, dtype):
         weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
         return tf.reduce_sum(weights * tf.cast(features, tf.float32), axis=3)
 
-    return features_of, weighted
+    return features_of, weigh_maps
 
 
 def _cut(model):
-    """Cut a network at its last feature map, or return None if it has none.
+    """Return models below the last feature map, the map, and functions above it.
 
-    Returns the models below it, one after the other; the symbolic map; and the
-    functions above it, up to the logits.
+    The functions lead up to the logits. None if there is no such map.
     """
     output = model.outputs[0] if getattr(model, "outputs", None) else None
     for node in [] if output is None else reversed(_nodes_below(output)):
@@ -128,11 +109,8 @@ def _cut(model):
 
 
 def _nodes_below(tensor):
-    """Return the calls of layers that a symbolic tensor comes from, the last one last.
-
-    Layers may be called several times: their attribute ``output`` does not tell which
-    call belongs to a network.
-    """
+    """Return the layer calls that a symbolic tensor comes from, the last one last."""
+    # Not by the layers' attribute `output`: a layer may be called several times.
     nodes, seen, waiting = [], set(), [(tensor, False)]
     while waiting:
         each, is_done = waiting.pop()

@@ -34,7 +34,7 @@ from sk_posters.exceptions import PosterFileError
 from sk_posters.inspection import _network_maps as network_maps_module
 from sk_posters.inspection import grad_cam, nearest_posters
 from sk_posters.inspection._linear_maps import linear_maps, linear_weights
-from sk_posters.inspection._maps import add_enlarged, as_heat
+from sk_posters.inspection._maps import add_enlarged, rectify
 from sk_posters.inspection._network_maps import network_maps
 
 layers = keras.layers
@@ -59,7 +59,7 @@ def test_a_map_of_the_right_size_stays_what_it_is():
 
 def test_heat_runs_from_0_to_1_and_what_is_negative_is_0():
     maps = np.array([[[-1.0, 2.0, 4.0]], [[-1.0, 0.0, -3.0]]], dtype=np.float32)
-    np.testing.assert_array_equal(as_heat(maps), [[[0, 0.5, 1]], [[0, 0, 0]]])
+    np.testing.assert_array_equal(rectify(maps), [[[0, 0.5, 1]], [[0, 0, 0]]])
 
 
 # -- Networks --------------------------------------------------------------------------
@@ -208,7 +208,7 @@ def test_gradients_of_a_flattened_map_are_averaged_over_it():
     signed = 1.5 * images[..., 0] - 0.25 * (1 - images[..., 0])
     np.testing.assert_allclose(
         grad_cam(fitted(build, images), images)[:, 0],
-        as_heat(signed),
+        rectify(signed),
         rtol=1e-5,
     )
 
@@ -680,10 +680,10 @@ def test_what_is_supported_is_said_of_anything_else(images, labels, save_onnx):
             grad_cam(estimator, images)
 
 
-def test_a_backbone_that_gives_rows_of_numbers_is_refused(one_by_one, images, labels):
+def test_a_backbone_that_gives_feature_vectors_is_refused(one_by_one, images, labels):
     pipe = one_by_one(images, labels, onnx={"rank": 2})
     with pytest.raises(
-        ValueError, match="'tiny', and it gives rows of numbers: choose"
+        ValueError, match="'tiny', which gives feature vectors: choose"
     ):
         grad_cam(pipe, images)
 
