@@ -44,20 +44,20 @@ LINEAR = OneVsRestClassifier(LogisticRegression(C=1e-2, max_iter=10_000))
 # -- Small parts -----------------------------------------------------------------------
 
 
-def test_maps_are_enlarged_linearly_from_the_middle_of_each_cell():
+def test_maps_are_enlarged_linearly_between_the_centres_of_positions():
     heat = np.ones((1, 2, 4), dtype=np.float32)
     add_enlarged(heat, np.array([[[0.0, 1.0]]]))
     np.testing.assert_allclose(heat[0], 1 + np.array([[0, 0.25, 0.75, 1]] * 2))
 
 
-def test_a_map_of_the_right_size_stays_what_it_is():
+def test_a_map_of_the_right_size_is_unchanged():
     small = np.random.default_rng(0).normal(size=(2, 3, 5)).astype(np.float32)
     heat = np.zeros_like(small)
     add_enlarged(heat, small)
     np.testing.assert_array_equal(heat, small)
 
 
-def test_heat_runs_from_0_to_1_and_what_is_negative_is_0():
+def test_saliency_runs_from_0_to_1_and_negative_values_become_0():
     maps = np.array([[[-1.0, 2.0, 4.0]], [[-1.0, 0.0, -3.0]]], dtype=np.float32)
     np.testing.assert_array_equal(rectify(maps), [[[0, 0.5, 1]], [[0, 0, 0]]])
 
@@ -276,7 +276,7 @@ def cnn(images, labels):
     return classifier.fit(images, labels)
 
 
-def test_a_map_belongs_to_its_image_whatever_stands_beside_it(cnn, images):
+def test_a_map_does_not_depend_on_other_images_of_the_batch(cnn, images):
     together = grad_cam(cnn, images)
     assert together.shape == (24, 3, 8, 8)
     assert together.dtype == np.float32
@@ -298,7 +298,7 @@ def test_bytes_are_explained_like_floats(images, labels, tiny):
     np.testing.assert_allclose(as_bytes, as_floats, rtol=1e-5, atol=1e-7)
 
 
-def test_half_floats_give_much_the_same_maps(images, labels, tiny):
+def test_half_precision_gives_nearly_the_same_maps(images, labels, tiny):
     half = PosterClassifier(**tiny, mixed_precision=True).fit(images, labels)
     full = PosterClassifier(**tiny, mixed_precision=False).fit(images, labels)
     full.model_.set_weights(half.model_.get_weights())
@@ -396,7 +396,7 @@ def test_the_mean_of_a_map_is_what_the_features_add_to_the_score(
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_covariances_are_divided_among_the_cells(
+def test_covariances_are_divided_among_the_positions(
     one_by_one, images, labels, flip, monkeypatch
 ):
     pipe = one_by_one(images, labels, pooling="covariance", flip=flip)
@@ -479,7 +479,7 @@ def test_channels_of_a_keras_backbone_may_come_first(monkeypatch):
     assert runner.maps(image).shape == (1, 4, 6, 2)
 
 
-def test_a_label_that_never_varied_has_no_heat(one_by_one, images, labels):
+def test_a_label_with_one_class_in_fit_has_an_empty_map(one_by_one, images, labels):
     labels = labels.assign(Never=0)[["Never", "Bright"]]
     with pytest.warns(UserWarning, match="present in all"):
         pipe = one_by_one(images, labels)
@@ -504,7 +504,7 @@ def frozen(posters):
     return pipe.fit(posters.data, posters.target)
 
 
-def test_paths_are_explained_at_the_size_they_are_brought_to(frozen, posters):
+def test_paths_are_explained_at_the_size_of_the_encoder(frozen, posters):
     heat = grad_cam(frozen, posters.data[:2])
     assert heat.shape == (2, 3, 96, 64)
     images = np.asarray(
@@ -525,7 +525,7 @@ def test_several_encoders_meet_at_the_largest_size(posters):
 
 
 @pytest.mark.parametrize("around", ["pipeline", "last step", "search"])
-def test_what_stands_around_the_classifier_is_looked_through(around, frozen, posters):
+def test_searches_and_thresholds_around_the_classifier_are_unwrapped(around, frozen, posters):
     linear = frozen[-1].estimator
     if around == "pipeline":
         tuned = MultilabelTunedThresholdClassifierCV(
@@ -609,12 +609,12 @@ def test_linear_classifiers_are_explained_without_tensorflow():
         ([], "labels must hold one label at least, or be None"),
     ],
 )
-def test_labels_that_there_are_not_are_refused(asked, said, cnn, images):
+def test_unknown_labels_are_refused(asked, said, cnn, images):
     with pytest.raises(ValueError, match=said):
         grad_cam(cnn, images, labels=asked)
 
 
-def test_names_that_nothing_knows_are_refused(frozen, posters):
+def test_label_names_need_a_model_that_has_names(frozen, posters):
     with pytest.raises(ValueError, match="knows no names of labels: got 'Drama'"):
         grad_cam(frozen, posters.data, labels="Drama")
 
@@ -648,7 +648,7 @@ def test_images_that_the_network_does_not_take_are_refused(X, error, said, cnn):
         grad_cam(cnn, X)
 
 
-def test_rows_and_single_images_are_no_posters_of_an_encoder(frozen, images):
+def test_feature_vectors_and_single_images_are_refused_by_an_encoder(frozen, images):
     with pytest.raises(ValueError, match=r"got an array of shape \(24, 12\)"):
         grad_cam(frozen, np.zeros((24, 12)))
     with pytest.raises(ValueError, match=r"got an array of shape \(8, 8, 3\)"):
@@ -674,7 +674,7 @@ def refused(images, labels, save_onnx):
     yield encoder, "PosterEncoder"
 
 
-def test_what_is_supported_is_said_of_anything_else(images, labels, save_onnx):
+def test_other_estimators_are_refused_with_what_is_supported(images, labels, save_onnx):
     for estimator, name in refused(images, labels, save_onnx):
         with pytest.raises(ValueError, match=f"grad_cam explains .*; got {name}"):
             grad_cam(estimator, images)
@@ -775,15 +775,15 @@ def network_model(game):
     return make_pipeline(loader, classifier).fit(game.train, game.y_train)
 
 
-def test_heat_of_a_linear_model_lies_on_the_cue(game, linear_model):
+def test_saliency_of_a_linear_model_is_on_the_cue(game, linear_model):
     game.check(grad_cam(linear_model, game.test))
 
 
-def test_heat_of_a_network_lies_on_the_cue(game, network_model):
+def test_saliency_of_a_network_is_on_the_cue(game, network_model):
     game.check(grad_cam(network_model, game.test))
 
 
-def test_points_drawn_by_chance_do_not_pass_for_knowledge(game):
+def test_random_points_do_not_pass_the_pointing_game(game):
     heat = np.random.default_rng(0).random((len(game.test), 5, 96, 64))
     hits, n_trials, chance = game.play(heat)
     assert binom.sf(hits - 1, n_trials, chance) > 1e-3
