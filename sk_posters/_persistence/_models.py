@@ -1,4 +1,4 @@
-"""Models in files: one file each, no code in it."""
+"""Fitted models in files without code."""
 
 import hashlib
 import json
@@ -28,9 +28,9 @@ FORMAT = "sk_posters model"
 FORMAT_VERSION = 1
 CARD, ESTIMATOR = "manifest.json", "estimator.skops"
 MAX_CARD = 1_000_000
-# What decides what a network gets to see, or what is kept of what it saw.
+# Parameters that decide what pixels a network gets and which features are kept.
 PREPROCESSING = ("image_size", "interpolation", "backbone", "pooling", "flip")
-NEXT = "Nothing in it was run. Get the file anew, or save the model once more"
+NEXT = "Nothing in it was run. Get the file again, or save the model once more"
 
 
 def save_model(
@@ -51,10 +51,10 @@ def save_model(
         What :func:`make_poster_pipeline` makes, a pipeline of your own, or any
         classifier or transformer of scikit-learn or this package, fitted.
     path : str or path-like
-        The file. One that is there is replaced once the new one is complete.
+        The file. An existing one is replaced once the new one is complete.
     label_names : array-like of str, default=None
         Names of the labels for the model card. None takes `label_names_` of the
-        model, if it has them.
+        model, if there are any.
     scores : dict of str to float, default=None
         Scores for the model card, such as ``{"macro mAP on test rows": 0.29}``.
     training_data : tuple of (X, y), default=None
@@ -65,8 +65,8 @@ def save_model(
         Any text for the model card.
     trusted : list of str, default=()
         Dotted names of further types that the model holds, such as
-        ``"sklearn.tree._tree.Tree"`` for trees and forests. Whoever loads the file
-        must trust them, too.
+        ``"sklearn.tree._tree.Tree"`` for trees and forests. They must be
+        trusted for loading, too.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def save_model(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "description": str(description),
         "model": [type(part).__name__ for _, part in list_parts(model)],
-        "preprocessing": _preprocessing(model),
+        "preprocessing": _describe_preprocessing(model),
         "label_names": _names(model, label_names),
         "thresholds": _thresholds(model),
         "scores": _plain(dict(scores or {})),
@@ -148,7 +148,7 @@ def save_model(
 def load_model(path, *, trusted=()):
     """Load what :func:`save_model` wrote, from any source: no code in it is run.
 
-    Everything is checked before anything is made of it: the form of the file, its
+    Everything is checked before any object is created: the form of the file, its
     checksums, every type and every layer.
 
     Parameters
@@ -156,19 +156,19 @@ def load_model(path, *, trusted=()):
     path : str or path-like
         The file.
     trusted : list of str, default=()
-        Dotted names of further types that may be loaded. Whatever you name here, the
-        file can use in any way: do it for files of your own.
+        Dotted names of further types that may be loaded. A file can use them in any
+        way: only do this for files of your own.
 
     Returns
     -------
     estimator
-        The model, with the same answers as the one that was saved.
+        The model, with the same predictions as the one that was saved.
 
     Raises
     ------
     ModelFileError
-        If this is no such file, or it is damaged, or was tampered with, or is of a
-        format that this version does not know. It is a ValueError.
+        If the file is not a model, is damaged, was tampered with, or has a format
+        that this version does not know. It is a ValueError.
     ImportError
         If skops is not installed: ``pip install "sk-posters[models]"``.
 
@@ -185,8 +185,8 @@ def load_model(path, *, trusted=()):
 
     Notes
     -----
-    A file can still hold a model that gives wrong answers on purpose, or one that is
-    large, if the file is as large. The checksums find damage, and prove nothing about
+    A file can still hold a model that gives wrong predictions on purpose, or a large
+    one, if the file is as large. The checksums find damage, and prove nothing about
     where a file comes from.
 
     Examples
@@ -194,12 +194,12 @@ def load_model(path, *, trusted=()):
     >>> from sklearn.dummy import DummyClassifier
     >>> from sk_posters import load_model, save_model
     >>> model = DummyClassifier().fit([[0], [1]], [[0, 1], [0, 1]])
-    >>> card = save_model(model, "trivial.model")
-    >>> load_model("trivial.model").predict([[7]])
+    >>> card = save_model(model, "dummy.model")
+    >>> load_model("dummy.model").predict([[7]])
     array([[0, 1]])
     """
     _check_trusted(trusted)
-    card, content = _opened(path)
+    card, content = _read_parts(path)
     try:
         model = estimator_from_bytes(content, trusted=trusted)
     except ModelFileError as error:
@@ -210,7 +210,7 @@ def load_model(path, *, trusted=()):
 
 
 def model_card(path):
-    """Read what a file of a model says of itself; nothing is loaded.
+    """Read the card of a model file without loading the model.
 
     Parameters
     ----------
@@ -222,13 +222,12 @@ def model_card(path):
     dict
         With ``"description"``, ``"model"``, ``"preprocessing"``, ``"label_names"``,
         ``"thresholds"``, ``"scores"``, ``"training_data"``, ``"created"``,
-        ``"versions"``, ``"trusted"`` and more. Whoever wrote the file wrote these: they
-        are claims.
+        ``"versions"``, ``"trusted"`` and more. These are claims of the file's author.
 
     Raises
     ------
     ModelFileError
-        If this is no file of a model, or it is damaged. It is a ValueError.
+        If the file is not a model, or is damaged. It is a ValueError.
 
     See Also
     --------
@@ -240,11 +239,11 @@ def model_card(path):
     >>> from sklearn.dummy import DummyClassifier
     >>> from sk_posters import model_card, save_model
     >>> model = DummyClassifier().fit([[0], [1]], [[0, 1], [0, 1]])
-    >>> card = save_model(model, "trivial.model", scores={"mAP": 0.5})
-    >>> model_card("trivial.model")["scores"]
+    >>> card = save_model(model, "dummy.model", scores={"mAP": 0.5})
+    >>> model_card("dummy.model")["scores"]
     {'mAP': 0.5}
     """
-    card, _ = _opened(path)
+    card, _ = _read_parts(path)
     return card
 
 
@@ -255,8 +254,8 @@ def _check_trusted(trusted):
         )
 
 
-def _opened(path):
-    """Return model card and estimators of a file whose form and sums are right."""
+def _read_parts(path):
+    """Return the card and the estimators of a file with a valid form and checksums."""
     try:
         parts = unpack(
             read_file(path),
@@ -278,7 +277,7 @@ def _card(parts):
     try:
         card = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"its {CARD} is no JSON ({error})") from error
+        raise ModelFileError(f"its {CARD} is not JSON ({error})") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise ModelFileError(f"its {CARD} is not that of a model of sk_posters")
     if card.get("format_version") != FORMAT_VERSION:
@@ -291,16 +290,16 @@ def _card(parts):
     content = parts[ESTIMATOR]
     if _text(card, "parts", ESTIMATOR, "sha256") != _sha256(content):
         raise ModelFileError(
-            f"{ESTIMATOR} has not the checksum that {CARD} says, so that one of them "
-            "was changed or damaged"
+            f"{ESTIMATOR} does not match the checksum in {CARD}: one of them was "
+            "changed or damaged"
         )
     if not isinstance(card.get("versions"), dict):
-        raise ModelFileError(f"its {CARD} does not say with which versions it was made")
+        raise ModelFileError(f"its {CARD} does not name the versions of its writer")
     return card
 
 
 def _text(value, *keys):
-    """Return what lies under these keys, or None, in whatever JSON there is."""
+    """Return the value under these keys of any JSON, or None."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
@@ -321,18 +320,18 @@ def _warn_of_versions(path, versions):
     ]
     if other:
         warnings.warn(
-            f"{os.fspath(path)!r} was written with {', '.join(other)}. Answers may "
-            "differ: compare some, or install the versions of the file.",
+            f"{os.fspath(path)!r} was written with {', '.join(other)}. Predictions "
+            "may differ: compare some, or install the versions of the file.",
             stacklevel=3,
         )
 
 
 def _warn_of_files(model):
-    """Warn where an encoder reads its network from a file of the user's."""
+    """Warn where an encoder reads its network from a file of its own."""
     files = [
         os.fspath(name)
         for _, step in list_parts(model)
-        for name in _listed(getattr(step, "backbone", ()))
+        for name in _as_list(getattr(step, "backbone", ()))
         if isinstance(name, str | os.PathLike)
         and os.fspath(name) not in BACKBONES
         and os.fspath(name).endswith((".onnx", ".keras"))
@@ -340,22 +339,22 @@ def _warn_of_files(model):
     if files:
         warnings.warn(
             f"The model reads its network from {', '.join(map(repr, files))}, which is "
-            "no part of its file: keep them together, at this path.",
+            "not part of the model file: keep them together, at this path.",
             stacklevel=3,
         )
 
 
-def _listed(value):
+def _as_list(value):
     return value if isinstance(value, list | tuple) else [value]
 
 
-def _preprocessing(model):
-    """Return what is done to an image, for each step that takes images."""
+def _describe_preprocessing(model):
+    """Return the settings of each step that takes images."""
     return [
         {
             "step": type(step).__name__,
             **{
-                name: _described(value)
+                name: _describe(value)
                 for name, value in step.get_params(deep=False).items()
                 if name in PREPROCESSING
             },
@@ -365,10 +364,10 @@ def _preprocessing(model):
     ]
 
 
-def _described(value):
-    """Return a parameter as JSON can hold it; of a network there is but its type."""
+def _describe(value):
+    """Return a parameter as JSON can hold it; of a network only its type."""
     if isinstance(value, list | tuple):
-        return [_described(item) for item in value]
+        return [_describe(item) for item in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, str | Real | np.bool_):
@@ -387,7 +386,7 @@ def _names(model, label_names):
 
 
 def _plain(value):
-    """Return a value as JSON can hold it; what is no number becomes None."""
+    """Return a value as JSON can hold it; nan and infinity become None."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

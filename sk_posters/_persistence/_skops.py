@@ -1,4 +1,4 @@
-"""Estimators as bytes that run nothing when they are read: skops, and more checks."""
+"""Estimators as bytes that run no code when they are read: skops, and more checks."""
 
 import json
 import math
@@ -15,9 +15,10 @@ from sk_posters.exceptions import ModelFileError
 
 __all__ = ["estimator_from_bytes", "estimator_to_bytes"]
 
-# This package's own types, beside those that skops trusts by itself. And one of
-# scikit-learn's that skops does not: what OneVsRestClassifier keeps for a label that no
-# row has, or every row. It holds one array, and what it does is compare and repeat it.
+# This package's own types, in addition to those that skops trusts itself. And types of
+# scikit-learn that skops does not trust, though they only hold parameters:
+# _ConstantPredictor is what OneVsRestClassifier keeps for a label with one class; the
+# others are the splitters and the default scorer of searches.
 TRUSTED = {
     "sk_posters.CompiledNetwork",
     "sk_posters.MultilabelTunedThresholdClassifierCV",
@@ -30,12 +31,17 @@ TRUSTED = {
     "sk_posters.TemperatureCalibration",
     "sk_posters.model_selection.MultilabelStratifiedGroupKFold",
     "sk_posters.model_selection.MultilabelStratifiedKFold",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.model_selection._split.GroupKFold",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.ShuffleSplit",
+    "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.multiclass._ConstantPredictor",
 }
 
-# Kinds of nodes that estimators are made of. Left out: methods of objects, and
-# functions of the module `operator`, which no estimator needs, and references to other
-# nodes, as which few bytes can stand for very many.
+# Kinds of nodes that estimators consist of. Left out: methods of objects and functions
+# of the module `operator`, which no estimator needs, and references to other nodes,
+# by which few bytes can expand to very many.
 LOADERS = {
     *("BytesNode", "ConstructorFromReduceNode", "DTypeNode"),
     *("DefaultDictNode", "DictNode", "FunctionNode", "JsonNode", "ListNode"),
@@ -44,32 +50,15 @@ LOADERS = {
     *("TupleNode", "TypeNode"),
 }
 
-# What estimators know of the machine they were fitted on, as skops writes None and an
-# empty list.
+# Attributes that tell about the machine of the fit, as skops writes None and [].
 OF_THE_MACHINE = {"cache_dir": "null", "failed_": "[]"}
 WITH_PATHS = {"PosterEncoder", "PosterImageLoader"}
 
 
 def estimator_to_bytes(estimator, *, trusted=()):
-    """Write an estimator down.
+    """Return an estimator as a zip of skops, without its places on this machine.
 
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted estimator; it is not changed.
-    trusted : iterable of str, default=()
-        Dotted names of further types that it may hold.
-
-    Returns
-    -------
-    bytes
-        A zip for `estimator_from_bytes`.
-
-    Raises
-    ------
-    ModelFileError
-        If it holds something that cannot be written, or that cannot be loaded without
-        trust in its type.
+    Raises ModelFileError if it cannot be written, or holds a type that is not trusted.
     """
     skops = _skops("save_model")
     try:
@@ -80,31 +69,16 @@ def estimator_to_bytes(estimator, *, trusted=()):
         raise ModelFileError(
             f"skops cannot write the estimator ({type(error).__name__}: {error})"
         ) from error
-    return _checked(skops, content, trusted)
+    return _check_content(skops, content, trusted)
 
 
 def estimator_from_bytes(content, *, trusted=()):
     """Load what `estimator_to_bytes` wrote, after everything in it was checked.
 
-    Parameters
-    ----------
-    content : bytes
-        The zip.
-    trusted : iterable of str, default=()
-        Dotted names of further types that it may hold.
-
-    Returns
-    -------
-    estimator
-        The estimator.
-
-    Raises
-    ------
-    ModelFileError
-        If it is damaged, or holds a type that is not trusted.
+    Raises ModelFileError if it is damaged, or holds a type that is not trusted.
     """
     skops = _skops("load_model")
-    content = _checked(skops, content, trusted)
+    content = _check_content(skops, content, trusted)
     try:
         with warnings.catch_warnings():
             # load_model speaks of versions itself.
@@ -127,8 +101,8 @@ def _skops(purpose):
     return import_optional("skops.io", extra="models", purpose=purpose)
 
 
-def _checked(skops, content, trusted):
-    """Return the zip without places on a machine; refuse what is not allowed."""
+def _check_content(skops, content, trusted):
+    """Return the zip without places on this machine; refuse what is not allowed."""
     parts = unpack(
         content,
         what="the list of its estimators",
@@ -155,7 +129,7 @@ def _checked(skops, content, trusted):
     if unknown:
         raise ModelFileError(
             f"it holds types that are not trusted: {', '.join(unknown)}. If you know "
-            f"them, and where the file comes from, give trusted={unknown!r}"
+            f"them, and where the file comes from, pass trusted={unknown!r}"
         )
     return content
 
@@ -194,7 +168,7 @@ def _check_node(node):
 
 
 def _check_array(content):
-    """Refuse an array that would become larger than its bytes, or hold objects."""
+    """Refuse an array that declares more than its bytes, or holds objects."""
     stream = BytesIO(content)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -209,6 +183,6 @@ def _check_array(content):
     size = math.prod(shape) * dtype.itemsize
     if dtype.hasobject or not dtype.itemsize or size != len(content) - stream.tell():
         raise ModelFileError(
-            f"it holds an array of shape {shape} and {dtype}, which its "
-            f"{len(content)} bytes are not"
+            f"it holds an array of shape {shape} and {dtype} in {len(content)} bytes, "
+            "which do not fit"
         )

@@ -525,7 +525,7 @@ def test_several_encoders_meet_at_the_largest_size(posters):
 
 
 @pytest.mark.parametrize("around", ["pipeline", "last step", "search"])
-def test_searches_and_thresholds_around_the_classifier_are_unwrapped(around, frozen, posters):
+def test_searches_and_thresholds_are_unwrapped(around, frozen, posters):
     linear = frozen[-1].estimator
     if around == "pipeline":
         tuned = MultilabelTunedThresholdClassifierCV(
@@ -682,9 +682,7 @@ def test_other_estimators_are_refused_with_what_is_supported(images, labels, sav
 
 def test_a_backbone_that_gives_feature_vectors_is_refused(one_by_one, images, labels):
     pipe = one_by_one(images, labels, onnx={"rank": 2})
-    with pytest.raises(
-        ValueError, match="'tiny', which gives feature vectors: choose"
-    ):
+    with pytest.raises(ValueError, match="'tiny', which gives feature vectors: choose"):
         grad_cam(pipe, images)
 
 

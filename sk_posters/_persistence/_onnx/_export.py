@@ -1,4 +1,4 @@
-"""`export_onnx`: what a pipeline consists of, and what stands in the metadata."""
+"""`export_onnx`: fitted recipes as ONNX graphs, from pixels to probabilities."""
 
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
@@ -11,10 +11,9 @@ from sk_posters._features._encoder import list_encoders
 from sk_posters._features._linear_head import OneVsRestHead
 from sk_posters._features._onnx_seal import sealed
 from sk_posters._images._loader import PosterImageLoader
-from sk_posters._persistence._onnx._frozen import add_frozen, inputs_of
-from sk_posters._persistence._onnx._graph import Graph
+from sk_posters._persistence._onnx._frozen import add_frozen, name_inputs
+from sk_posters._persistence._onnx._graph import Graph, refuse
 from sk_posters._persistence._onnx._networks import add_network
-from sk_posters._persistence._onnx._refusal import refusal
 
 __all__ = ["export_onnx"]
 
@@ -32,12 +31,12 @@ def export_onnx(model, path):
         A fitted recipe of :func:`make_poster_pipeline`, also with tuned thresholds
         around the pipeline or its last step.
     path : str or path-like
-        The file. One that is there is replaced once the new one is complete.
+        The file. An existing one is replaced once the new one is complete.
 
     Returns
     -------
     dict
-        What stands in the file's metadata, too: ``"image_size"`` (height and width to
+        What the file's metadata say, too: ``"image_size"`` (height and width to
         which the pipeline brings files) and ``"interpolation"``, both None if there
         are several inputs; ``"inputs"``, a dict of these two for each input by its
         name; ``"label_names"`` and ``"thresholds"``.
@@ -57,19 +56,19 @@ def export_onnx(model, path):
 
     Notes
     -----
-    Input: ``images``, uint8 of shape (n, height, width, 3), RGB. Where encoders look
-    at several sizes, as in the recipe `"best"`, there is an input for each of them,
-    such as ``images_384x272``, and each wants the same posters at its size. Output:
+    Input: ``images``, uint8 of shape (n, height, width, 3), RGB. Where encoders take
+    several sizes, as in the recipe `"best"`, there is an input for each of them, such
+    as ``images_384x272``, and each gets the same posters at its size. Output:
     ``probabilities``, float32 of shape (n, n_labels).
 
-    Reading and resizing files is left to whoever runs the graph: the pipeline resizes
-    as Pillow does, whose filters grow as images shrink, and the operator of ONNX
-    would give other pixels. Features and scores are computed in float32, where
+    Reading and resizing files is left to the caller of the graph: the pipeline
+    resizes as Pillow does, with filters that grow as images shrink, and the operator
+    of ONNX would give other pixels. Features and scores are computed in float32, where
     scikit-learn takes float64: probabilities may differ in the fifth digit. A network
     that computes in float16 (`mixed_precision`) computes in float32 here.
 
     Encoders that run one network at one size share it, and the weights of a network
-    are in the file once.
+    are stored once.
 
     The metadata ``"sha256"`` is the checksum of all bytes but the last 78, which hold
     it: ``head -c -78 genres.onnx | sha256sum``. onnxruntime does not look at it;
@@ -96,19 +95,16 @@ def export_onnx(model, path):
         "label_names": None if names is None else [str(name) for name in names],
         "thresholds": None if tuned is None else tuned.best_thresholds_.tolist(),
     }
-    write_file(path, sealed(graph.finished(shapes, n_labels, card)))
+    write_file(path, sealed(graph.to_model(shapes, n_labels, card)))
     return card
 
 
 def _add_steps(graph, steps):
-    """Return the inputs of the graph, their shapes by name, and the number of labels.
-
-    Inputs are names by (size, interpolation).
-    """
+    """Return input names by (size, interpolation), shapes by name, number of labels."""
     encoders = list_encoders(steps[0])
     kinds = [type(step) for step in steps[1:]]
     if encoders and kinds in LINEAR:
-        inputs = inputs_of(encoders)
+        inputs = name_inputs(encoders)
         n_labels = add_frozen(graph, encoders, *steps[1:], inputs)
         return inputs, _free_shapes(inputs.values()), n_labels
     if isinstance(steps[0], PosterImageLoader) and len(kinds) == 1:
@@ -116,7 +112,7 @@ def _add_steps(graph, steps):
         size = tuple(int(side) for side in steps[0].image_size)
         inputs = {(size, steps[0].interpolation): "images"}
         return inputs, {"images": ["n", *steps[1].image_shape_]}, n_labels
-    raise refusal(", ".join(type(step).__name__ for step in steps))
+    raise refuse(", ".join(type(step).__name__ for step in steps))
 
 
 def _free_shapes(names):
@@ -130,7 +126,7 @@ def _free_shapes(names):
 
 
 def _needs(inputs):
-    """Return what the metadata say of inputs."""
+    """Return the metadata of the inputs."""
     needs = {
         name: {"image_size": list(size), "interpolation": interpolation}
         for (size, interpolation), name in inputs.items()
@@ -141,9 +137,9 @@ def _needs(inputs):
 
 
 def _unwrap(model):
-    """Return the steps in order, and what has the thresholds."""
+    """Return the steps in order, and the part with tuned thresholds."""
     unwrapped = unwrap(model)
     for _, tuner in unwrapped.tuners:
         if tuner.calibration_ is not None:
-            raise refusal(f"calibration={tuner.calibration!r}")
+            raise refuse(f"calibration={tuner.calibration!r}")
     return unwrapped.estimators, unwrapped.tuner

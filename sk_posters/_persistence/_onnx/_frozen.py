@@ -9,44 +9,26 @@ from sklearn.linear_model import LogisticRegression
 from sk_posters._features._backbones import BACKBONES, backbone_onnx
 from sk_posters._features._onnx_network import OUTPUTS
 from sk_posters._features._pooling import PARTS
-from sk_posters._persistence._onnx._refusal import refusal
+from sk_posters._persistence._onnx._graph import refuse
 
-__all__ = ["add_frozen", "inputs_of"]
+__all__ = ["add_frozen", "name_inputs"]
 
-# A margin whose probability is 0 or 1 in float32, for labels that never vary.
+# A margin whose probability is 0 or 1 in float32, for labels with one class in fit.
 SURE = 200.0
 
 
 class Body(NamedTuple):
-    """One network that looks at one input; encoders that need the same share it.
-
-    Parameters
-    ----------
-    images : str
-        Name of the input.
-    backbone : str
-        A key of `BACKBONES`.
-    flip : bool
-        Whether it looks at the mirrored images, too.
-    """
+    """A backbone that runs on one input, and on its mirror images if `flip`."""
 
     images: str
     backbone: str
     flip: bool
 
 
-def inputs_of(encoders):
-    """Name the inputs that encoders need: one for each way of bringing files to size.
+def name_inputs(encoders):
+    """Return the name of each input that encoders need, by (size, interpolation).
 
-    Parameters
-    ----------
-    encoders : list of (PosterEncoder, float)
-        The encoders.
-
-    Returns
-    -------
-    dict of (size, interpolation) to str
-        Names: ``images`` if there is but one, else such as ``images_384x272``.
+    ``images`` if there is only one, else names such as ``images_384x272``.
     """
     kinds = list(dict.fromkeys(_kind(encoder) for encoder, _ in encoders))
     if len(kinds) == 1:
@@ -65,26 +47,7 @@ def _kind(encoder):
 
 
 def add_frozen(graph, encoders, scaler, classifier, inputs):
-    """Add encoders, scaler and classifier to a graph.
-
-    Parameters
-    ----------
-    graph : Graph
-        The graph.
-    encoders : list of (PosterEncoder, float)
-        Encoders side by side, each with the factor of its features.
-    scaler : StandardScaler
-        What standardises their features.
-    classifier : OneVsRestClassifier
-        What makes probabilities of them.
-    inputs : dict
-        What `inputs_of` returned.
-
-    Returns
-    -------
-    int
-        Number of labels.
-    """
+    """Add encoders, scaler and linear head to a graph; return the number of labels."""
     weights, bias = _linear(scaler, classifier)
     wanted = [
         (Body(inputs[_kind(encoder)], name, encoder.flip), OUTPUTS[part], factor)
@@ -99,8 +62,7 @@ def add_frozen(graph, encoders, scaler, classifier, inputs):
         for body in dict.fromkeys(body for body, _, _ in wanted)
     }
     features = [
-        _multiplied(graph, found[body][output], factor)
-        for body, output, factor in wanted
+        _multiply(graph, found[body][output], factor) for body, output, factor in wanted
     ]
     graph.node("Concat", features, "features", axis=1)
     head = [graph.constant("head.weight", weights), graph.constant("head.bias", bias)]
@@ -115,12 +77,12 @@ def _names(encoder):
     names = given if isinstance(given, list | tuple) else [given]
     for name in names:
         if not isinstance(name, str | os.PathLike) or name not in BACKBONES:
-            raise refusal(f"backbone={given!r}")
+            raise refuse(f"backbone={given!r}")
     return names
 
 
 def _add_body(graph, body, outputs):
-    """Add a network; return what its outputs, averaged over mirroring, are called."""
+    """Add a backbone; return the names of its outputs, averaged over mirroring."""
     place = f"{body.images}.{body.backbone}" + ".flip" * body.flip
     images = body.images
     if body.flip:
@@ -155,7 +117,7 @@ def _halves_mean(graph, features):
     return graph.node("Mul", [total, half], f"{features}.mean")
 
 
-def _multiplied(graph, features, factor):
+def _multiply(graph, features, factor):
     if factor == 1:
         return features
     name = graph.constant(f"{features}.factor{factor}", float(factor))
@@ -163,9 +125,9 @@ def _multiplied(graph, features, factor):
 
 
 def _linear(scaler, classifier):
-    """Return weights and bias that do what scaler and classifier do."""
+    """Fold the scaler into the weights and biases of the classifier."""
     if not classifier.multilabel_:
-        raise refusal("one that was fitted to classes")
+        raise refuse("one that was fitted to classes")
     n_features = scaler.n_features_in_
     mean = scaler.mean_ if scaler.with_mean else np.zeros(n_features)
     scale = scaler.scale_ if scaler.with_std else np.ones(n_features)
@@ -174,9 +136,9 @@ def _linear(scaler, classifier):
         if isinstance(each, LogisticRegression):
             weights.append(each.coef_[0] / scale)
             bias.append(each.intercept_[0] - weights[-1] @ mean)
-        elif hasattr(each, "y_"):  # The same answer for all rows.
+        elif hasattr(each, "y_"):  # A constant: one class in fit.
             weights.append(np.zeros(n_features))
             bias.append(SURE if each.y_[0] else -SURE)
         else:
-            raise refusal(f"OneVsRestClassifier of {type(each).__name__}")
+            raise refuse(f"OneVsRestClassifier of {type(each).__name__}")
     return np.array(weights), np.array(bias)

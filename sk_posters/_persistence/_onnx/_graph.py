@@ -6,17 +6,19 @@ import numpy as np
 
 from sk_posters._features._backbones import IR_VERSION, OPSET
 
-__all__ = ["Graph"]
+__all__ = ["Graph", "refuse"]
+
+ALLOWED = (
+    "export_onnx takes the recipes of make_poster_pipeline, fitted to a label "
+    "indicator matrix: PosterEncoder with EfficientNet-Lites, or FeatureUnion of "
+    "several, then StandardScaler and OneVsRestClassifier(LogisticRegression()); or "
+    "PosterImageLoader and PosterClassifier; or MultilabelTunedThresholdClassifierCV "
+    "of them, without calibration. Save others with save_model"
+)
 
 
 class Graph:
-    """Nodes and constants; each constant is there once, whoever uses it.
-
-    Parameters
-    ----------
-    onnx : module
-        The package onnx.
-    """
+    """Nodes and constants; each constant is there once, however often it is used."""
 
     def __init__(self, onnx):
         self._onnx = onnx
@@ -24,44 +26,14 @@ class Graph:
         self._constants = {}
 
     def node(self, kind, inputs, output, **attributes):
-        """Add a node.
-
-        Parameters
-        ----------
-        kind : str
-            Name of the operator.
-        inputs : list of str
-            Names of what goes in.
-        output : str or list of str
-            Names of what comes out.
-        **attributes : object
-            Attributes of the operator.
-
-        Returns
-        -------
-        str or list of str
-            `output`.
-        """
+        """Add a node of the operator `kind`; return the name(s) of its output."""
         outputs = [output] if isinstance(output, str) else output
         made = self._onnx.helper.make_node(kind, inputs, outputs, **attributes)
         self._nodes.append(made)
         return output
 
     def constant(self, name, value):
-        """Add a constant: integers as int64, other numbers as float32.
-
-        Parameters
-        ----------
-        name : str
-            Its name.
-        value : array-like
-            Its value.
-
-        Returns
-        -------
-        str
-            `name`.
-        """
+        """Add a constant as int64 or float32; return its name."""
         value = np.asarray(value)
         is_whole = np.issubdtype(value.dtype, np.integer)
         value = value.astype(np.int64 if is_whole else np.float32)
@@ -69,61 +41,31 @@ class Graph:
         return name
 
     def embed(self, content, images, outputs, *, place, owner):
-        """Add that part of a network that gives some of its outputs.
+        """Add the part of a network that computes some of its outputs.
 
-        Parameters
-        ----------
-        content : bytes
-            The network, as `backbone_onnx` returns it.
-        images : str
-            What it is given.
-        outputs : list of str
-            Outputs that are wanted.
-        place : str
-            What names of nodes start with.
-        owner : str
-            What names of weights start with: networks of one owner share them.
-
-        Returns
-        -------
-        dict of str to str
-            Names of the outputs in this graph.
+        Names of nodes start with `place`, those of weights with `owner`: networks of
+        one owner share them. Returns the outputs' names in this graph.
         """
         network = self._onnx.load_model_from_string(content).graph
         weights = {value.name: value for value in network.initializer}
 
-        def renamed(name):
+        def rename(name):
             if name == "images":
                 return images
             return f"{owner if name in weights else place}.{name}"
 
-        for node in _needed(network.node, outputs):
+        for node in _select_nodes(network.node, outputs):
             for name in weights.keys() & node.input:
                 value = weights[name]
-                value.name = renamed(name)
+                value.name = rename(name)
                 self._constants.setdefault(value.name, value)
-            node.input[:] = [renamed(name) for name in node.input]
-            node.output[:] = [renamed(name) for name in node.output]
+            node.input[:] = [rename(name) for name in node.input]
+            node.output[:] = [rename(name) for name in node.output]
             self._nodes.append(node)
-        return {name: renamed(name) for name in outputs}
+        return {name: rename(name) for name in outputs}
 
-    def finished(self, inputs, n_labels, card):
-        """Return the graph as a model, checked.
-
-        Parameters
-        ----------
-        inputs : dict of str to list
-            Name and shape of each input, uint8.
-        n_labels : int
-            Columns of the output ``probabilities``.
-        card : dict
-            Metadata.
-
-        Returns
-        -------
-        bytes
-            The model.
-        """
+    def to_model(self, inputs, n_labels, card):
+        """Return the checked graph as the bytes of a model, with metadata."""
         helper, types = self._onnx.helper, self._onnx.TensorProto
         tensor = helper.make_tensor_value_info
         graph = helper.make_graph(
@@ -141,11 +83,16 @@ class Graph:
         return model.SerializeToString()
 
 
-def _needed(nodes, outputs):
-    """Return the nodes that some outputs are made by, in order."""
+def _select_nodes(nodes, outputs):
+    """Return the nodes that some outputs depend on, in order."""
     wanted, kept = set(outputs), []
     for node in reversed(nodes):
         if wanted.intersection(node.output):
             wanted.update(node.input)
             kept.append(node)
     return kept[::-1]
+
+
+def refuse(what):
+    """Return the error for something that cannot be exported."""
+    return ValueError(f"{ALLOWED}; got {what}")

@@ -3,42 +3,29 @@
 import numpy as np
 
 from sk_posters._features._backbones import BACKBONES, backbone_onnx
-from sk_posters._persistence._onnx._refusal import refusal
+from sk_posters._persistence._onnx._graph import refuse
 
 __all__ = ["add_network"]
 
 
 def add_network(graph, classifier):
-    """Add the network of a PosterClassifier to a graph.
-
-    Parameters
-    ----------
-    graph : Graph
-        The graph, whose input is ``images``.
-    classifier : PosterClassifier
-        The classifier, fitted.
-
-    Returns
-    -------
-    int
-        Number of labels.
-    """
+    """Add the network of a PosterClassifier to a graph; return the number of labels."""
     network = getattr(classifier, "model_", None)
     kind = type(network).__name__
     if kind not in KINDS:
-        raise refusal(f"PosterImageLoader, {type(classifier).__name__}")
+        raise refuse(f"PosterImageLoader, {type(classifier).__name__}")
     if not isinstance(classifier.classes_, list):
-        raise refusal("one that was fitted to classes")
+        raise refuse("one that was fitted to classes")
     KINDS[kind](graph, network)
     return len(classifier.classes_)
 
 
 def _add_finetuned(graph, network):
-    """Add a backbone with the weights that it has learned, and its sigmoids."""
+    """Add a fine-tuned backbone and its sigmoids."""
     from sk_posters._networks._backbone_models import backbone_weights
 
-    # Dropout and variations of images do nothing but in training.
-    others = ("InputLayer", "GlobalAveragePooling2D", "Dropout", *VARIATIONS)
+    # Dropout and augmentation act during training only.
+    others = ("InputLayer", "GlobalAveragePooling2D", "Dropout", *AUGMENTATIONS)
     backbone, head = None, None
     for layer in network.layers:
         kind = type(layer).__name__
@@ -47,7 +34,7 @@ def _add_finetuned(graph, network):
         elif kind == "Dense" and layer.activation.__name__ == "sigmoid":
             head = layer
         elif kind not in others:
-            raise refusal(f"a network with the layer {kind}")
+            raise refuse(f"a network with the layer {kind}")
     kernel, bias = head.get_weights()
     weights = {"classifier.weight": kernel.T, "classifier.bias": bias}
     content = backbone_onnx(backbone.name, backbone_weights(backbone) | weights)
@@ -62,7 +49,7 @@ def _add_cnn(graph, network):
     for layer in network.layers:
         kind = type(layer).__name__
         if kind not in LAYERS:
-            raise refusal(f"a network with the layer {kind}")
+            raise refuse(f"a network with the layer {kind}")
         for name, value in LAYERS[kind](layer):
             if isinstance(value, np.ndarray):
                 graph.constant(f"{layer.name}.{name}", value)
@@ -76,12 +63,12 @@ def _add_cnn(graph, network):
 KINDS = {"ImageModel": _add_finetuned, "ImageNetwork": _add_cnn}
 
 
-def _convolution(layer):
+def _convolve(layer):
     kernel, bias = layer.get_weights()
     yield "weight", kernel.transpose(3, 2, 0, 1)
     yield "bias", bias
     yield "Conv", {"constants": ("weight", "bias")}
-    yield _activation(layer)
+    yield _activate(layer)
 
 
 def _dense(layer):
@@ -89,36 +76,36 @@ def _dense(layer):
     yield "weight", kernel
     yield "bias", bias
     yield "Gemm", {"constants": ("weight", "bias")}
-    yield _activation(layer)
+    yield _activate(layer)
 
 
-def _activation(layer):
+def _activate(layer):
     return {"relu": "Relu", "sigmoid": "Sigmoid"}[layer.activation.__name__], {}
 
 
-def _normalisation(layer):
+def _normalise(layer):
     names = ("scale", "offset", "mean", "variance")
     yield from zip(names, layer.get_weights(), strict=True)
     yield "BatchNormalization", {"constants": names, "epsilon": layer.epsilon}
 
 
-def _pooling(layer):
+def _pool(layer):
     sides = list(layer.pool_size)
     yield "MaxPool", {"kernel_shape": sides, "strides": sides}
 
 
-def _flattening(layer):
-    # Keras has the channels last, and counts its values so.
+def _flatten(layer):
+    # Keras flattens with the channels last.
     yield "Transpose", {"perm": [0, 2, 3, 1]}
     yield "Flatten", {}
 
 
-def _nothing(layer):
+def _skip(layer):
     return ()
 
 
-# They vary images while training, and only then.
-VARIATIONS = (
+# Active during training only.
+AUGMENTATIONS = (
     "RandomBrightness",
     "RandomContrast",
     "RandomFlip",
@@ -126,11 +113,11 @@ VARIATIONS = (
     "RandomZoom",
 )
 LAYERS = {
-    "Conv2D": _convolution,
+    "Conv2D": _convolve,
     "Dense": _dense,
-    "Dropout": _nothing,
-    "Flatten": _flattening,
-    "FusedBatchNormalization": _normalisation,
-    "MaxPooling2D": _pooling,
-    **dict.fromkeys(VARIATIONS, _nothing),
+    "Dropout": _skip,
+    "Flatten": _flatten,
+    "FusedBatchNormalization": _normalise,
+    "MaxPooling2D": _pool,
+    **dict.fromkeys(AUGMENTATIONS, _skip),
 }
