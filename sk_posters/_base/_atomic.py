@@ -40,25 +40,7 @@ NEXT_STEPS = {
 
 
 def read_file(path):
-    """Read a file once, so that what is checked is what is used.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    bytes
-        Its content.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    ModelFileError
-        If it is a folder, a device or a pipe.
-    """
+    """Read a file once, so that what is checked is what is used."""
     path = Path(path)
     if path.exists() and not path.is_file():
         raise ModelFileError("this is a folder or a device, not a file")
@@ -66,15 +48,7 @@ def read_file(path):
 
 
 def write_file(path, content):
-    """Write a file, all of it or nothing; what was there before is replaced.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-    content : bytes
-        Its content.
-    """
+    """Write a file, all of it or nothing; what was there before is replaced."""
     with replace_when_done(path) as part, open(part, "xb") as file:
         file.write(content)
         file.flush()
@@ -83,26 +57,7 @@ def write_file(path, content):
 
 @contextmanager
 def replace_when_done(path):
-    """Give the path of a file to write, which then takes the place of another.
-
-    What killed processes have left of the same file a day ago or earlier is removed.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file that is to be written, all of it or nothing.
-
-    Yields
-    ------
-    Path
-        A hidden file in the same folder, with the same suffix. It is renamed once the
-        block has ended, and removed if the block fails.
-
-    Raises
-    ------
-    OSError
-        If the disk is full, or the folder cannot be written to.
-    """
+    """Give the path of a file to write, which then takes the place of another."""
     path = Path(path)
     begin, end = re.escape(f".{path.stem}."), re.escape(f".part{path.suffix}")
     part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
@@ -118,20 +73,7 @@ def replace_when_done(path):
 
 @contextmanager
 def name_target_in_errors(path, part):
-    """Let an error of the disk in this block say what could not be written.
-
-    Parameters
-    ----------
-    path : Path
-        What was to be written.
-    part : Path
-        What is written in its place: a file, or a folder.
-
-    Raises
-    ------
-    OSError
-        Of the same class, if an error is about the part or something in it.
-    """
+    """Let an error of the disk in this block say what could not be written."""
     try:
         yield
     except OSError as error:
@@ -146,16 +88,7 @@ def name_target_in_errors(path, part):
 
 
 def remove_abandoned(folder, pattern):
-    """Remove what killed processes have left behind.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to look.
-    pattern : str
-        Regular expression of the whole names of temporary files and folders. Those
-        that were changed within a day may be in use, and stay.
-    """
+    """Remove what killed processes have left behind."""
     with suppress(OSError):
         for name in filter(re.compile(pattern).fullmatch, os.listdir(folder)):
             _remove_if_old(Path(folder, name))

@@ -48,11 +48,5 @@ get_param_names = BaseEstimator._get_param_names.__func__
 
 
 def validate_params_of(estimator):
-    """Check an estimator's parameters where `_fit_context` does not.
-
-    Parameters
-    ----------
-    estimator : estimator
-        It has `_parameter_constraints`.
-    """
+    """Check an estimator's parameters where `_fit_context` does not."""
     estimator._validate_params()

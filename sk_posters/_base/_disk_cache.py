@@ -33,20 +33,7 @@ UNSEEN = 0.05
 
 
 def find_cache_folder(cache_dir, contents):
-    """Return the folder of a cache that keeps entries of one kind.
-
-    Parameters
-    ----------
-    cache_dir : str, path-like or None
-        As a user gives it; None takes the environment variable ``SK_POSTERS_CACHE``.
-    contents : str
-        Name of the folder in it.
-
-    Returns
-    -------
-    str or None
-        The folder; None if there is no cache, or `disable_caches` holds.
-    """
+    """Return the folder of a cache that keeps entries of one kind."""
     if not _may_keep.get():
         return None
     folder = cache_dir or os.environ.get(CACHE_VARIABLE)
@@ -91,22 +78,7 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork.
 
 
 class ArrayStore:
-    """Arrays on disk, each under a key of 32 hexadecimal digits.
-
-    Any number of threads and processes may use one folder at once. An entry is written
-    under a temporary name and then renamed, so it is there whole or not at all, and
-    its checksum tells when the disk has damaged it. An entry that is lost costs the
-    time to make it anew, never a wrong value.
-
-    Parameters
-    ----------
-    folder : str
-        Where the entries are. It is made when the first is written.
-    max_bytes : int
-        When the entries take more, those not used for longest are removed, until a
-        tenth is free. Each process that writes at that time may exceed the bound by
-        up to 5 percent for a moment.
-    """
+    """Arrays on disk, each under a key of 32 hexadecimal digits."""
 
     suffix = "array"
     contents = "Arrays"
@@ -124,20 +96,7 @@ class ArrayStore:
         return type(self), (self.folder, self.max_bytes)
 
     def holds(self, key, n_bytes):
-        """Tell whether there is an entry of the right size, without reading it.
-
-        Parameters
-        ----------
-        key : str
-            Name of the entry.
-        n_bytes : int
-            Size of the array.
-
-        Returns
-        -------
-        bool
-            True if so. `read_into` may yet find it damaged.
-        """
+        """Tell whether there is an entry of the right size, without reading it."""
         try:
             status = os.stat(self._entry(key))
         except OSError:
@@ -145,21 +104,7 @@ class ArrayStore:
         return status.st_size == n_bytes + len(_checksum(b""))
 
     def read_into(self, key, array):
-        """Read an entry into an array.
-
-        Parameters
-        ----------
-        key : str
-            Name of the entry.
-        array : ndarray
-            Where the values go, contiguous in memory.
-
-        Returns
-        -------
-        bool
-            False if the entry is missing or damaged: what the array then holds is of
-            no use.
-        """
+        """Read an entry into an array."""
         entry = self._entry(key)
         # Read, not mapped: mapped pages would count as memory of the process.
         try:
@@ -176,15 +121,7 @@ class ArrayStore:
         return checksum == _checksum(array)
 
     def write(self, key, array):
-        """Keep an array, unless the disk refuses: then warn once and write no more.
-
-        Parameters
-        ----------
-        key : str
-            Name of the entry.
-        array : ndarray
-            The values, contiguous in memory.
-        """
+        """Keep an array, unless the disk refuses: then warn once and write no more."""
         if not self._writable:
             return
         entry = self._entry(key)
@@ -208,13 +145,7 @@ class ArrayStore:
         self._count(array.nbytes + len(_checksum(b"")))
 
     def clear(self):
-        """Remove all entries, and no file that is not the store's own.
-
-        Returns
-        -------
-        int
-            Number of entries that were removed.
-        """
+        """Remove all entries, and no file that is not the store's own."""
         removed = [path for path, _ in self._own_files() if _remove(path)]
         with self._tally.lock:
             self._tally.size = None

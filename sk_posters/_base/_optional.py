@@ -9,29 +9,7 @@ __all__ = ["explain_missing", "import_optional"]
 
 
 def import_optional(module, *, extra, purpose):
-    """Import an optional package, or say how to install it.
-
-    Ctrl-C is held back until the package is there.
-
-    Parameters
-    ----------
-    module : str
-        Dotted name of the module, such as ``"matplotlib.pyplot"``.
-    extra : str
-        The extra of sk-posters that brings the package along.
-    purpose : str
-        What needs the package: the subject of the error message.
-
-    Returns
-    -------
-    module
-        The imported module.
-
-    Raises
-    ------
-    ImportError
-        If the package is not installed.
-    """
+    """Import an optional package, or say how to install it."""
     try:
         with _interrupts_held_back():
             return importlib.import_module(module)
@@ -62,22 +40,7 @@ def _interrupts_held_back():
 
 
 def explain_missing(package, *, extra, purpose):
-    """Return the error that says how to install a package.
-
-    Parameters
-    ----------
-    package : str
-        The package that is missing.
-    extra : str
-        The extra of sk-posters that brings it along.
-    purpose : str
-        What needs the package: the subject of the message.
-
-    Returns
-    -------
-    ImportError
-        The error, to be raised.
-    """
+    """Return the error that says how to install a package."""
     return ImportError(
         f"{purpose} needs the package {package!r}, which is not installed. "
         f"Install it with: pip install 'sk-posters[{extra}]'"

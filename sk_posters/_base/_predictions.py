@@ -9,35 +9,7 @@ __all__ = ["as_scores", "predict_scores"]
 
 
 def predict_scores(estimator, X, *, methods=("predict_proba",), n_labels=None):
-    """Return scores by the first method that an estimator has.
-
-    Parameters
-    ----------
-    estimator : estimator instance
-        A fitted classifier, pipeline, search or stack.
-    X : array-like of length n
-        Passed on unchanged.
-    methods : tuple of str, default=("predict_proba",)
-        Methods that give scores, in order of preference.
-    n_labels : int, default=None
-        Number of labels there must be; None takes what comes.
-
-    Returns
-    -------
-    scores : ndarray of shape (n, n_labels), dtype float64
-        Higher where a label is likelier.
-    names : Index
-        Names of the columns, or their numbers.
-    method : str
-        The method used.
-
-    Raises
-    ------
-    AttributeError
-        If there is no such method.
-    ValueError
-        If its scores are of another number of labels, nan or infinite.
-    """
+    """Return scores by the first method that an estimator has."""
     method = next((name for name in methods if hasattr(estimator, name)), None)
     if method is None:
         raise AttributeError(
@@ -55,12 +27,7 @@ def predict_scores(estimator, X, *, methods=("predict_proba",), n_labels=None):
 
 
 def as_scores(given, estimator, n_labels=None):
-    """Return what a method of an estimator gave as one array, and its column names.
-
-    A list of arrays, as forests and MultiOutputClassifier give it, holds one array of
-    class probabilities per label. A label that had one class in fit has one column, of
-    which `classes_` says whether it is the probability of 0 or 1.
-    """
+    """Return what a method of an estimator gave as one array, and its column names."""
     steps, tuners = unwrap(estimator)
     if tuners:
         return score_matrix(given)  # Tuned thresholds give one array themselves.

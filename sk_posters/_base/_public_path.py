@@ -4,10 +4,7 @@ __all__ = ["set_module"]
 
 
 def set_module(module):
-    """Set the module that a class says it is from, as NumPy and skrub do.
-
-    Model files and pickles name classes by it, so that they survive a move of the file.
-    """
+    """Set the module that a class says it is from, as NumPy and skrub do."""
 
     def decorate(cls):
         cls.__module__ = module

@@ -9,14 +9,7 @@ __all__ = ["count_threads", "map_in_threads", "share_of_cores"]
 
 
 def share_of_cores():
-    """Return how many threads joblib leaves to this process.
-
-    Returns
-    -------
-    int or None
-        Cores divided by processes, in a process that joblib has started; None
-        elsewhere.
-    """
+    """Return how many threads joblib leaves to this process."""
     if multiprocessing.parent_process() is None:
         return None
     # What joblib tells NumPy's libraries, too.
@@ -25,19 +18,7 @@ def share_of_cores():
 
 
 def count_threads(n_jobs):
-    """Return how many threads to start.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        What a user asks for, as in joblib. Negative numbers count from the cores that
-        are this process's share, never from those of a whole cluster.
-
-    Returns
-    -------
-    int
-        The number of threads.
-    """
+    """Return how many threads to start."""
     # Imported here, because it takes longer than all else in `import sk_posters`.
     from joblib import cpu_count, effective_n_jobs, parallel_config
 
@@ -52,22 +33,7 @@ def count_threads(n_jobs):
 
 
 def map_in_threads(function, items, n_jobs):
-    """Yield what a function makes of each item, in order, made by several threads.
-
-    Parameters
-    ----------
-    function : callable
-        Takes one item.
-    items : sequence
-        The items.
-    n_jobs : int or None
-        Number of threads.
-
-    Yields
-    ------
-    object
-        What the function returns.
-    """
+    """Yield what a function makes of each item, in order, made by several threads."""
     n_threads = min(count_threads(n_jobs), len(items))
     if n_threads < 2:
         yield from map(function, items)

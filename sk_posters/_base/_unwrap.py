@@ -16,11 +16,7 @@ __all__ = [
 
 
 class Unwrapped(NamedTuple):
-    """The steps that data passes in a fitted model, and the thresholds at its end.
-
-    `steps` are names and estimators, the last of which is the classifier; `tuners`
-    have tuned thresholds, the outermost first.
-    """
+    """The steps that data passes in a fitted model, and the thresholds at its end."""
 
     steps: list
     tuners: list
@@ -39,10 +35,7 @@ class Unwrapped(NamedTuple):
 
 
 def unwrap(model, name=""):
-    """Return the `Unwrapped` of a model: fitted parts where there are any.
-
-    Unions, stacks and other branches are one step.
-    """
+    """Return the `Unwrapped` of a model: fitted parts where there are any."""
     if hasattr(model, "best_estimator_"):
         return unwrap(model.best_estimator_, name)
     if hasattr(model, "best_thresholds_"):
@@ -60,10 +53,7 @@ def unwrap(model, name=""):
 
 
 def list_parts(model):
-    """Return name and estimator of each part, in the order in which data passes.
-
-    Branches come before the step that joins them, thresholds come last.
-    """
+    """Return name and estimator of each part, in the order in which data passes."""
     steps, tuners = unwrap(model)
     parts = []
     for name, step in steps:
@@ -108,10 +98,7 @@ def find_label_names(model, default=None):
 
 
 def find_thresholds(model):
-    """Return thresholds of probabilities: tuned ones, 0.5, or None.
-
-    None says that the model decides by other scores, those of its decision function.
-    """
+    """Return thresholds of probabilities: tuned ones, 0.5, or None."""
     tuner = unwrap(model).tuner
     if tuner is None:
         return 0.5

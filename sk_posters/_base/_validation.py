@@ -59,10 +59,7 @@ def label_matrix(y, name):
 
 
 def indicator_matrix(y, name, otherwise):
-    """Return a target of two dimensions as 0/1 columns, and their names.
-
-    `otherwise` says what to do with a target of one dimension.
-    """
+    """Return a target of two dimensions as 0/1 columns, and their names."""
     if y is None:
         raise ValueError(
             f"{name} must be a 0/1 matrix with a column per label. This requires y to "
@@ -100,11 +97,7 @@ def score_matrix(y_score, only_class=np.nan):
 
 
 def _one_label(probabilities, only_class, label):
-    """Return the probability of 1 from the probabilities of one label's classes.
-
-    A classifier that met only one class of a label in fit has one column, and does
-    not say whose: `only_class` says it, or is nan.
-    """
+    """Return the probability of 1 from the probabilities of one label's classes."""
     probabilities = np.asarray(probabilities)
     if probabilities.shape[1] == 2:
         return probabilities[:, 1]
@@ -185,27 +178,7 @@ def shorten(names, most=5):
 
 
 def label_positions(labels, names, n_labels):
-    """Return the positions of labels given by name or position.
-
-    Parameters
-    ----------
-    labels : array-like of str or int, str, int or None
-        The labels; None stands for all.
-    names : array-like of str or None
-        What labels are called, if that is known.
-    n_labels : int
-        How many there are.
-
-    Returns
-    -------
-    list of int
-        The positions, in the order of `labels`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such label, or none is asked for.
-    """
+    """Return the positions of labels given by name or position."""
     if labels is None:
         return list(range(n_labels))
     if np.ndim(labels) == 0:

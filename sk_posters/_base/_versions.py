@@ -13,13 +13,7 @@ PACKAGES = (
 
 
 def find_versions():
-    """Return the versions of Python and of the packages that answers may depend on.
-
-    Returns
-    -------
-    dict of str to str
-        Names and versions; a package that is not installed is left out.
-    """
+    """Return the versions of Python and of the packages that answers may depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -13,18 +13,7 @@ MAX_PARTS = 100_000
 
 
 def pack(parts):
-    """Put parts into a zip, uncompressed.
-
-    Parameters
-    ----------
-    parts : dict of str to bytes
-        Name and content of each part.
-
-    Returns
-    -------
-    bytes
-        The zip.
-    """
+    """Put parts into a zip, uncompressed."""
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in parts.items():
@@ -34,32 +23,7 @@ def pack(parts):
 
 
 def unpack(content, *, what, names, required):
-    """Take a zip apart, in memory.
-
-    Parts are stored, never compressed, and together no larger than the zip: so there
-    is nothing that could grow. No part is written to disk.
-
-    Parameters
-    ----------
-    content : bytes
-        The zip.
-    what : str
-        What it is: the subject of error messages.
-    names : str
-        Regular expression of the names that parts may have.
-    required : tuple of str
-        Names of parts that must be there.
-
-    Returns
-    -------
-    dict of str to bytes
-        Name and content of each part.
-
-    Raises
-    ------
-    ModelFileError
-        If it is no zip, or damaged, or anything about it is unusual.
-    """
+    """Take a zip apart, in memory."""
     if not content.startswith(b"PK\x03\x04"):
         raise ModelFileError(f"{what} is {'no zip archive' if content else 'empty'}")
     try:

@@ -42,29 +42,7 @@ COVARYING_STAGE = 5
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network whose weights were learned on ImageNet.
-
-    Parameters
-    ----------
-    name : str
-        What users call it.
-    package : str
-        Name under which Python finds the package that holds the weights.
-    file : str
-        The file of weights in that package.
-    sha256 : str
-        Checksum of that file.
-    native_size : int
-        Side of the images that it was trained on, in pixels; it takes any other size.
-    stages : tuple of Stage
-        Its stages.
-    mean : float, default=127.0
-        Subtracted from the values of pixels, which are 0 to 255.
-    std : float, default=128.0
-        What the difference is divided by.
-    n_features : int, default=1280
-        Channels of the last feature map.
-    """
+    """A network whose weights were learned on ImageNet."""
 
     name: str
     package: str
@@ -122,23 +100,7 @@ BACKBONES = {
 
 
 def backbone_named(name):
-    """Return the backbone of a name.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-
-    Returns
-    -------
-    Backbone
-        The backbone.
-
-    Raises
-    ------
-    ValueError
-        If there is none of this name.
-    """
+    """Return the backbone of a name."""
     if name in BACKBONES:
         return BACKBONES[name]
     nearest = difflib.get_close_matches(str(name), BACKBONES, cutoff=0.4)
@@ -149,28 +111,7 @@ def backbone_named(name):
 
 
 def load_weights(name):
-    """Return the weights of a backbone.
-
-    Parameters
-    ----------
-    name : str
-        Its name, a key of `BACKBONES`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        For each convolution of the table, such as ``stem``: ``stem_conv.weight``
-        (out, in, height, width), and ``stem_norm.weight``, ``.bias``,
-        ``.running_mean`` and ``.running_var`` (out,); then ``classifier.weight``
-        (1000, n_features) and ``classifier.bias`` (1000,). All are float32.
-
-    Raises
-    ------
-    ImportError
-        If the package that holds the weights is not installed.
-    ValueError
-        If there is no backbone of this name, or its file was exchanged or damaged.
-    """
+    """Return the weights of a backbone."""
     backbone = backbone_named(name)
     raw = read_checkpoint(
         _weight_file(backbone),
@@ -200,37 +141,7 @@ def _weight_file(backbone):
 
 
 def backbone_onnx(name, weights=None):
-    """Return a backbone as an ONNX model.
-
-    Batch normalisation is part of the convolutions, and pixels are scaled inside.
-
-    Parameters
-    ----------
-    name : str
-        Its name, a key of `BACKBONES`.
-    weights : dict of str to ndarray, default=None
-        Weights in the form of `load_weights`, for any number of classes; None takes
-        those.
-
-    Returns
-    -------
-    bytes
-        The model. Input: ``images``, uint8 of shape (n, height, width, 3), of any
-        number and size. Outputs, float32: ``average`` and ``maximum`` of the last
-        feature map, both (n, n_features); ``covariance``, signed square roots of the
-        covariances between the channels of the last map of stride 16, the upper
-        triangle row by row; ``logits`` (n, n_classes), of the classes of ImageNet
-        unless there are other weights; and the two feature maps themselves,
-        ``head_relu6`` and ``covarying_map``, (n, channels, height / 32 or 16, width /
-        32 or 16), sizes rounded up.
-
-    Raises
-    ------
-    ImportError
-        If onnx, or the package that holds the weights, is not installed.
-    ValueError
-        If there is no backbone of this name, or its file was exchanged or damaged.
-    """
+    """Return a backbone as an ONNX model."""
     backbone = backbone_named(name)
     purpose = f"The backbone {name!r}"
     onnx = import_optional("onnx", extra="pretrained", purpose=purpose)

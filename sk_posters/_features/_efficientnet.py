@@ -18,21 +18,7 @@ NORM_EPSILON = 1e-3
 
 
 class Stage(NamedTuple):
-    """Some blocks in a row that give feature maps of one size.
-
-    Parameters
-    ----------
-    repeats : int
-        Number of blocks.
-    kernel : int
-        Side of the depthwise convolution.
-    stride : int
-        Stride of the first block; that of the others is 1.
-    expansion : int
-        How many times wider the inside of a block is than its input.
-    width : int
-        Channels that come out.
-    """
+    """Some blocks in a row that give feature maps of one size."""
 
     repeats: int
     kernel: int
@@ -53,36 +39,7 @@ BASE_STAGES = (
 
 
 class Convolution(NamedTuple):
-    """One convolution with its batch normalisation, and what goes on around it.
-
-    Its padding is TensorFlow's ``SAME``: the map that comes out has the size of the
-    input divided by the stride, rounded up.
-
-    Parameters
-    ----------
-    name : str
-        What it is, such as ``"block3b_expand"``.
-    source : str
-        Name of the convolution in the file of weights.
-    norm_source : str
-        Name of the batch normalisation there.
-    kernel : int
-        Side of the window.
-    stride : int
-        Step of the window.
-    n_in : int
-        Channels that go in.
-    n_out : int
-        Channels that come out.
-    depthwise : bool, default=False
-        Whether each channel is convolved by itself.
-    activated : bool, default=True
-        Whether ReLU6 follows.
-    opens : bool, default=False
-        Whether its input is the input of a block.
-    adds_input : bool, default=False
-        Whether the input of the block is added to what comes out.
-    """
+    """One convolution with its batch normalisation, and what goes on around it."""
 
     name: str
     source: str
@@ -103,20 +60,7 @@ class Convolution(NamedTuple):
 
 
 def scaled_stages(width, depth):
-    """Return the stages of a wider and deeper network of the family.
-
-    Parameters
-    ----------
-    width : float
-        Multiplies channels, which are rounded to a multiple of 8.
-    depth : float
-        Multiplies blocks, rounded up; those of the first and last stage stay.
-
-    Returns
-    -------
-    tuple of Stage
-        The stages.
-    """
+    """Return the stages of a wider and deeper network of the family."""
     first, *middle, last = (
         stage._replace(width=int(stage.width * width + 4) // 8 * 8)
         for stage in BASE_STAGES
@@ -128,19 +72,7 @@ def scaled_stages(width, depth):
 
 
 def convolutions(stages):
-    """Yield the convolutions of a network in the order in which they are computed.
-
-    Parameters
-    ----------
-    stages : iterable of Stage
-        The stages.
-
-    Yields
-    ------
-    Convolution
-        The stem, those of the blocks, and the head. Blocks are named by their stage,
-        from 1, and a letter.
-    """
+    """Yield the convolutions of a network in the order in which they are computed."""
     yield Convolution("stem", "_conv_stem", "_bn0", 3, 2, 3, STEM_WIDTH)
     width = STEM_WIDTH
     index = 0

@@ -16,13 +16,7 @@ __all__ = ["ArrayImages", "Encoded", "FileImages", "encode"]
 
 
 class FileImages:
-    """Images in files, of which some may turn out bad.
-
-    Parameters
-    ----------
-    images : PosterImages
-        The images.
-    """
+    """Images in files, of which some may turn out bad."""
 
     def __init__(self, images):
         self._images = images[:]
@@ -30,46 +24,18 @@ class FileImages:
         self._images.n_jobs = 1
 
     def distinct(self):
-        """Return the first row of each distinct image, and which one each row is.
-
-        Returns
-        -------
-        rows, inverse : ndarray of int
-            As of :func:`numpy.unique`, in the order of rows.
-        """
+        """Return the first row of each distinct image, and which one each row is."""
         names = list(zip(self._images.paths, self._images.blank, strict=True))
         first = {name: row for row, name in reversed(list(enumerate(names)))}
         rows = np.sort(list(first.values()))
         return rows, np.searchsorted(rows, [first[name] for name in names])
 
     def path(self, row):
-        """Return the file of an image.
-
-        Parameters
-        ----------
-        row : int
-            Its row.
-
-        Returns
-        -------
-        str
-            The path.
-        """
+        """Return the file of an image."""
         return self._images.paths[row]
 
     def key(self, row):
-        """Name an image by its content.
-
-        Parameters
-        ----------
-        row : int
-            Its row.
-
-        Returns
-        -------
-        str or None
-            The name; None if its file cannot be read.
-        """
+        """Name an image by its content."""
         if self._images.blank[row]:
             return f"blank {self._images.image_size}"
         return hash_decoded(
@@ -78,37 +44,11 @@ class FileImages:
         )
 
     def is_still(self, row, key):
-        """Tell whether an image is the one that its key was made of.
-
-        Parameters
-        ----------
-        row : int
-            Its row.
-        key : str
-            What `key` returned before the image was read.
-
-        Returns
-        -------
-        bool
-            True if so.
-        """
+        """Tell whether an image is the one that its key was made of."""
         return self.key(row) == key
 
     def read(self, rows):
-        """Decode images.
-
-        Parameters
-        ----------
-        rows : ndarray of int
-            Which ones.
-
-        Returns
-        -------
-        batch : ndarray of shape (n_rows, height, width, 3), dtype uint8
-            The images, black where a file cannot be used.
-        failed : dict of str to str
-            Paths of those files, and what is wrong with them.
-        """
+        """Decode images."""
         wanted = self._images[rows]
         try:
             return wanted.read(), {}
@@ -119,75 +59,26 @@ class FileImages:
 
 
 class ArrayImages:
-    """Images in memory.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, height, width, 3)
-        uint8, or float with values from 0 to 1.
-    """
+    """Images in memory."""
 
     def __init__(self, images):
         self._images = images
 
     def distinct(self):
-        """Return each row twice: as the image itself, and as which one it is.
-
-        Returns
-        -------
-        rows, inverse : ndarray of int
-            As of `FileImages`.
-        """
+        """Return each row twice: as the image itself, and as which one it is."""
         rows = np.arange(len(self._images))
         return rows, rows
 
     def key(self, row):
-        """Name an image by its pixels.
-
-        Parameters
-        ----------
-        row : int
-            Its row.
-
-        Returns
-        -------
-        str
-            The name.
-        """
+        """Name an image by its pixels."""
         return pixels_key(self.read([row])[0][0])
 
     def is_still(self, row, key):
-        """Tell that an image stays what it is.
-
-        Parameters
-        ----------
-        row : int
-            Its row.
-        key : str
-            Its key.
-
-        Returns
-        -------
-        bool
-            True.
-        """
+        """Tell that an image stays what it is."""
         return True
 
     def read(self, rows):
-        """Return images.
-
-        Parameters
-        ----------
-        rows : ndarray of int
-            Which ones.
-
-        Returns
-        -------
-        batch : ndarray of shape (n_rows, height, width, 3), uint8 or float32
-            The images.
-        failed : dict
-            Empty.
-        """
+        """Return images."""
         batch = np.ascontiguousarray(self._images[rows])
         if batch.dtype != np.uint8:
             batch = batch.astype(np.float32, copy=False)
@@ -195,19 +86,7 @@ class ArrayImages:
 
 
 class Encoded(NamedTuple):
-    """What `encode` gives.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, n_features), dtype float32
-        One row per image.
-    n_computed : int
-        Number of distinct images that a network had to look at.
-    n_cached : int
-        Number of those that the store knew all about.
-    failed : list of (str, str)
-        Paths of files that cannot be used, and why, in the order of rows.
-    """
+    """What `encode` gives."""
 
     features: np.ndarray
     n_computed: int
@@ -226,35 +105,7 @@ def encode(
     stop_at_failure=True,
     verbose=0,
 ):
-    """Compute the features of images, those aside that a store holds.
-
-    Each thread decodes a batch and then runs the networks on it, so that decoding and
-    computing overlap, and memory holds one batch per thread.
-
-    Parameters
-    ----------
-    images : FileImages or ArrayImages
-        The images.
-    runners : list of BackboneRunner, OnnxRunner or KerasRunner
-        The networks, whose features stand side by side.
-    flip : bool, default=False
-        Whether to take the mean with the features of the mirrored image.
-    batch_size : int, default=16
-        Largest number of images that a thread takes at a time.
-    n_threads : int, default=1
-        Number of threads.
-    store : FeatureStore, default=None
-        Keeps features.
-    stop_at_failure : bool, default=True
-        Once a file cannot be used, only look for further such files.
-    verbose : int, default=0
-        If above 0, show a progress bar.
-
-    Returns
-    -------
-    Encoded
-        Features, counts and bad files.
-    """
+    """Compute the features of images, those aside that a store holds."""
     rows, inverse = images.distinct()
     job = _Job(images, runners, rows, flip, store, stop_at_failure)
     positions = np.arange(len(rows))
@@ -332,11 +183,7 @@ class _Job:
                     self._keep(position, keys[position], runner, columns)
 
     def _is_lasting(self, position, key):
-        """Tell whether what was computed belongs to the key of an image.
-
-        The file may have been replaced since the key was made, and a store that holds
-        a wrong row would hold it for good.
-        """
+        """Tell whether what was computed belongs to the key of an image."""
         row = int(self.rows[position])
         return (
             key is not None

@@ -401,19 +401,7 @@ def _check_array(X):
 
 
 def list_encoders(step):
-    """Return the encoders that a step of a pipeline consists of.
-
-    Parameters
-    ----------
-    step : object
-        The step.
-
-    Returns
-    -------
-    list of (PosterEncoder, float)
-        Each with the factor of its features; none if the step is anything else than a
-        PosterEncoder or a FeatureUnion of them.
-    """
+    """Return the encoders that a step of a pipeline consists of."""
     if isinstance(step, PosterEncoder):
         return [(step, 1.0)]
     if not isinstance(step, FeatureUnion):

@@ -27,41 +27,7 @@ _running = threading.Lock()
 
 
 class KerasRunner:
-    """A Keras network.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The network.
-    prefix : str
-        How names of features begin.
-    pooling : {"avg", "max", "avgmax", "covariance"}
-        How an output of rank 4 is pooled; one of rank 2 is taken as it is.
-    image_size : tuple of two int
-        Height and width of the images to come.
-    mean, std : float, array-like of shape (3,) or None, default=None
-        How pixels are scaled, unless `preprocess` does so.
-    output : str, int or None, default=None
-        A layer whose output is taken, by name, or the number of an output.
-    preprocess : callable, default=None
-        Takes float32 pixels from 0 to 255 and returns what the network takes.
-
-    Attributes
-    ----------
-    prefix : str
-        How names of features begin.
-    parts : tuple of str
-        What stands side by side in the features: one empty name for rows of numbers.
-    n_features : int
-        Numbers in a part.
-    fingerprint : str
-        Equal for runners that give equal features.
-
-    Raises
-    ------
-    ValueError
-        If input or output of the network is of no use here.
-    """
+    """A Keras network."""
 
     def __init__(
         self,
@@ -104,33 +70,11 @@ class KerasRunner:
         )
 
     def features(self, batch):
-        """Return the features of some images.
-
-        Parameters
-        ----------
-        batch : ndarray of shape (n, height, width, 3)
-            uint8, or float with values from 0 to 1.
-
-        Returns
-        -------
-        ndarray of shape (n, n_parts * n_features), dtype float32
-            The parts side by side.
-        """
+        """Return the features of some images."""
         return pool(self._run(batch), self.pooling, self._axes)
 
     def maps(self, batch):
-        """Return the feature maps that the features are pooled from.
-
-        Parameters
-        ----------
-        batch : ndarray of shape (n, height, width, 3)
-            As `features` takes it.
-
-        Returns
-        -------
-        ndarray of shape (n, rows, columns, n_features), dtype float32
-            The maps; of rank 2 if the network gives rows of numbers.
-        """
+        """Return the feature maps that the features are pooled from."""
         output = self._run(batch)
         if self._axes == (2, 3) and output.ndim == 4:
             output = output.transpose(0, 2, 3, 1)
@@ -159,25 +103,7 @@ class KerasRunner:
 
 @lru_cache(2)
 def application(name):
-    """Return a network of ``keras.applications`` and its scaling of pixels.
-
-    Parameters
-    ----------
-    name : str
-        Its name, such as ``"MobileNetV2"``.
-
-    Returns
-    -------
-    model : keras.Model
-        The network without its top, with weights learned on ImageNet.
-    preprocess : callable
-        What its module does to pixels.
-
-    Raises
-    ------
-    OSError
-        If the weights can be neither found nor downloaded.
-    """
+    """Return a network of ``keras.applications`` and its scaling of pixels."""
     try:
         model = getattr(keras.applications, name)(include_top=False, weights="imagenet")
     except Exception as error:  # Keras raises no class of its own here.
@@ -196,23 +122,7 @@ def application(name):
 
 
 def load_network(path):
-    """Load a network from a ``.keras`` file, once while the file stays the same.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-
-    Returns
-    -------
-    keras.Model
-        The network.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    """
+    """Load a network from a ``.keras`` file, once while the file stays the same."""
     try:
         status = os.stat(path)
     except OSError as error:

@@ -49,26 +49,7 @@ _opening = threading.Lock()
 
 
 class BackboneRunner:
-    """A backbone that is shipped; it scales its pixels itself.
-
-    Parameters
-    ----------
-    name : str
-        A key of `BACKBONES`.
-    pooling : {"avg", "max", "avgmax", "covariance"}
-        How the last feature maps are pooled.
-
-    Attributes
-    ----------
-    prefix : str
-        How names of features begin.
-    parts : tuple of str
-        What stands side by side in the features.
-    n_features : int
-        Numbers in a part.
-    fingerprint : str
-        Equal for runners that give equal features.
-    """
+    """A backbone that is shipped; it scales its pixels itself."""
 
     def __init__(self, name, pooling):
         self.prefix = self._name = name
@@ -82,18 +63,7 @@ class BackboneRunner:
         self.fingerprint = f"{backbone!r} onnxruntime {_runtime(name).__version__}"
 
     def features(self, batch):
-        """Return the features of some images.
-
-        Parameters
-        ----------
-        batch : ndarray of shape (n, height, width, 3)
-            uint8, or float with values from 0 to 1.
-
-        Returns
-        -------
-        ndarray of shape (n, n_parts * n_features), dtype float32
-            The parts side by side.
-        """
+        """Return the features of some images."""
         session = _open(self._name, None)
         outputs = [OUTPUTS[part] for part in self.parts]
         rows = [
@@ -103,18 +73,7 @@ class BackboneRunner:
         return np.concatenate(rows)
 
     def maps(self, batch):
-        """Return the feature maps that the features are pooled from.
-
-        Parameters
-        ----------
-        batch : ndarray of shape (n, height, width, 3)
-            As `features` takes it.
-
-        Returns
-        -------
-        ndarray of shape (n, rows, columns, n_channels), dtype float32
-            The maps.
-        """
+        """Return the feature maps that the features are pooled from."""
         session = _open(self._name, None)
         output = COVARYING_MAP if self.parts == ("covariance",) else LAST_MAP
         maps = [
@@ -125,39 +84,7 @@ class BackboneRunner:
 
 
 class OnnxRunner:
-    """Any ONNX file that takes one batch of images.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    pooling : {"avg", "max", "avgmax", "covariance"}
-        How an output of rank 4 is pooled; one of rank 2 is taken as it is.
-    image_size : tuple of two int
-        Height and width of the images to come.
-    mean, std : float, array-like of shape (3,) or None, default=None
-        How float pixels are scaled, see :class:`~sk_posters.PosterEncoder`.
-    channel_order : {"NHWC", "NCHW"} or None, default=None
-        Where the channels stand; None finds it out from the input's shape.
-    output : str, int or None, default=None
-        Which output is taken, if there are several.
-
-    Attributes
-    ----------
-    prefix : str
-        How names of features begin.
-    parts : tuple of str
-        What stands side by side in the features: one empty name for rows of numbers.
-    n_features : int
-        Numbers in a part.
-    fingerprint : str
-        Equal for runners that give equal features.
-
-    Raises
-    ------
-    ValueError
-        If the file is no ONNX model, or its input or output is of no use here.
-    """
+    """Any ONNX file that takes one batch of images."""
 
     def __init__(
         self,
@@ -200,36 +127,14 @@ class OnnxRunner:
         self.fingerprint = f"{described!r} onnxruntime {runtime.__version__}"
 
     def features(self, batch):
-        """Return the features of some images.
-
-        Parameters
-        ----------
-        batch : ndarray of shape (n, height, width, 3)
-            uint8, or float with values from 0 to 1.
-
-        Returns
-        -------
-        ndarray of shape (n, n_parts * n_features), dtype float32
-            The parts side by side.
-        """
+        """Return the features of some images."""
         rows = [
             pool(self._run(image[None]), self.pooling, self._axes()) for image in batch
         ]
         return np.concatenate(rows)
 
     def maps(self, batch):
-        """Return the feature maps that the features are pooled from.
-
-        Parameters
-        ----------
-        batch : ndarray of shape (n, height, width, 3)
-            As `features` takes it.
-
-        Returns
-        -------
-        ndarray of shape (n, rows, columns, n_features), dtype float32
-            The maps; of rank 2 if the network gives rows of numbers.
-        """
+        """Return the feature maps that the features are pooled from."""
         output = np.concatenate([self._run(image[None]) for image in batch])
         if self._order == "NCHW" and output.ndim == 4:
             output = output.transpose(0, 2, 3, 1)

@@ -18,21 +18,7 @@ except Exception:
 
 
 def check_openable(path):
-    """Refuse a malformed graph at which onnxruntime does not raise, but aborts.
-
-    What onnx finds nothing wrong with is taken at once. Anything else may still be of
-    use, and is opened by another process first.
-
-    Parameters
-    ----------
-    path : str
-        An ONNX file.
-
-    Raises
-    ------
-    ValueError
-        If it ends that process.
-    """
+    """Refuse a malformed graph at which onnxruntime does not raise, but aborts."""
     try:
         onnx = importlib.import_module("onnx")
     except ImportError:

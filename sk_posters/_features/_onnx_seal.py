@@ -12,35 +12,12 @@ N_SEAL = len(ENTRY) + 66
 
 
 def sealed(content):
-    """Add a checksum to the bytes of an ONNX model.
-
-    Parameters
-    ----------
-    content : bytes
-        The model.
-
-    Returns
-    -------
-    bytes
-        The same model, with the SHA-256 of all bytes before it as metadata
-        ``"sha256"``.
-    """
+    """Add a checksum to the bytes of an ONNX model."""
     return content + ENTRY + _checksum(content)
 
 
 def is_damaged(path):
-    """Tell whether the checksum at the end of a file is that of another content.
-
-    Parameters
-    ----------
-    path : str
-        The file, which need not have a checksum.
-
-    Returns
-    -------
-    bool
-        True if it is damaged; False if not, or if nothing tells.
-    """
+    """Tell whether the checksum at the end of a file is that of another content."""
     try:
         with open(path, "rb") as file:
             n_content = max(file.seek(0, os.SEEK_END) - N_SEAL, 0)

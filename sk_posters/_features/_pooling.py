@@ -24,38 +24,14 @@ MAX_CHANNELS = 512
 
 
 def as_bytes(batch):
-    """Return images as a network takes them that scales its pixels itself.
-
-    Parameters
-    ----------
-    batch : ndarray of shape (n, height, width, 3)
-        uint8, or float with values from 0 to 1, rounded to the nearest of 256.
-
-    Returns
-    -------
-    ndarray of shape (n, height, width, 3), dtype uint8
-        Values from 0 to 255.
-    """
+    """Return images as a network takes them that scales its pixels itself."""
     if batch.dtype == np.uint8:
         return np.ascontiguousarray(batch)
     return np.rint(batch * np.float32(255)).astype(np.uint8)
 
 
 def scale_pixels(batch, mean=0.0, std=1.0):
-    """Return images as float32, scaled as a network expects them.
-
-    Parameters
-    ----------
-    batch : ndarray of shape (n, height, width, 3)
-        uint8, or float with values from 0 to 1.
-    mean, std : float or ndarray of shape (3,), default=0.0 and 1.0
-        What to subtract and to divide by, where pixels run from 0 to 255.
-
-    Returns
-    -------
-    ndarray of shape (n, height, width, 3), dtype float32
-        The scaled images.
-    """
+    """Return images as float32, scaled as a network expects them."""
     pixels = batch.astype(np.float32)
     if batch.dtype != np.uint8:
         pixels *= 255
@@ -65,25 +41,7 @@ def scale_pixels(batch, mean=0.0, std=1.0):
 
 
 def check_scaling(mean, std, what):
-    """Return mean and std as arrays, or say that they are needed or wrong.
-
-    Parameters
-    ----------
-    mean, std : float, array-like of shape (3,) or None
-        What a user gave.
-    what : str
-        The network that they are for.
-
-    Returns
-    -------
-    mean, std : ndarray of shape () or (3,), dtype float32
-        For `scale_pixels`.
-
-    Raises
-    ------
-    ValueError
-        If one is missing, or no such number.
-    """
+    """Return mean and std as arrays, or say that they are needed or wrong."""
     if mean is None or std is None:
         raise ValueError(
             f"{what} takes float pixels, and nothing in it says how they are scaled: "
@@ -102,22 +60,7 @@ def check_scaling(mean, std, what):
 
 
 def check_size(size, expected, what):
-    """Raise if a network takes images of another size.
-
-    Parameters
-    ----------
-    size : tuple of two int
-        Height and width of the images.
-    expected : tuple of two
-        What the network takes; anything but an int stands for any size.
-    what : str
-        The network.
-
-    Raises
-    ------
-    ValueError
-        If they differ.
-    """
+    """Raise if a network takes images of another size."""
     if all(
         not isinstance(side, int) or side == given
         for side, given in zip(expected, size, strict=True)
@@ -135,28 +78,7 @@ def check_size(size, expected, what):
 
 
 def pool(output, pooling, axes):
-    """Return feature maps as rows of numbers; rows of numbers stay what they are.
-
-    Parameters
-    ----------
-    output : ndarray of rank 2 or 4
-        What a network made of a batch.
-    pooling : {"avg", "max", "avgmax", "covariance"}
-        How maps are pooled over the image.
-    axes : tuple of two int
-        The axes of height and width.
-
-    Returns
-    -------
-    ndarray of shape (n, n_features), dtype float32
-        The features; of `"avgmax"` first the averages, then the maxima; of
-        `"covariance"` see `covariances`.
-
-    Raises
-    ------
-    ValueError
-        If the rank is neither 2 nor 4, or there are too many channels for covariances.
-    """
+    """Return feature maps as rows of numbers; rows of numbers stay what they are."""
     output = np.asarray(output)
     if output.ndim not in (2, 4):
         raise ValueError(
@@ -173,54 +95,14 @@ def pool(output, pooling, axes):
 
 
 def count_pooled(pooling, n_channels):
-    """Return how many numbers each part of a kind of pooling has.
-
-    Parameters
-    ----------
-    pooling : {"avg", "max", "avgmax", "covariance"}
-        How maps are pooled over the image.
-    n_channels : int
-        Channels of the maps.
-
-    Returns
-    -------
-    int
-        Numbers in a part.
-    """
+    """Return how many numbers each part of a kind of pooling has."""
     if pooling == "covariance":
         return n_channels * (n_channels + 1) // 2
     return n_channels
 
 
 def covariances(maps, axis):
-    """Return signed square roots of the covariances between channels.
-
-    Second-order pooling: which features appear in the same places, whereas averages
-    tell which appear at all [1]_. The roots keep single large values from drowning
-    the rest.
-
-    Parameters
-    ----------
-    maps : ndarray of rank 4
-        Feature maps of a batch.
-    axis : tuple of two int
-        The axes of height and width.
-
-    Returns
-    -------
-    ndarray of shape (n, n_channels * (n_channels + 1) / 2), dtype float32
-        The upper triangle of each matrix, row by row.
-
-    Raises
-    ------
-    ValueError
-        If there are more than `MAX_CHANNELS` channels.
-
-    References
-    ----------
-    .. [1] T.-Y. Lin, A. RoyChowdhury and S. Maji, "Bilinear CNN Models for
-       Fine-grained Visual Recognition", ICCV 2015.
-    """
+    """Return signed square roots of the covariances between channels."""
     rows = np.moveaxis(maps, axis, (2, 3))
     n, n_channels = rows.shape[:2]
     if n_channels > MAX_CHANNELS:

@@ -41,35 +41,7 @@ def make_runners(
     channel_order=None,
     output=None,
 ):
-    """Return the networks that a user names.
-
-    Parameters
-    ----------
-    backbone : str, path-like, keras.Model or list of these
-        As :class:`~sk_posters.PosterEncoder` takes it.
-    pooling : {"avg", "max", "avgmax", "covariance"}
-        How feature maps are pooled.
-    image_size : tuple of two int
-        Height and width of the images to come.
-    mean, std : float, array-like of shape (3,) or None, default=None
-        How float pixels are scaled.
-    channel_order : {"NHWC", "NCHW"} or None, default=None
-        Where the channels stand in the input of ONNX files.
-    output : str, int or None, default=None
-        Which output of files and Keras models is taken.
-
-    Returns
-    -------
-    list of BackboneRunner, OnnxRunner or KerasRunner
-        One for each, with prefixes that differ.
-
-    Raises
-    ------
-    ValueError
-        If there is no such backbone, or it cannot be used with these settings.
-    ImportError
-        If a package is missing.
-    """
+    """Return the networks that a user names."""
     specs = backbone if isinstance(backbone, list | tuple) else [backbone]
     kinds = [_kind(spec) for spec in specs]
     if not kinds:

@@ -43,31 +43,7 @@ class _Tensor(NamedTuple):
 
 
 def read_checkpoint(path, sha256, *, package="sk-posters[pretrained]"):
-    """Read the weights in a file of PyTorch's format before version 1.6.
-
-    Nothing of the file is read before its checksum is right.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file, usually ``*.pth``.
-    sha256 : str
-        Checksum of the whole file, 64 hexadecimal digits.
-    package : str, default="sk-posters[pretrained]"
-        What to install anew if the file is another one, for the error message.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The weights, float32 or int64, in the order of the file.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be read.
-    ValueError
-        If the checksum is another one, or the file is not of this format.
-    """
+    """Read the weights in a file of PyTorch's format before version 1.6."""
     content = Path(path).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
@@ -80,26 +56,7 @@ def read_checkpoint(path, sha256, *, package="sk-posters[pretrained]"):
 
 
 def parse_checkpoint(content, *, source="this file"):
-    """Return the weights in the bytes of a file, whose origin need not be known.
-
-    Parameters
-    ----------
-    content : bytes
-        All of the file.
-    source : str or Path, default="this file"
-        Its name, for the error message.
-
-    Returns
-    -------
-    dict of str to ndarray
-        The weights, float32 or int64, in the order of the file.
-
-    Raises
-    ------
-    ValueError
-        If the file is not of this format, is truncated, or names what no file of
-        weights needs.
-    """
+    """Return the weights in the bytes of a file, whose origin need not be known."""
     try:
         return _parsed(content)
     # A pickle that was made to do harm, or that ends early, can raise any of these;
@@ -193,11 +150,7 @@ def _window(tensor, values):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Unpickles tensors, and refuses any other object.
-
-    What it lets in is made anew for each file, or cannot be changed, so that a pickle
-    cannot leave anything behind in it.
-    """
+    """Unpickles tensors, and refuses any other object."""
 
     def __init__(self, file):
         super().__init__(file, encoding="utf-8")

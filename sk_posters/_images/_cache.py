@@ -17,22 +17,7 @@ LIBJPEG = features.version("libjpeg_turbo")
 
 
 def hash_decoded(path, image_size, interpolation):
-    """Name the image that a file holds by its content and the way it is decoded.
-
-    Parameters
-    ----------
-    path : str
-        The image file.
-    image_size : tuple of two int
-        Height and width of the decoded image.
-    interpolation : str
-        How the image is resized.
-
-    Returns
-    -------
-    str or None
-        32 hexadecimal digits; None if the file cannot be read.
-    """
+    """Name the image that a file holds by its content and the way it is decoded."""
     # All that decides what Pillow makes of the same bytes, or whether it refuses.
     decoding = (
         *(FORMAT, PIL.__version__, LIBJPEG),
@@ -48,28 +33,7 @@ def hash_decoded(path, image_size, interpolation):
 
 
 class ImageStore(ArrayStore):
-    """Pixels of decoded image files, one entry per content and way of decoding.
-
-    Parameters
-    ----------
-    folder : str
-        As in `ArrayStore`.
-    max_bytes : int
-        As in `ArrayStore`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from PIL import Image
-    >>> from sk_posters._base._disk_cache import ImageStore
-    >>> Image.new("RGB", (3, 2), "red").save("poster.png")
-    >>> store = ImageStore("cache", max_bytes=1_000_000)
-    >>> key = store.key("poster.png", image_size=(2, 3), interpolation="nearest")
-    >>> store.write(key, np.full((2, 3, 3), 7, dtype=np.uint8))
-    >>> image = np.empty((2, 3, 3), dtype=np.uint8)
-    >>> store.read_into(key, image), int(image.max())
-    (True, 7)
-    """
+    """Pixels of decoded image files, one entry per content and way of decoding."""
 
     suffix = "rgb"
     contents = "Decoded images"

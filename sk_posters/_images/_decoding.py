@@ -29,75 +29,14 @@ class _Refused(Exception):
 
 
 def decode_image(path, image_size, interpolation="nearest"):
-    """Decode one file to an upright RGB image of the size asked for.
-
-    The values are those of ``keras.utils.load_img`` for files that carry no EXIF
-    orientation and at most 8 bits a channel. Of an animated file the first frame is
-    taken, and transparency is dropped.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The image file, in any format that Pillow reads but PostScript.
-    image_size : tuple of two int
-        Height and width of the result, in pixels.
-    interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}, \
-default="nearest"
-        How the image is resized.
-
-    Returns
-    -------
-    ndarray of shape (height, width, 3), dtype uint8
-        Red, green and blue of each pixel, from 0 to 255.
-
-    Raises
-    ------
-    PosterFileError
-        If the file is missing, unreadable, damaged, larger than
-        ``PIL.Image.MAX_IMAGE_PIXELS`` or no image with 8 or 16 bits a channel.
-
-    Examples
-    --------
-    >>> from PIL import Image
-    >>> from sk_posters._images._decoding import decode_image
-    >>> Image.new("L", (300, 444), 200).save("poster.png")
-    >>> decode_image("poster.png", (2, 1)).tolist()
-    [[[200, 200, 200]], [[200, 200, 200]]]
-    """
+    """Decode one file to an upright RGB image of the size asked for."""
     height, width = image_size
     resample = Image.Resampling[interpolation.upper()]
     return _decode(path, lambda size: (width, height), resample)
 
 
 def decode_within(path, largest_side):
-    """Decode one file to an upright RGB image in its own proportions.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The image file, in any format that Pillow reads.
-    largest_side : int
-        Pixels of the longer side of the result: a larger image is made smaller, a
-        smaller one keeps its size.
-
-    Returns
-    -------
-    ndarray of shape (height, width, 3), dtype uint8
-        As `decode_image` returns it.
-
-    Raises
-    ------
-    PosterFileError
-        As `decode_image` raises it.
-
-    Examples
-    --------
-    >>> from PIL import Image
-    >>> from sk_posters._images._decoding import decode_within
-    >>> Image.new("L", (300, 444), 200).save("poster.png")
-    >>> decode_within("poster.png", 222).shape
-    (222, 150, 3)
-    """
+    """Decode one file to an upright RGB image in its own proportions."""
 
     def shrunk(size):
         shrink = min(1, largest_side / max(size))

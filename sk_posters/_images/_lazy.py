@@ -15,52 +15,7 @@ CHUNK = 32
 
 
 class PosterImages:
-    """Images that are decoded when asked for, behind the face of a 4-D array.
-
-    Holds paths and settings, never pixels. Rows taken by a slice, by integers or by a
-    mask come back as a smaller object of this kind; one row, or anything else that
-    NumPy can index, comes back decoded. With a store, images that it holds are read
-    from there.
-
-    Parameters
-    ----------
-    paths : array-like of str of shape (n_samples,)
-        The image files.
-    image_size : tuple of two int, default=(350, 350)
-        Height and width of the images, in pixels.
-    interpolation : str, default="nearest"
-        How images are resized, see :class:`~sk_posters.PosterImageLoader`.
-    n_jobs : int or None, default=None
-        Number of threads that decode.
-    blank : array-like of bool of shape (n_samples,), default=None
-        Rows that are black, whatever their file holds.
-    store : ImageStore, default=None
-        Keeps decoded images.
-    keys : array-like of str or None of shape (n_samples,), default=None
-        Names of the images in the store.
-
-    Attributes
-    ----------
-    paths : ndarray of shape (n_samples,), dtype object
-        The image files.
-    shape : tuple of four int
-        Number of images, height, width and 3.
-    dtype : dtype
-        Always float32; values lie from 0 to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from PIL import Image
-    >>> from sk_posters._images._lazy import PosterImages
-    >>> Image.new("RGB", (300, 444), "red").save("red.png")
-    >>> images = PosterImages(["red.png", "red.png"], image_size=(4, 3))
-    >>> images[1:]
-    PosterImages(1 poster of 4 x 3 x 3, decoded on demand)
-    >>> np.asarray(images).mean(axis=(1, 2))
-    array([[1., 0., 0.],
-           [1., 0., 0.]], dtype=float32)
-    """
+    """Images that are decoded when asked for, behind the face of a 4-D array."""
 
     dtype = np.dtype("float32")
     ndim = 4
@@ -103,23 +58,7 @@ class PosterImages:
         return f"PosterImages({posters} of {size}, decoded on demand)"
 
     def read(self, rows=None):
-        """Decode images, as bytes.
-
-        Parameters
-        ----------
-        rows : slice, array-like of int or bool, default=None
-            Which images, and in which order; None means all.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, height, width, 3), dtype uint8
-            The images, with values from 0 to 255.
-
-        Raises
-        ------
-        PosterFileError
-            If files were fit for use when they were checked and no longer are.
-        """
+        """Decode images, as bytes."""
         wanted = self if rows is None else self._take(rows)
         images = np.zeros(wanted.shape, dtype=np.uint8)
 
@@ -192,17 +131,7 @@ class PosterImages:
 
 
 class CheckedFile(NamedTuple):
-    """What `check_files` finds out about one file.
-
-    Parameters
-    ----------
-    reason : str or None
-        Why the file cannot be used, if so.
-    key : str or None
-        The name of its image in the store, if there is one.
-    was_decoded : bool
-        True if the store could not answer for the file.
-    """
+    """What `check_files` finds out about one file."""
 
     reason: str | None
     key: str | None
@@ -212,28 +141,7 @@ class CheckedFile(NamedTuple):
 def check_files(
     paths, *, image_size, interpolation, n_jobs=None, store=None, verbose=0
 ):
-    """Decode files to find those that cannot be used, unless a store holds them.
-
-    Parameters
-    ----------
-    paths : list of str
-        The image files, each once.
-    image_size : tuple of two int
-        Height and width of the images, in pixels.
-    interpolation : str
-        How images are resized, see :class:`~sk_posters.PosterImageLoader`.
-    n_jobs : int or None, default=None
-        Number of threads that decode.
-    store : ImageStore, default=None
-        Keeps what is decoded.
-    verbose : int, default=0
-        If above 0, show a progress bar.
-
-    Returns
-    -------
-    dict of str to CheckedFile
-        What there is to say about each path, in the order given.
-    """
+    """Decode files to find those that cannot be used, unless a store holds them."""
 
     def check(path):
         key = None if store is None else store.key(path, image_size, interpolation)

@@ -242,18 +242,7 @@ default="nearest"
 
 
 def check_image_size(image_size):
-    """Raise unless an image size is a height and a width.
-
-    Parameters
-    ----------
-    image_size : tuple of two int
-        What a user gave.
-
-    Raises
-    ------
-    ValueError
-        If it is anything else.
-    """
+    """Raise unless an image size is a height and a width."""
     whole = all(
         isinstance(side, Integral) and not isinstance(side, bool) for side in image_size
     )
@@ -265,25 +254,7 @@ def check_image_size(image_size):
 
 
 def check_paths(X, name="X"):
-    """Return paths as an array, or say what they should be.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples,)
-        What a user gave as paths.
-    name : str, default="X"
-        The parameter: the subject of the error messages.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), dtype object
-        Paths, each a str.
-
-    Raises
-    ------
-    ValueError
-        If they are anything else, none, or URLs.
-    """
+    """Return paths as an array, or say what they should be."""
     allowed = (
         f"{name} must be a 1-D array-like of paths (str or pathlib.Path) of image files"
     )

@@ -14,23 +14,7 @@ CUTMIX_ALPHA = 1.0
 
 
 def augmentation_layers(names):
-    """Return layers that vary images while training, and only then.
-
-    Parameters
-    ----------
-    names : iterable of str
-        What to vary, out of `AUGMENTATIONS`; mixtures have no layers.
-
-    Returns
-    -------
-    list of keras.layers.Layer
-        The layers, for floats in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
-    """
+    """Return layers that vary images while training, and only then."""
     names = tuple(names)
     unknown = [name for name in names if name not in AUGMENTATIONS]
     if unknown:
@@ -59,22 +43,7 @@ def augmentation_layers(names):
 
 
 class MixedBatches(keras.utils.PyDataset):
-    """Batches whose images are mixtures of two images of the batch.
-
-    The labels are mixed in the same shares, and so are the weights of rows.
-
-    Parameters
-    ----------
-    batches : ImageBatches
-        The batches to mix.
-    kinds : iterable of {"mixup", "cutmix"}
-        Weighted means of pixels, or a rectangle of one image in the other; of two,
-        each batch draws one.
-    seed : int
-        Seed of partners and shares.
-    epoch : int, default=0
-        Number of the first epoch.
-    """
+    """Batches whose images are mixtures of two images of the batch."""
 
     def __init__(self, batches, *, kinds, seed, epoch=0):
         super().__init__()
@@ -95,13 +64,7 @@ class MixedBatches(keras.utils.PyDataset):
         return self._mixed(self._batches[index], self._epoch, index)
 
     def epoch(self):
-        """Yield the batches of one epoch, in the order of its beginning.
-
-        Yields
-        ------
-        tuple of ndarray
-            Images, targets, and weights if there are some.
-        """
+        """Yield the batches of one epoch, in the order of its beginning."""
         epoch = self._epoch
         for index, batch in enumerate(self._batches.epoch()):
             yield self._mixed(batch, epoch, index)

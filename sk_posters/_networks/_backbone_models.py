@@ -21,22 +21,7 @@ class ImageModel(keras.Model):
     """A functional model that also takes uint8 images, as `ImageNetwork` does."""
 
     def call(self, inputs, training=None, mask=None):
-        """Return the outputs for some images.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (n, height, width, channels)
-            Images; uint8, or floats in [0, 1].
-        training : bool, default=None
-            As in Keras.
-        mask : tensor, default=None
-            As in Keras.
-
-        Returns
-        -------
-        tensor
-            The outputs.
-        """
+        """Return the outputs for some images."""
         return super().call(in_unit_range(inputs), training=training, mask=mask)
 
     # For the reason that ImageNetwork has.
@@ -47,45 +32,7 @@ class ImageModel(keras.Model):
 def keras_backbone(
     name, image_shape, *, trainable=True, frozen_statistics=True, dtype=None
 ):
-    """Build a pretrained backbone as a Keras model.
-
-    Layers are named by what they do and where, the same in each version:
-    ``pixel_scaling``; then ``stem_conv``, ``stem_norm`` and ``stem_relu6``; in the
-    blocks ``block3b_expand_conv`` and so on with ``_depthwise`` and ``_project``,
-    whose sum with the block's input is ``block3b_sum``; and ``head_conv``,
-    ``head_norm``, ``head_relu6``.
-
-    Parameters
-    ----------
-    name : str
-        Its name, a key of `BACKBONES`.
-    image_shape : tuple of (height, width, channels)
-        Shape of one image, in pixels; three channels. None in place of height and
-        width stands for any size.
-    trainable : bool, default=True
-        Whether training changes the weights. The model's own ``trainable``, and then
-        that of its layers, changes it later.
-    frozen_statistics : bool, default=True
-        Whether batch normalisation uses, and keeps, the statistics of ImageNet while
-        it is trained. They suit small batches better than those of the batch.
-    dtype : str or keras.DTypePolicy, default=None
-        Policy of the layers. None leaves Keras's own.
-
-    Returns
-    -------
-    ImageModel
-        The model, not compiled. Input: uint8, or floats in [0, 1], of shape
-        (n, *image_shape); output: the last feature map, float, of shape (n, height /
-        32, width / 32, n_features), sizes rounded up.
-
-    Raises
-    ------
-    ImportError
-        If the package that holds the weights is not installed.
-    ValueError
-        If there is no backbone of this name, its file was exchanged or damaged, or
-        images do not have three channels.
-    """
+    """Build a pretrained backbone as a Keras model."""
     backbone = backbone_named(name)
     if len(image_shape) != 3 or image_shape[2] != 3:
         raise ValueError(
@@ -121,30 +68,13 @@ def keras_backbone(
 
 
 def restore_weights(model):
-    """Give a backbone the weights of ImageNet, whatever it has learned since.
-
-    Parameters
-    ----------
-    model : keras.Model
-        What `keras_backbone` returned.
-    """
+    """Give a backbone the weights of ImageNet, whatever it has learned since."""
     table = convolutions(backbone_named(model.name).stages)
     _set_weights(model, load_weights(model.name), table)
 
 
 def backbone_weights(model):
-    """Return the weights of a backbone as they are now.
-
-    Parameters
-    ----------
-    model : keras.Model
-        What `keras_backbone` returned.
-
-    Returns
-    -------
-    dict of str to ndarray
-        As `load_weights` returns them, without those of the classifier.
-    """
+    """Return the weights of a backbone as they are now."""
     weights = {}
     for each in convolutions(backbone_named(model.name).stages):
         (kernel,) = model.get_layer(f"{each.name}_conv").get_weights()

@@ -23,33 +23,7 @@ N_READY = 2  # Batches that wait for the network, 12 MB each at 32 images of 350
 
 
 class ImageBatches(keras.utils.PyDataset):
-    """Batches of images, targets and weights, in an order that a seed fixes.
-
-    A PyDataset, because Keras copies an array given to ``fit`` about twice; with an
-    order of its own, because Keras's comes from Python's global ``random``.
-
-    Parameters
-    ----------
-    images : PosterImages or ndarray of shape (n, height, width, channels)
-        What `check_images` returns.
-    targets : ndarray of shape (n, n_labels)
-        Indicator matrix.
-    sample_weight : ndarray of shape (n,), default=None
-        Weight of each row.
-    rows : ndarray of int, default=None
-        The rows to take; default: all.
-    batch_size : int, default=32
-        Rows in a batch; the last one holds the rest.
-    seed : int, default=None
-        Seed of the order; None keeps the rows as they are.
-    epoch : int, default=0
-        Number of the first epoch: each has an order of its own.
-
-    Attributes
-    ----------
-    error : Exception or None
-        What went wrong when a batch was read.
-    """
+    """Batches of images, targets and weights, in an order that a seed fixes."""
 
     def __init__(
         self,
@@ -80,13 +54,7 @@ class ImageBatches(keras.utils.PyDataset):
         return self._batch(self._order, index)
 
     def epoch(self):
-        """Yield the batches of one epoch, whatever `draw_next_order` changes meanwhile.
-
-        Yields
-        ------
-        tuple of ndarray
-            Images, targets, and weights if there are some.
-        """
+        """Yield the batches of one epoch, whatever `draw_next_order` changes meanwhile."""
         order = self._order
         for index in range(len(self)):
             yield self._batch(order, index)
@@ -116,58 +84,19 @@ class ImageBatches(keras.utils.PyDataset):
 
 
 class NextOrder(keras.callbacks.Callback):
-    """Tells batches that an epoch has ended.
-
-    Keras does not do so for a dataset of TensorFlow; and to a PyDataset it says so once
-    more, after it has taken a batch to build what is not built yet. Then a network
-    that has served a fit before would be trained in another order than a new one.
-
-    Parameters
-    ----------
-    batches : ImageBatches
-        The batches.
-    """
+    """Tells batches that an epoch has ended."""
 
     def __init__(self, batches):
         super().__init__()
         self._batches = batches
 
     def on_epoch_end(self, epoch, logs=None):
-        """Draw the order of the next epoch.
-
-        Parameters
-        ----------
-        epoch : int
-            Number of the epoch that ended.
-        logs : dict, default=None
-            As in Keras.
-        """
+        """Draw the order of the next epoch."""
         self._batches.draw_next_order()
 
 
 def for_keras(batches):
-    """Return batches in the form that Keras's ``fit`` takes without a pause.
-
-    Keras's own way from a PyDataset to TensorFlow lets tf.data choose how much it does
-    at a time. On two cores the first batches of an epoch then came late in two of
-    three epochs, by up to some seconds. Here the number of batches that are ready is
-    fixed, and nothing is chosen while the network trains.
-
-    Parameters
-    ----------
-    batches : ImageBatches
-        The batches.
-
-    Returns
-    -------
-    tf.data.Dataset or ImageBatches
-        The same batches, in the same orders; as they are where Keras does not run on
-        TensorFlow.
-
-    See Also
-    --------
-    NextOrder : The callback that has to go with it.
-    """
+    """Return batches in the form that Keras's ``fit`` takes without a pause."""
     if keras.backend.backend() != "tensorflow":
         return batches
     import tensorflow as tf
@@ -183,23 +112,7 @@ def for_keras(batches):
 
 
 def check_images(X):
-    """Return images as something that `read_batch` reads, or say what is wrong.
-
-    Parameters
-    ----------
-    X : PosterImages or array-like of shape (n, height, width, channels)
-        Images; uint8, or floats in [0, 1]. Nothing is copied.
-
-    Returns
-    -------
-    PosterImages or ndarray
-        The images.
-
-    Raises
-    ------
-    ValueError
-        If shape, dtype or range are not those of images.
-    """
+    """Return images as something that `read_batch` reads, or say what is wrong."""
     if isinstance(X, PosterImages):
         return X
     X = np.asanyarray(X)
@@ -228,23 +141,7 @@ def check_images(X):
 
 
 def image_kind(X):
-    """Return what X is: "rows" of features, or images with "uint8" or "float" pixels.
-
-    Parameters
-    ----------
-    X : object
-        What a user gave as X.
-
-    Returns
-    -------
-    str
-        The kind.
-
-    Raises
-    ------
-    TypeError
-        If X holds paths.
-    """
+    """Return what X is: "rows" of features, or images with "uint8" or "float" pixels."""
     if not hasattr(X, "ndim"):
         X = np.asarray(X)
     first = next(iter(X), None) if X.ndim == 1 else None
@@ -260,20 +157,7 @@ def image_kind(X):
 
 
 def read_batch(images, rows):
-    """Return some images in the form that the network takes.
-
-    Parameters
-    ----------
-    images : PosterImages or ndarray
-        What `check_images` returns.
-    rows : ndarray of int or slice
-        The rows to read.
-
-    Returns
-    -------
-    ndarray of shape (len(rows), height, width, channels)
-        uint8 where they are kept so, else in the float type that Keras is set to.
-    """
+    """Return some images in the form that the network takes."""
     is_lazy = isinstance(images, PosterImages)
     pixels = images.read(rows) if is_lazy else np.asarray(images[rows])
     if pixels.dtype == np.uint8:
@@ -282,20 +166,7 @@ def read_batch(images, rows):
 
 
 def prefetch(images, batch_size):
-    """Yield all images batch by batch, the next one read while one is worked on.
-
-    Parameters
-    ----------
-    images : PosterImages or ndarray
-        What `check_images` returns.
-    batch_size : int
-        Images in a batch.
-
-    Yields
-    ------
-    ndarray of shape (<= batch_size, height, width, channels)
-        As `read_batch` returns them.
-    """
+    """Yield all images batch by batch, the next one read while one is worked on."""
     slices = list(gen_batches(len(images), batch_size))
     with ThreadPoolExecutor(max_workers=1) as reader:
         coming = reader.submit(read_batch, images, slices[0])

@@ -30,29 +30,10 @@ LOW_255TH = 1 / 255 - HIGH_255TH
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class ImageNetwork(keras.Sequential):
-    """A Sequential that also takes uint8 images, and divides them by 255 itself.
-
-    So a batch reaches the network as a quarter of its bytes, and is scaled on all
-    cores, or on the GPU.
-    """
+    """A Sequential that also takes uint8 images, and divides them by 255 itself."""
 
     def call(self, inputs, training=None, mask=None):
-        """Return the outputs for some images.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (n, height, width, channels)
-            Images; uint8, or floats in [0, 1].
-        training : bool, default=None
-            As in Keras.
-        mask : tensor, default=None
-            As in Keras.
-
-        Returns
-        -------
-        tensor of shape (n, n_outputs)
-            The outputs.
-        """
+        """Return the outputs for some images."""
         return super().call(in_unit_range(inputs), training=training, mask=mask)
 
     # scikeras puts methods of its own in place of these on all Keras models. They save
@@ -69,18 +50,7 @@ def _distribution(model):
 
 
 def in_unit_range(images):
-    """Divide images by 255 if they are uint8.
-
-    Parameters
-    ----------
-    images : tensor
-        Images; uint8, or floats in [0, 1].
-
-    Returns
-    -------
-    tensor of the shape of images
-        Floats in [0, 1].
-    """
+    """Divide images by 255 if they are uint8."""
     if keras.backend.standardize_dtype(images.dtype) != "uint8":
         return images
     floats = keras.ops.cast(images, keras.config.floatx())
@@ -88,18 +58,7 @@ def in_unit_range(images):
 
 
 def saved_network(model):
-    """Turn a network into the bytes of a `.keras` file.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The network.
-
-    Returns
-    -------
-    bytes
-        Layers, weights, and the state of the optimizer.
-    """
+    """Turn a network into the bytes of a `.keras` file."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
         model.save(path)
@@ -107,20 +66,7 @@ def saved_network(model):
 
 
 def loaded_network(content, distribute=None):
-    """Turn the bytes of a `.keras` file into a network, in Keras's safe mode.
-
-    Parameters
-    ----------
-    content : bytes
-        What `saved_network` returned.
-    distribute : {"mirrored"} or None, default=None
-        The devices it shall be on.
-
-    Returns
-    -------
-    keras.Model
-        The network.
-    """
+    """Turn the bytes of a `.keras` file into a network, in Keras's safe mode."""
     with TemporaryDirectory() as folder, device_scope(distribute):
         path = Path(folder) / "network.keras"
         path.write_bytes(content)
@@ -139,53 +85,7 @@ def poster_cnn(
     seed=0,
     dtype=None,
 ):
-    """Build the convolutional network of the movie poster tutorial.
-
-    Each block of ``filters`` is a 3×3 convolution, batch normalisation, 2×2 maximum
-    pooling and dropout; each of ``dense_units`` a dense layer, batch normalisation
-    and dropout; one sigmoid per label ends it. With 350×350×3 images and 25 labels
-    it has 6,672,889 parameters, 6,671,897 of them trainable.
-
-    Parameters
-    ----------
-    image_shape : tuple of (height, width, channels)
-        Shape of one image, in pixels. A height of 1 says that the image is a row of
-        features: then nothing is convolved or pooled across its height, and what has
-        become too short to be convolved or pooled passes as it is.
-    n_labels : int
-        Number of outputs.
-    filters : tuple of int, default=(16, 32, 64, 128)
-        Filters of each convolution.
-    dense_units : tuple of int, default=(128, 128)
-        Units of each dense layer.
-    batch_norm : bool, default=True
-        Whether to normalise each convolution and dense layer by batch statistics.
-    dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
-        Rate of each block and dense layer, or one rate for all.
-    augment : iterable of str, default=()
-        How images are varied while training, see `augmentation_layers`.
-    seed : int, default=0
-        Seed of weights and dropout, see `reseed`.
-    dtype : str or keras.DTypePolicy, default=None
-        Policy of the layers, but for the last one, which computes in the type of the
-        weights. None leaves Keras's own to all.
-
-    Returns
-    -------
-    ImageNetwork
-        The model, not compiled. Input: uint8, or floats in [0, 1]; output: float
-        probabilities of shape (n, n_labels).
-
-    Raises
-    ------
-    ValueError
-        If the image is too small, or the dropout rates are not one per layer.
-
-    References
-    ----------
-    .. [1] kgptalkie, "Multi-Label Image Classification on Movies Poster using CNN",
-       2020.
-    """
+    """Build the convolutional network of the movie poster tutorial."""
     rates = _one_rate_per_layer(dropout, len(filters), len(dense_units))
     _check_image_size(image_shape, len(filters))
     layers = keras.layers
@@ -252,19 +152,7 @@ def poster_cnn(
 
 
 def reseed(model, seed):
-    """Draw all weights of a network anew, as if it had just been built.
-
-    Every layer that draws numbers gets a seed of its own, so that neither building nor
-    training touches a global random state.
-
-    Parameters
-    ----------
-    model : keras.Model
-        A network of convolution, dense, normalisation, dropout and augmentation
-        layers.
-    seed : int
-        Where the seeds of the layers come from.
-    """
+    """Draw all weights of a network anew, as if it had just been built."""
     # RandomState, because its streams never change between versions of NumPy.
     draw = np.random.RandomState(seed).randint
     for layer in model.layers:

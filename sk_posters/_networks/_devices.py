@@ -23,20 +23,7 @@ TENSOR_CORES = (7, 0)
 
 
 class EvenBatches(keras.utils.PyDataset):
-    """Batches that several devices share evenly, with the result of one device.
-
-    Keras averages the mean losses of the devices, whatever the number of rows that
-    each of them has; and batch normalisation of no row at all gives NaN. So a batch
-    that does not divide is filled up with rows of its own, of weight 0, and the other
-    weights grow by as much as the batch did.
-
-    Parameters
-    ----------
-    batches : keras.utils.PyDataset
-        Batches of (images, targets) or (images, targets, weights).
-    n_devices : int
-        How many devices share a batch.
-    """
+    """Batches that several devices share evenly, with the result of one device."""
 
     def __init__(self, batches, n_devices):
         super().__init__()
@@ -59,29 +46,10 @@ class EvenBatches(keras.utils.PyDataset):
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class JointLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
-    """Loss scaling that skips a step if the gradients of any device overflow.
-
-    Keras 3.15 asks the first device only, takes the infinite gradients of another one,
-    and all weights are NaN from then on.
-
-    See Also
-    --------
-    keras.optimizers.LossScaleOptimizer : Parameters and definition.
-    """
+    """Loss scaling that skips a step if the gradients of any device overflow."""
 
     def check_finite(self, grads):
-        """Tell whether gradients are finite on all devices.
-
-        Parameters
-        ----------
-        grads : list of tensor
-            Gradients of one device.
-
-        Returns
-        -------
-        tensor of shape (), dtype bool
-            The answer, the same on each device.
-        """
+        """Tell whether gradients are finite on all devices."""
         import tensorflow as tf
 
         finite = super().check_finite(grads)
@@ -91,13 +59,7 @@ class JointLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
 
 def list_gpus():
-    """Return the GPUs that TensorFlow sees.
-
-    Returns
-    -------
-    list of tf.config.PhysicalDevice
-        The GPUs; none where Keras runs on another backend.
-    """
+    """Return the GPUs that TensorFlow sees."""
     if keras.backend.backend() != "tensorflow":
         return []
     import tensorflow as tf
@@ -106,19 +68,7 @@ def list_gpus():
 
 
 def compute_policy(mixed_precision="auto"):
-    """Return what layers shall compute in.
-
-    Parameters
-    ----------
-    mixed_precision : bool or "auto", default="auto"
-        Whether to compute in float16; "auto": where each GPU has tensor cores and
-        Keras is set to float32.
-
-    Returns
-    -------
-    str or None
-        Name of a Keras dtype policy; None for the one that Keras is set to.
-    """
+    """Return what layers shall compute in."""
     if mixed_precision == "auto":
         is_plain = keras.config.dtype_policy().name == "float32"
         mixed_precision = is_plain and _all_have_tensor_cores(list_gpus())
@@ -126,24 +76,7 @@ def compute_policy(mixed_precision="auto"):
 
 
 def device_scope(distribute=None):
-    """Return the context in which to build, to compile or to load a network.
-
-    Parameters
-    ----------
-    distribute : "mirrored" or None, default=None
-        Whether all devices shall share each batch; None leaves it to TensorFlow,
-        which takes the first GPU.
-
-    Returns
-    -------
-    context manager
-        The context.
-
-    Raises
-    ------
-    ValueError
-        If devices shall share batches where Keras does not run on TensorFlow.
-    """
+    """Return the context in which to build, to compile or to load a network."""
     _grow_gpu_memory()
     if distribute is None:
         return nullcontext()
@@ -157,38 +90,14 @@ def device_scope(distribute=None):
 
 
 def devices_of(model):
-    """Return how many devices share the batches of a network.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The network.
-
-    Returns
-    -------
-    int
-        1 for a network that was not built to be shared.
-    """
+    """Return how many devices share the batches of a network."""
     # Only Keras's trainer for TensorFlow knows of it.
     strategy = getattr(model, "distribute_strategy", None)
     return getattr(strategy, "num_replicas_in_sync", 1)
 
 
 def predict_on_devices(model, images):
-    """Return the outputs for one batch, each device working on its share.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The network.
-    images : ndarray of shape (n, height, width, channels)
-        The batch.
-
-    Returns
-    -------
-    ndarray of shape (n, n_outputs)
-        The outputs.
-    """
+    """Return the outputs for one batch, each device working on its share."""
     n_devices = devices_of(model)
     if n_devices == 1:
         return model.predict_on_batch(images)

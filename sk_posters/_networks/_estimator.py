@@ -156,11 +156,7 @@ class KerasEstimator(KerasClassifier):
     # -- Keras --------------------------------------------------------------------
 
     def _network_key(self):
-        """Return what a used network must have in common with a new one, or None.
-
-        Parameters that are objects may have a state of their own, and callbacks get
-        hold of the network: then there is no such key.
-        """
+        """Return what a used network must have in common with a new one, or None."""
         params = self.get_params(deep=False)
         names = {"optimizer", "loss", "metrics", "jit_compile", "distribute"}
         names |= set(self._NETWORK)
@@ -180,10 +176,7 @@ class KerasEstimator(KerasClassifier):
         return repr((shape, state, self._balance, chosen))
 
     def _compile(self, model):
-        """Compile a model with optimizer, loss and metrics and what is routed there.
-
-        In the scope of its devices, where the optimizer's variables belong too.
-        """
+        """Compile a model with optimizer, loss and metrics and what is routed there."""
         params = self.get_params(deep=False)
         params["loss"] = named_loss(self.loss)
         if self.optimizer == "auto":

@@ -44,30 +44,14 @@ HEAD_C = 1e-3
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class FineTuningAdamW(keras.optimizers.AdamW):
-    """AdamW that goes faster in the head, which has more to learn.
-
-    Parameters
-    ----------
-    learning_rate : float, default=0.0004
-        Rate of the pretrained layers.
-    head_factor : float, default=10.0
-        How many times faster the last layer goes.
-    **options : dict
-        As in keras.optimizers.AdamW.
-    """
+    """AdamW that goes faster in the head, which has more to learn."""
 
     def __init__(self, learning_rate=4e-4, head_factor=10.0, **options):
         super().__init__(learning_rate, **options)
         self.head_factor = head_factor
 
     def build(self, variables):
-        """Make the optimizer's variables, and note which of the network's are head's.
-
-        Parameters
-        ----------
-        variables : list of keras.Variable
-            What is trained.
-        """
+        """Make the optimizer's variables, and note which of the network's are head's."""
         super().build(variables)
         self._of_head = {
             index
@@ -76,101 +60,43 @@ class FineTuningAdamW(keras.optimizers.AdamW):
         }
 
     def update_step(self, gradient, variable, learning_rate):
-        """Update one variable.
-
-        Parameters
-        ----------
-        gradient : tensor
-            Its gradient.
-        variable : keras.Variable
-            The variable.
-        learning_rate : tensor
-            The rate.
-        """
+        """Update one variable."""
         if position_of_variable(self, variable) in self._of_head:
             learning_rate = learning_rate * self.head_factor
         super().update_step(gradient, variable, learning_rate)
 
     def get_config(self):
-        """Return what the optimizer is built from.
-
-        Returns
-        -------
-        dict
-            The arguments of ``__init__``.
-        """
+        """Return what the optimizer is built from."""
         return {**super().get_config(), "head_factor": self.head_factor}
 
 
 class OneCycle(keras.callbacks.Callback):
-    """Lets the learning rate rise over the first tenth of the steps, then fall to 0.
-
-    A callback rather than a Keras schedule: a schedule is part of the compiled step,
-    and could serve neither another number of rows nor a further call of fit.
-
-    Parameters
-    ----------
-    first_epoch : int, default=0
-        Number of the first epoch of this call.
-    """
+    """Lets the learning rate rise over the first tenth of the steps, then fall to 0."""
 
     def __init__(self, first_epoch=0):
         super().__init__()
         self.first_epoch = first_epoch
 
     def on_train_begin(self, logs=None):
-        """Note the rate that the cycle rises to.
-
-        Parameters
-        ----------
-        logs : dict, default=None
-            As in Keras.
-        """
+        """Note the rate that the cycle rises to."""
         self._peak = float(self.model.optimizer.learning_rate)
         epochs = self.params["epochs"] - self.first_epoch
         self._n_steps = epochs * self.params["steps"]
         self._step = 0
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Set the rate of the step that comes.
-
-        Parameters
-        ----------
-        batch : int
-            Number of the batch.
-        logs : dict, default=None
-            As in Keras.
-        """
+        """Set the rate of the step that comes."""
         factor = cycle(self._step, self._n_steps)
         self.model.optimizer.learning_rate = self._peak * factor
         self._step += 1
 
     def on_train_end(self, logs=None):
-        """Set the rate back, for a further call.
-
-        Parameters
-        ----------
-        logs : dict, default=None
-            As in Keras.
-        """
+        """Set the rate back, for a further call."""
         self.model.optimizer.learning_rate = self._peak
 
 
 def cycle(step, n_steps):
-    """Return the share of the highest rate that a step gets.
-
-    Parameters
-    ----------
-    step : int
-        Number of the step, from 0.
-    n_steps : int
-        Number of steps.
-
-    Returns
-    -------
-    float
-        Rises evenly to 1 over a tenth of the steps, then falls with the cosine.
-    """
+    """Return the share of the highest rate that a step gets."""
     n_rising = max(1, round(n_steps / 10))
     if step < n_rising:
         return (step + 1) / n_rising
@@ -188,40 +114,7 @@ def finetuning_network(
     augment=(),
     dtype=None,
 ):
-    """Build a backbone with one sigmoid per label.
-
-    Parameters
-    ----------
-    name : str
-        A key of `BACKBONES`.
-    image_shape : tuple of (height, width, 3)
-        Shape of one image, in pixels.
-    n_labels : int
-        Number of outputs.
-    dropout : float or tuple of float, default=0.2
-        Rate between the mean of the last feature map and the sigmoids; rates per layer
-        are those of another network, and give the default.
-    unfreeze : "all" or int, default="all"
-        How many stages of blocks are trained, counted from the last; with any of them
-        goes the last convolution.
-    augment : iterable of str, default=()
-        See `augmentation_layers`.
-    dtype : str or keras.DTypePolicy, default=None
-        Policy of the backbone's layers. None leaves Keras's own.
-
-    Returns
-    -------
-    ImageModel
-        The model, not compiled, with the backbone's own weights and a random head.
-
-    Raises
-    ------
-    ImportError
-        If the package that holds the weights is not installed.
-    ValueError
-        If there is no such backbone or augmentation, there are fewer stages, or images
-        do not have three channels.
-    """
+    """Build a backbone with one sigmoid per label."""
     rate = DROPOUT if np.ndim(dropout) else float(dropout)
     backbone = keras_backbone(name, image_shape, dtype=dtype)
     _set_trainable(backbone, unfreeze)
@@ -244,15 +137,7 @@ def finetuning_network(
 
 
 def renew(model, seed):
-    """Give a network of `finetuning_network` the weights of one just built.
-
-    Parameters
-    ----------
-    model : ImageModel
-        The network.
-    seed : int
-        Seed of head, dropout and augmentation.
-    """
+    """Give a network of `finetuning_network` the weights of one just built."""
     restore_weights(_backbone_of(model))
     reseed(model, seed)
 
@@ -354,38 +239,14 @@ class BackboneTraining:
 
 
 def head_of(model):
-    """Return the head of a network as a model, which shares its weights.
-
-    Parameters
-    ----------
-    model : ImageModel
-        A network of `finetuning_network`.
-
-    Returns
-    -------
-    keras.Sequential
-        The head, not compiled. Input: pooled features, of shape (n, n_features).
-    """
+    """Return the head of a network as a model, which shares its weights."""
     n_features = model.get_layer(POOL).output.shape[-1]
     layers = [model.get_layer("dropout"), model.get_layer(HEAD)]
     return keras.Sequential([keras.Input((n_features,)), *layers])
 
 
 def pooled_features(model, batches):
-    """Return what comes into the head for some images, and what belongs to them.
-
-    Parameters
-    ----------
-    model : ImageModel
-        A network of `finetuning_network`.
-    batches : ImageBatches
-        The images.
-
-    Returns
-    -------
-    list of ndarray
-        Features of shape (n, n_features), then targets, and weights if there are any.
-    """
+    """Return what comes into the head for some images, and what belongs to them."""
     body = ImageModel(model.inputs, model.get_layer(POOL).output)
     parts = []
     for images, *others in (batches[index] for index in range(len(batches))):
@@ -394,19 +255,7 @@ def pooled_features(model, batches):
 
 
 def set_linear_head(model, batches, weights=None, offsets=None):
-    """Fit a logistic regression for each label, and make it the network's head.
-
-    Parameters
-    ----------
-    model : ImageModel
-        A network of `finetuning_network`.
-    batches : ImageBatches
-        Pooled features.
-    weights : list of float, default=None
-        Weight of the positive cells of each label.
-    offsets : list of float, default=None
-        Added to the logit of each label while training.
-    """
+    """Fit a logistic regression for each label, and make it the network's head."""
     rows = [batches[index] for index in range(len(batches))]
     features, targets, *row_weights = map(np.concatenate, zip(*rows, strict=True))
     row_weights = row_weights[0] if row_weights else np.ones(len(features))

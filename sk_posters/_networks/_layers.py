@@ -10,34 +10,10 @@ __all__ = ["FrozenBatchNormalization", "FusedBatchNormalization"]
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation through TensorFlow's fused operation.
-
-    Keras 3 computes mean, variance and scale one after the other, and each of them
-    walks through the whole activation and keeps a copy of it. One operation of
-    TensorFlow does it all. Outputs, gradients and moving averages are Keras's own.
-
-    See Also
-    --------
-    keras.layers.BatchNormalization : Parameters and definition.
-    """
+    """Batch normalisation through TensorFlow's fused operation."""
 
     def add_weight(self, *args, trainable=True, **options):
-        """Add a weight, one that several devices agree on.
-
-        Parameters
-        ----------
-        *args : object
-            As in Keras.
-        trainable : bool, default=True
-            As in Keras; what is not trained is the mean over all devices.
-        **options : object
-            As in Keras.
-
-        Returns
-        -------
-        keras.Variable
-            The weight.
-        """
+        """Add a weight, one that several devices agree on."""
         # Keras leaves moving averages of its own to each device, so that answers
         # depend on the device, and only those of the first are saved.
         if not trainable:
@@ -45,23 +21,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return super().add_weight(*args, trainable=trainable, **options)
 
     def call(self, inputs, training=None, mask=None):
-        """Normalise images, by the statistics of their batch while training.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (n, height, width, channels)
-            The activations. Other shapes, and float types other than float32, go
-            through the plain layer.
-        training : bool, default=None
-            Whether to use, and to learn, the statistics of the batch.
-        mask : tensor, default=None
-            Handed to the plain layer.
-
-        Returns
-        -------
-        tensor of the shape of inputs
-            The normalised activations.
-        """
+        """Normalise images, by the statistics of their batch while training."""
         if mask is not None or not self._fits(inputs):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -106,28 +66,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class FrozenBatchNormalization(FusedBatchNormalization):
-    """Batch normalisation by the moving averages, while training, too.
-
-    They never change; scale and offset are learned, unless ``trainable`` is False.
-    Keras has no such layer, and a functional model hands its own ``training`` to all
-    layers, whatever they were called with.
-    """
+    """Batch normalisation by the moving averages, while training, too."""
 
     def call(self, inputs, training=None, mask=None):
-        """Normalise images by the moving averages.
-
-        Parameters
-        ----------
-        inputs : tensor of shape (n, height, width, channels)
-            The activations.
-        training : bool, default=None
-            Of no effect.
-        mask : tensor, default=None
-            Of no effect on averages that never change.
-
-        Returns
-        -------
-        tensor of the shape of inputs
-            The normalised activations.
-        """
+        """Normalise images by the moving averages."""
         return super().call(inputs, training=False)

@@ -20,31 +20,7 @@ __all__ = [
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class AsymmetricLoss(keras.losses.Loss):
-    """Asymmetric loss for multi-label classification [1]_.
-
-    With the probability p of a label, and q = max(p - clip, 0), a positive cell costs
-    ``-(1 - p) ** gamma_pos * log(p)`` and a negative one ``-q ** gamma_neg *
-    log(1 - q)``: the many negatives that are easy cost almost nothing. The loss of a
-    row is the mean over labels (the paper's is the sum).
-
-    Parameters
-    ----------
-    gamma_neg : float, default=4.0
-        How little easy negatives count; 0 is cross-entropy.
-    gamma_pos : float, default=1.0
-        The same for positives.
-    clip : float, default=0.05
-        Probability up to which a negative costs nothing.
-    reduction : str, default="sum_over_batch_size"
-        As in Keras.
-    name : str, default="asymmetric"
-        As in Keras.
-
-    References
-    ----------
-    .. [1] T. Ridnik, E. Ben-Baruch, N. Zamir, A. Noy, I. Friedman, M. Protter and
-       L. Zelnik-Manor, "Asymmetric Loss For Multi-Label Classification", ICCV 2021.
-    """
+    """Asymmetric loss for multi-label classification [1]_."""
 
     def __init__(
         self,
@@ -60,20 +36,7 @@ class AsymmetricLoss(keras.losses.Loss):
         self.clip = clip
 
     def call(self, y_true, y_pred):
-        """Return the loss of each row.
-
-        Parameters
-        ----------
-        y_true : tensor of shape (n, n_labels)
-            0 and 1.
-        y_pred : tensor of shape (n, n_labels)
-            Probabilities.
-
-        Returns
-        -------
-        tensor of shape (n,)
-            The losses.
-        """
+        """Return the loss of each row."""
         smallest = keras.config.epsilon()
         p = keras.ops.clip(y_pred, smallest, 1 - smallest)
         # Never 0, whose power has no gradient where gamma_neg is below 1.
@@ -84,13 +47,7 @@ class AsymmetricLoss(keras.losses.Loss):
         return -keras.ops.mean(cells, axis=-1)
 
     def get_config(self):
-        """Return what the loss is built from.
-
-        Returns
-        -------
-        dict
-            The arguments of ``__init__``.
-        """
+        """Return what the loss is built from."""
         return {
             **super().get_config(),
             "gamma_neg": self.gamma_neg,
@@ -102,27 +59,7 @@ class AsymmetricLoss(keras.losses.Loss):
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class LabelwiseLoss(keras.losses.Loss):
-    """A loss whose labels count as they are told to, or are adjusted by their rarity.
-
-    Parameters
-    ----------
-    loss : keras.losses.Loss or callable
-        Loss of one label, such as cross-entropy.
-    weights : list of float, default=None
-        Weight of the positive cells of each label; negative cells have weight 1.
-    offsets : list of float, default=None
-        Added to the logit of each label before the loss is computed: its score must
-        make up for its rarity [1]_.
-    reduction : str, default="sum_over_batch_size"
-        As in Keras.
-    name : str, default="labelwise"
-        As in Keras.
-
-    References
-    ----------
-    .. [1] A. Menon, S. Jayasumana, A. Rawat, H. Jain, A. Veit and S. Kumar, "Long-tail
-       learning via logit adjustment", ICLR 2021.
-    """
+    """A loss whose labels count as they are told to, or are adjusted by their rarity."""
 
     def __init__(
         self,
@@ -138,20 +75,7 @@ class LabelwiseLoss(keras.losses.Loss):
         self.offsets = offsets
 
     def call(self, y_true, y_pred):
-        """Return the loss of each row.
-
-        Parameters
-        ----------
-        y_true : tensor of shape (n, n_labels)
-            0 and 1.
-        y_pred : tensor of shape (n, n_labels)
-            Probabilities.
-
-        Returns
-        -------
-        tensor of shape (n,)
-            The losses.
-        """
+        """Return the loss of each row."""
         if self.offsets is not None:
             y_pred = self._adjusted(y_pred)
         of_rows = getattr(self.loss, "call", self.loss)
@@ -169,13 +93,7 @@ class LabelwiseLoss(keras.losses.Loss):
         return keras.ops.sigmoid(keras.ops.log(p) - keras.ops.log(1 - p) + offsets)
 
     def get_config(self):
-        """Return what the loss is built from.
-
-        Returns
-        -------
-        dict
-            The arguments of ``__init__``.
-        """
+        """Return what the loss is built from."""
         return {
             **super().get_config(),
             "loss": keras.losses.serialize(self.loss),
@@ -185,18 +103,7 @@ class LabelwiseLoss(keras.losses.Loss):
 
     @classmethod
     def from_config(cls, config):
-        """Build the loss that `get_config` describes.
-
-        Parameters
-        ----------
-        config : dict
-            What `get_config` returned.
-
-        Returns
-        -------
-        LabelwiseLoss
-            The loss.
-        """
+        """Build the loss that `get_config` describes."""
         return cls(**{**config, "loss": keras.losses.deserialize(config["loss"])})
 
 
@@ -207,43 +114,12 @@ NAMED = {
 
 
 def named_loss(loss):
-    """Return the class that a name stands for, or the loss as it is.
-
-    Parameters
-    ----------
-    loss : str, callable, class or keras.losses.Loss
-        The loss, or its name.
-
-    Returns
-    -------
-    str, callable, class or keras.losses.Loss
-        A class for "focal" and "asymmetric".
-    """
+    """Return the class that a name stands for, or the loss as it is."""
     return NAMED.get(loss, loss) if isinstance(loss, str) else loss
 
 
 def label_wise(loss, weights=None, offsets=None):
-    """Give a loss the weights and offsets of labels, if there are any.
-
-    Parameters
-    ----------
-    loss : keras.losses.Loss or callable
-        Loss that is the mean over labels.
-    weights : list of float, default=None
-        Weight of the positive cells of each label.
-    offsets : list of float, default=None
-        Added to the logit of each label.
-
-    Returns
-    -------
-    keras.losses.Loss or callable
-        The loss.
-
-    Raises
-    ------
-    ValueError
-        If the loss does not treat each label by itself.
-    """
+    """Give a loss the weights and offsets of labels, if there are any."""
     if weights is None and offsets is None:
         return loss
     y_true = np.array([[1, 0, 0]], "float32")
@@ -264,34 +140,7 @@ def label_wise(loss, weights=None, offsets=None):
 def label_balance(
     targets, label_names, sample_weight=None, *, label_weight=None, logit_adjustment=0.0
 ):
-    """Return what `label_wise` takes, from the rows that are trained on.
-
-    Parameters
-    ----------
-    targets : ndarray of shape (n, n_labels)
-        Indicator matrix.
-    label_names : ndarray of shape (n_labels,), dtype object
-        Names of its columns.
-    sample_weight : ndarray of shape (n,), default=None
-        How often each row counts.
-    label_weight : "balanced", array-like of shape (n_labels,) or dict, default=None
-        Weight of positive cells, in the order of labels or by name; names that are
-        left out have weight 1. "balanced" stands for ``(negatives + 1) / (positives +
-        1)``, the odds against a label.
-    logit_adjustment : float, default=0.0
-        Factor of the logarithm of the odds for a label, ``(positives + 1) /
-        (negatives + 1)``.
-
-    Returns
-    -------
-    weights, offsets : list of float or None
-        None where they would change nothing.
-
-    Raises
-    ------
-    ValueError
-        If weights are not one positive number for each label.
-    """
+    """Return what `label_wise` takes, from the rows that are trained on."""
     row_weights = np.ones(len(targets)) if sample_weight is None else sample_weight
     positives = row_weights @ targets
     # One more of each: a label that was never seen has odds, too.

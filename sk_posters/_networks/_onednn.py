@@ -14,11 +14,7 @@ _came_too_late = False
 
 
 def prepare_tensorflow():
-    """Switch oneDNN on, unless the user has decided, or TensorFlow is there already.
-
-    TensorFlow leaves it off on processors without AVX512-VNNI, where a training step
-    of the poster network is then two to four times slower.
-    """
+    """Switch oneDNN on, unless the user has decided, or TensorFlow is there already."""
     global _came_too_late
     if ONEDNN in os.environ:
         return
@@ -29,13 +25,7 @@ def prepare_tensorflow():
 
 
 def hint_at_slow_tensorflow():
-    """Warn once if TensorFlow was imported too early to be switched to oneDNN.
-
-    Warns
-    -----
-    UserWarning
-        If it was, and the processor is one where TensorFlow leaves it off.
-    """
+    """Warn once if TensorFlow was imported too early to be switched to oneDNN."""
     global _came_too_late
     if _came_too_late and _is_off_by_default():
         warnings.warn(

@@ -25,26 +25,7 @@ _taking = threading.Lock()
 
 @set_module("sk_posters")
 class CompiledNetwork:
-    """Holds a compiled network, and lets it go to a later fit when it dies itself.
-
-    Copies of an estimator share this object, so that the network is free only when
-    the last of them is gone.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The compiled network.
-    key : hashable, default=None
-        Equal for networks that differ in nothing but their weights; None says that
-        no later fit may have it.
-    initial : list of ndarray, default=()
-        Values of the optimizer's variables before the first step.
-
-    Attributes
-    ----------
-    model : keras.Model
-        The network, for use that ends with this object's life.
-    """
+    """Holds a compiled network, and lets it go to a later fit when it dies itself."""
 
     def __init__(self, model, key=None, initial=()):
         self.model = model
@@ -52,13 +33,7 @@ class CompiledNetwork:
         weakref.finalize(self, _set_free, self._kept).atexit = False
 
     def shared(self):
-        """Return the network for use of any length: no later fit will have it.
-
-        Returns
-        -------
-        keras.Model
-            The network.
-        """
+        """Return the network for use of any length: no later fit will have it."""
         self._kept.key = None
         return self.model
 
@@ -91,25 +66,7 @@ class _Kept:
 
 
 def compiled_network(build, seed, key=None, renew=reseed):
-    """Return a network with weights drawn from a seed: a free one, or a new one.
-
-    Parameters
-    ----------
-    build : callable
-        Returns a new network, compiled, with an optimizer that is built.
-    seed : int
-        Seed of weights and dropout.
-    key : hashable, default=None
-        Equal for networks that differ in nothing but their weights; None always
-        builds.
-    renew : callable, default=reseed
-        Takes model and seed, and gives the model the weights of a new one.
-
-    Returns
-    -------
-    CompiledNetwork
-        The network, in the state of a new one.
-    """
+    """Return a network with weights drawn from a seed: a free one, or a new one."""
     kept = _take(key)
     if kept is None:
         model = build()

@@ -8,32 +8,7 @@ __all__ = ["split_rows", "usable_weights"]
 
 
 def usable_weights(sample_weight, X, dtype):
-    """Return weights with a mean of one, and the rows that have any.
-
-    A row of weight 0 must count like no row, in batch statistics as well. And the
-    size of a training step must not depend on the scale of the weights.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n,), default=None
-        Weights as given.
-    X : array-like of length n
-        What they are the weights of.
-    dtype : dtype
-        Float type of the weights returned.
-
-    Returns
-    -------
-    weights : ndarray of shape (n,) or None
-        None where none were given.
-    rows : ndarray of int
-        The rows whose weight is not 0.
-
-    Raises
-    ------
-    ValueError
-        If weights are negative, all zero, or not one per row.
-    """
+    """Return weights with a mean of one, and the rows that have any."""
     rows = np.arange(len(X))
     if sample_weight is None:
         return None, rows
@@ -45,27 +20,7 @@ def usable_weights(sample_weight, X, dtype):
 
 
 def split_rows(rows, fraction, seed):
-    """Draw the rows to hold out.
-
-    Parameters
-    ----------
-    rows : ndarray of int
-        The rows to draw from.
-    fraction : float
-        Share of them to hold out, in [0, 1). At least one, unless it is 0.
-    seed : int
-        Seed of the drawing.
-
-    Returns
-    -------
-    kept, held_out : ndarray of int
-        Both sorted.
-
-    Raises
-    ------
-    ValueError
-        If the share is out of range, or leaves no row.
-    """
+    """Draw the rows to hold out."""
     if not 0 <= fraction < 1:
         raise ValueError(f"validation_split must be in [0, 1): got {fraction!r}.")
     if fraction == 0:

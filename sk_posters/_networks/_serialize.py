@@ -33,46 +33,14 @@ WITHOUT_MODULE = {"__keras_tensor__", "__tuple__"}
 
 
 def network_to_bytes(model):
-    """Write a network down, if `network_from_bytes` would load it.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The network.
-
-    Returns
-    -------
-    bytes
-        A ``.keras`` file.
-
-    Raises
-    ------
-    ModelFileError
-        If it holds a layer that runs code, or that nobody else knows.
-    """
+    """Write a network down, if `network_from_bytes` would load it."""
     content = saved_network(model)
     check_network(content)
     return content
 
 
 def network_from_bytes(content):
-    """Load a network, if it is made of Keras's own parts and this package's.
-
-    Parameters
-    ----------
-    content : bytes
-        A ``.keras`` file.
-
-    Returns
-    -------
-    keras.Model
-        The network, compiled if it was.
-
-    Raises
-    ------
-    ModelFileError
-        If it is no such file, or is damaged, or holds a layer that runs code.
-    """
+    """Load a network, if it is made of Keras's own parts and this package's."""
     config, n_bytes = check_network(content)
     try:
         n_values = _count_values(config)
@@ -91,27 +59,7 @@ def network_from_bytes(content):
 
 
 def check_network(content):
-    """Refuse a ``.keras`` file that names anything but layers known to be harmless.
-
-    Keras's safe mode looks only while it builds. This looks before.
-
-    Parameters
-    ----------
-    content : bytes
-        The file.
-
-    Returns
-    -------
-    config : dict
-        What the network is made of.
-    n_bytes : int
-        Size of the weights.
-
-    Raises
-    ------
-    ModelFileError
-        If it is no such file, or holds a layer that runs code.
-    """
+    """Refuse a ``.keras`` file that names anything but layers known to be harmless."""
     parts = unpack(
         content,
         what="the network in it",
@@ -137,10 +85,7 @@ def check_network(content):
 
 
 def _count_values(config):
-    """Return how many numbers a network holds, without room for them.
-
-    A few bytes may ask for a layer that no memory holds.
-    """
+    """Return how many numbers a network holds, without room for them."""
     # Keras gives variables of such a scope their values later, on any occasion, unless
     # it forgets them.
     name = "uninitialized_variables"

@@ -17,37 +17,10 @@ __all__ = ["TargetEncoder"]
 
 @set_module("sk_posters")
 class TargetEncoder:
-    """Turn the target of a classifier into 0/1 columns, and scores into answers.
-
-    A 2-D target is a label indicator matrix with a column per label. A 1-D target
-    holds one class per row, and becomes a column per class (one against the rest).
-
-    Attributes
-    ----------
-    multilabel : bool
-        Whether the target is a label indicator matrix.
-    label_names : ndarray of shape (n_labels,), dtype object
-        Names of the columns: of the frame, else 0, 1, …; or the classes.
-    classes : ndarray or list of ndarray
-        In the form that scikit-learn's scorers need: the classes, or [0, 1] for each
-        label.
-    """
+    """Turn the target of a classifier into 0/1 columns, and scores into answers."""
 
     def fit(self, y, classes=None):
-        """Learn names and form of a target.
-
-        Parameters
-        ----------
-        y : array-like, DataFrame or sparse matrix of shape (n,) or (n, n_labels)
-            The target.
-        classes : array-like of shape (n_classes,), default=None
-            All classes of a 1-D target; default: those that `y` holds.
-
-        Returns
-        -------
-        TargetEncoder
-            This object.
-        """
+        """Learn names and form of a target."""
         values = _as_array(y)
         self.multilabel = values.ndim == 2
         if self.multilabel:
@@ -61,25 +34,7 @@ class TargetEncoder:
         return self
 
     def transform(self, y, *, name="y"):
-        """Return a target as 0/1 columns, in the order of `label_names`.
-
-        Parameters
-        ----------
-        y : array-like, DataFrame or sparse matrix of shape (n,) or (n, n_labels)
-            A target of the form seen in fit.
-        name : str, default="y"
-            What error messages call it.
-
-        Returns
-        -------
-        ndarray of shape (n, n_labels), dtype uint8
-            The indicator matrix.
-
-        Raises
-        ------
-        ValueError
-            If form, columns or classes differ from those seen in fit.
-        """
+        """Return a target as 0/1 columns, in the order of `label_names`."""
         values = _as_array(y, name)
         if self.multilabel != (values.ndim == 2):
             expected = "a label indicator matrix" if self.multilabel else "1-D classes"
@@ -122,18 +77,7 @@ class TargetEncoder:
             )
 
     def probabilities(self, scores):
-        """Return the scores of labels as they are, those of classes summing to one.
-
-        Parameters
-        ----------
-        scores : ndarray of shape (n, n_labels)
-            Probability of each label on its own.
-
-        Returns
-        -------
-        ndarray of shape (n, n_labels)
-            The probabilities.
-        """
+        """Return the scores of labels as they are, those of classes summing to one."""
         if self.multilabel:
             return scores
         total = scores.sum(axis=1, keepdims=True)
@@ -141,20 +85,7 @@ class TargetEncoder:
         return np.divide(scores, total, out=uniform, where=total > 0)
 
     def decisions(self, probabilities, threshold=0.5):
-        """Return the answer for each row.
-
-        Parameters
-        ----------
-        probabilities : ndarray of shape (n, n_labels)
-            As `probabilities` returns them.
-        threshold : float, default=0.5
-            A label is given where its probability lies above it.
-
-        Returns
-        -------
-        ndarray of shape (n, n_labels) or (n,)
-            0/1 for each label, or the most probable class.
-        """
+        """Return the answer for each row."""
         if self.multilabel:
             return (probabilities > threshold).astype(int)
         return self.classes[probabilities.argmax(axis=1)]

@@ -18,32 +18,7 @@ NOTHING_LEFT_TO_SEND = 416
 
 
 def download(url, file, *, n_retries, delay, verbose=0):
-    """Download a file into a ``.part`` file beside it, then rename it.
-
-    Parameters
-    ----------
-    url : str
-        Where the file comes from.
-    file : Path
-        Where it belongs. Nothing is asked for if it is there.
-    n_retries : int
-        Number of further attempts when the connection fails.
-    delay : float
-        Seconds between attempts.
-    verbose : int, default=0
-        Whether to show the progress.
-
-    Returns
-    -------
-    bool
-        Whether bytes of an earlier attempt are a part of the file. Only the content
-        can tell whether they fit to those that followed.
-
-    Raises
-    ------
-    OSError
-        If the last attempt failed, or the server refused. The part is kept.
-    """
+    """Download a file into a ``.part`` file beside it, then rename it."""
     if file.is_file():
         return True
     part = Path(f"{file}.part")

@@ -21,34 +21,7 @@ N_SHOWN = 500
 
 
 def genres_to_indicators(genres, label_names=None):
-    """Turn the genres of each row into a table of zeros and ones.
-
-    Parameters
-    ----------
-    genres : sequence or Series of length n_samples
-        The genres of each row: a list of names, or such a list written as text,
-        as in ``"['Comedy', 'Drama']"``. A name given twice in a row counts once.
-    label_names : sequence of str, default=None
-        The columns, in order. By default all names that occur, sorted.
-
-    Returns
-    -------
-    DataFrame of shape (n_samples, n_labels)
-        Integers 0 and 1, with the index of ``genres`` if it is a Series.
-
-    Raises
-    ------
-    ValueError
-        If a row is not a list of names, or names a genre that is not a column.
-
-    Examples
-    --------
-    >>> from sk_posters.datasets._genres import genres_to_indicators
-    >>> genres_to_indicators(["['Comedy', 'Drama']", ["Drama"]])
-       Comedy  Drama
-    0       1      1
-    1       0      1
-    """
+    """Turn the genres of each row into a table of zeros and ones."""
     rows = [read_genres(value, row) for row, value in enumerate(genres)]
     if label_names is None:
         label_names = sorted({name for names in rows for name in names})
@@ -68,31 +41,7 @@ def genres_to_indicators(genres, label_names=None):
 
 
 def indicators_to_genres(indicators, label_names=None):
-    """Turn a table of zeros and ones into the list of genres of each row.
-
-    Parameters
-    ----------
-    indicators : DataFrame or array-like of shape (n_samples, n_labels)
-        Zeros and ones, such as a target or a prediction.
-    label_names : sequence of str, default=None
-        The names of the columns. By default those of the DataFrame.
-
-    Returns
-    -------
-    list of list of str
-        The names of each row, in the order of the columns.
-
-    Raises
-    ------
-    ValueError
-        If a value is neither 0 nor 1, or names and columns differ in number.
-
-    Examples
-    --------
-    >>> from sk_posters.datasets._genres import indicators_to_genres
-    >>> indicators_to_genres([[1, 1], [0, 1]], ["Comedy", "Drama"])
-    [['Comedy', 'Drama'], ['Drama']]
-    """
+    """Turn a table of zeros and ones into the list of genres of each row."""
     if label_names is None:
         if not isinstance(indicators, pd.DataFrame):
             raise ValueError(
@@ -112,22 +61,7 @@ def indicators_to_genres(indicators, label_names=None):
 
 
 def check_indicators(values, names, *, source):
-    """Raise an error that names the first value which is neither 0 nor 1.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples, n_labels)
-        What should be zeros and ones.
-    names : sequence of str
-        The names of the columns.
-    source : str
-        Where the values come from: the subject of the error message.
-
-    Raises
-    ------
-    ValueError
-        If a value is neither 0 nor 1.
-    """
+    """Raise an error that names the first value which is neither 0 nor 1."""
     wrong = ~((values == 0) | (values == 1))
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
@@ -140,31 +74,7 @@ def check_indicators(values, names, *, source):
 
 
 def contradictions(genres, values, names):
-    """Return the rows whose genres are not those of their zeros and ones.
-
-    Parameters
-    ----------
-    genres : sequence of length n_samples
-        The genres of each row, as `genres_to_indicators` takes them.
-    values : ndarray of shape (n_samples, n_labels)
-        Zeros and ones.
-    names : sequence of length n_labels
-        The names of the columns.
-
-    Returns
-    -------
-    list of (int, set or None)
-        Each such row, counted from 0, and the names that its genres say: None where
-        they are no list of names.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_posters.datasets._genres import contradictions
-    >>> values = np.array([[1, 0], [0, 1]])
-    >>> contradictions(["['Comedy']", "['Comedy']"], values, ["Comedy", "Drama"])
-    [(1, {'Comedy'})]
-    """
+    """Return the rows whose genres are not those of their zeros and ones."""
     wrong = []
     for row, (value, given) in enumerate(zip(genres, values, strict=True)):
         try:

@@ -27,19 +27,7 @@ DEFAULT_HOME = "~/sk_posters_data"
 
 
 def get_data_home(data_home=None):
-    """Return the folder of all data sets, which need not exist yet.
-
-    Parameters
-    ----------
-    data_home : str or path-like, default=None
-        The folder. By default the environment variable ``SK_POSTERS_DATA`` names it,
-        else it is ``~/sk_posters_data``.
-
-    Returns
-    -------
-    Path
-        The folder, absolute.
-    """
+    """Return the folder of all data sets, which need not exist yet."""
     if data_home is None:
         data_home = os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_HOME
     return Path(data_home).expanduser().absolute()
@@ -47,25 +35,7 @@ def get_data_home(data_home=None):
 
 @contextmanager
 def folder_made_whole(folder):
-    """Yield a temporary folder that becomes ``folder`` if nothing goes wrong.
-
-    What killed processes have left beside it a day ago or earlier is removed.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the result belongs.
-
-    Yields
-    ------
-    Path
-        The temporary folder, beside the final one so that a rename suffices.
-
-    Raises
-    ------
-    OSError
-        If the disk is full, or the folder cannot be written to.
-    """
+    """Yield a temporary folder that becomes ``folder`` if nothing goes wrong."""
     remove_abandoned(folder.parent, r".+\.[0-9a-f]{32}\.part")
     work = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part")
     with name_target_in_errors(folder, work):
@@ -84,14 +54,7 @@ def folder_made_whole(folder):
 
 @contextmanager
 def one_at_a_time(folder):
-    """Let other processes wait that want to make the same folder.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder. The lock is a file beside it, which the system frees when a process
-        ends, however it does.
-    """
+    """Let other processes wait that want to make the same folder."""
     lock = folder.with_name(f"{folder.name}.lock")
     with name_target_in_errors(folder, lock):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -104,36 +67,13 @@ def one_at_a_time(folder):
 
 
 def write_checksums(folder, name, files):
-    """Write down what files hold, as ``sha256sum`` prints it.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    name : str
-        Name of the file in it to write.
-    files : iterable of str
-        Paths in the folder.
-    """
+    """Write down what files hold, as ``sha256sum`` prints it."""
     lines = [f"{_sha256(folder / file)}  {file}\n" for file in files]
     (folder / name).write_text("".join(lines), encoding="utf-8")
 
 
 def changed_files(folder, name):
-    """Compare files with what was written down of them.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    name : str
-        The file that `write_checksums` has written.
-
-    Returns
-    -------
-    list of str
-        Files that are damaged or missing; empty if nothing was written down.
-    """
+    """Compare files with what was written down of them."""
     try:
         lines = (folder / name).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

@@ -177,21 +177,7 @@ SAMPLED = 17  # Every so many points are enough to know the share.
 
 
 def draw_ink(number, u, v):
-    """Return how much ink a motif leaves at each point.
-
-    Parameters
-    ----------
-    number : int
-        Which motif, from 0 to ``N_DRAWABLE - 1``. When the motifs are used up, each
-        further number stands for two of them, with ink where just one has it.
-    u, v : ndarray of float
-        Coordinates in periods.
-
-    Returns
-    -------
-    ndarray of float
-        Ink from 0 to 1.
-    """
+    """Return how much ink a motif leaves at each point."""
     if number < len(FIELDS):
         field = FIELDS[number](u, v)
         # Edges are soft, and with every motif the same share of points lies on them:
@@ -204,18 +190,7 @@ def draw_ink(number, u, v):
 
 
 def motif_title(number):
-    """Return the name of a motif.
-
-    Parameters
-    ----------
-    number : int
-        Which motif, from 0 to ``N_DRAWABLE - 1``.
-
-    Returns
-    -------
-    str
-        The name, such as ``"rings"`` or ``"stripes against rings"``.
-    """
+    """Return the name of a motif."""
     titles = list(MOTIFS)
     if number < len(titles):
         return titles[number]

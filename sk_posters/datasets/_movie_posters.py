@@ -252,11 +252,7 @@ def _extract(archive, folder):
 
 
 def _place_of(member):
-    """Return where a member belongs, or None for what is no part of the data set.
-
-    The place is put together from known names, so no path of the archive can lead out
-    of the folder, and links are never followed.
-    """
+    """Return where a member belongs, or None for what is no part of the data set."""
     # The first part is the name of the repository with the commit.
     parts = PurePosixPath(member.name).parts[1:]
     if not member.isfile():

@@ -31,33 +31,7 @@ STALE_AFTER = 3600
 
 
 def open_folder(folder, model, *, method, label_names, trusted, n_partitions):
-    """Make a folder for a run, or take up the run that has begun in it.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The folder.
-    model : str, path-like or estimator
-        A file that `save_model` wrote, or what it takes.
-    method : str
-        What the model is asked.
-    label_names : array-like of str or None
-        Names of the columns; None takes those of the model card.
-    trusted : iterable of str
-        Further types that the model may hold.
-    n_partitions : int
-        Number of partitions.
-
-    Returns
-    -------
-    Job
-        The run.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds anything else.
-    """
+    """Make a folder for a run, or take up the run that has begun in it."""
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     _check_files(folder, n_partitions)

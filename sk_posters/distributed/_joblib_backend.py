@@ -11,21 +11,7 @@ __all__ = ["one_level_backend"]
 
 
 def one_level_backend(client):
-    """Return a backend that sends to a cluster what asks for `n_jobs`, nothing below.
-
-    joblib's own sends all, the fits of single labels within a fit of a search among
-    them: each some milliseconds of work, and many messages.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        The cluster.
-
-    Returns
-    -------
-    joblib.parallel.ParallelBackendBase
-        For :func:`joblib.parallel_config`.
-    """
+    """Return a backend that sends to a cluster what asks for `n_jobs`, nothing below."""
     import_optional("distributed", extra="distributed", purpose="dask_backend")
     return _backend_class()(client=client)
 

@@ -40,25 +40,7 @@ _lock = threading.Lock()
 
 
 class Job(NamedTuple):
-    """What all partitions of a run have in common.
-
-    Parameters
-    ----------
-    folder : str
-        Where the answers go.
-    model_file : str
-        The model, as `save_model` writes it.
-    sha256 : str
-        Checksum of that file.
-    model : str
-        Fingerprint of the model in it, see `model_fingerprint`.
-    method : str
-        What to call.
-    label_names : list of str or None
-        Names of the columns.
-    trusted : tuple of str
-        Further types that the model may hold.
-    """
+    """What all partitions of a run have in common."""
 
     folder: str
     model_file: str
@@ -70,33 +52,14 @@ class Job(NamedTuple):
 
 
 class Count(NamedTuple):
-    """Rows of a partition.
-
-    Parameters
-    ----------
-    n_rows : int
-        All of them.
-    n_failed : int
-        Those whose file cannot be used.
-    """
+    """Rows of a partition."""
 
     n_rows: int
     n_failed: int
 
 
 def model_fingerprint(content):
-    """Name a model by what it has learned, not by when and where it was saved.
-
-    Parameters
-    ----------
-    content : bytes
-        A file that `save_model` has written.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
+    """Name a model by what it has learned, not by when and where it was saved."""
     anything = {"what": "it", "names": ".*"}
     parts = unpack(content, required=("estimator.skops",), **anything)
     parts = unpack(parts["estimator.skops"], required=("schema.json",), **anything)
@@ -112,45 +75,12 @@ def model_fingerprint(content):
 
 
 def part_file(folder, number):
-    """Return the file of a partition: names sort as numbers do.
-
-    Parameters
-    ----------
-    folder : str
-        Where the answers go.
-    number : int
-        Number of the partition.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
+    """Return the file of a partition: names sort as numbers do."""
     return Path(folder, f"part-{number:08d}.parquet")
 
 
 def find_finished_partition(paths, number, job):
-    """Look for the file of a partition.
-
-    Parameters
-    ----------
-    paths : array-like of str
-        The posters.
-    number : int
-        Number of the partition.
-    job : Job
-        The run.
-
-    Returns
-    -------
-    Count or None
-        Its rows; None if there is no such file, or it is damaged.
-
-    Raises
-    ------
-    ValueError
-        If it holds other answers than those asked for.
-    """
+    """Look for the file of a partition."""
     pyarrow = import_optional("pyarrow", extra="distributed", purpose=PURPOSE)
     parquet = import_optional("pyarrow.parquet", extra="distributed", purpose=PURPOSE)
     file = part_file(job.folder, number)
@@ -170,22 +100,7 @@ def find_finished_partition(paths, number, job):
 
 
 def answer_partition(paths, number, job):
-    """Ask the model, and write its answers.
-
-    Parameters
-    ----------
-    paths : array-like of str
-        The posters.
-    number : int
-        Number of the partition.
-    job : Job
-        The run.
-
-    Returns
-    -------
-    Count
-        Its rows.
-    """
+    """Ask the model, and write its answers."""
     paths = _listed(paths)
     reasons, values, names = _answers(paths, job)
     bad = np.array([path in reasons for path in paths], dtype=bool)

@@ -16,24 +16,7 @@ class OneAfterTheOther:
     """Work in this process."""
 
     def run(self, function, partitions, job):
-        """Call a function for each partition.
-
-        Parameters
-        ----------
-        function : callable
-            Takes the partition, its number and the job.
-        partitions : dict of int to object
-            Lists, or what Dask can compute.
-        job : object
-            What all have in common.
-
-        Returns
-        -------
-        results : dict of int to object
-            What the function returns.
-        failed : dict of int to Exception
-            What it raised.
-        """
+        """Call a function for each partition."""
         results, failed = {}, {}
         for number, partition in partitions.items():
             try:
@@ -48,13 +31,7 @@ class OneAfterTheOther:
 
 
 class OnCluster:
-    """Work on the workers of a Dask cluster.
-
-    Parameters
-    ----------
-    client : distributed.Client
-        The cluster.
-    """
+    """Work on the workers of a Dask cluster."""
 
     def __init__(self, client):
         self._client = client
@@ -63,24 +40,7 @@ class OnCluster:
         )
 
     def run(self, function, partitions, job):
-        """Call a function for each partition, again where a worker was lost.
-
-        Parameters
-        ----------
-        function : callable
-            As for `OneAfterTheOther`.
-        partitions : dict of int to object
-            As for `OneAfterTheOther`.
-        job : object
-            As for `OneAfterTheOther`.
-
-        Returns
-        -------
-        results : dict of int to object
-            What the function returns.
-        failed : dict of int to Exception
-            What it raised, or became of the workers.
-        """
+        """Call a function for each partition, again where a worker was lost."""
         results, failed = self._round(function, partitions, job)
         # Dask holds the death of a worker against all that waited there. Alone, a
         # partition shows whether it was the cause.

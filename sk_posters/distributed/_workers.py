@@ -19,20 +19,7 @@ _lock = None
 
 
 def prepare_process(n_threads, pin_gpus=True):
-    """Limit the threads of TensorFlow, and take a GPU that no other worker has.
-
-    Parameters
-    ----------
-    n_threads : int
-        Threads that TensorFlow may use.
-    pin_gpus : bool, default=True
-        Whether this process shall see one GPU only, if there are any.
-
-    Raises
-    ------
-    RuntimeError
-        If TensorFlow was imported before, or there are fewer GPUs than workers.
-    """
+    """Limit the threads of TensorFlow, and take a GPU that no other worker has."""
     settings = dict.fromkeys(THREADS, str(n_threads))
     if "tensorflow" in sys.modules and any(
         os.environ.get(name) != value for name, value in settings.items()
@@ -47,25 +34,12 @@ def prepare_process(n_threads, pin_gpus=True):
 
 
 def settings_of_process():
-    """Tell what this process was told.
-
-    Returns
-    -------
-    dict of str to str or None
-        The environment variables that matter, and their values.
-    """
+    """Tell what this process was told."""
     return {name: os.environ.get(name) for name in (*THREADS, GPUS)}
 
 
 def visible_gpus():
-    """Return the GPUs that this process may use, without asking TensorFlow.
-
-    Returns
-    -------
-    list of str
-        As ``CUDA_VISIBLE_DEVICES`` names them; where it is not set, the numbers of the
-        GPUs that NVIDIA's driver has.
-    """
+    """Return the GPUs that this process may use, without asking TensorFlow."""
     text = os.environ.get(GPUS)
     if text is None:
         return [str(number) for number in range(len(list(DRIVER.glob("*"))))]

@@ -11,26 +11,7 @@ CELLS_AT_A_TIME = 4_000_000  # What one block of weightings may take, in numbers
 
 
 class Bootstrap:
-    """Weightings of rows that stand for samples drawn anew.
-
-    Drawing rows with replacement and scoring them is the same as weighing each row by
-    how often it was drawn.
-
-    Parameters
-    ----------
-    n_rows : int
-        How many rows there are.
-    groups : array-like of shape (n_rows,), default=None
-        What is drawn: groups as a whole; None draws rows.
-    n_bootstrap : int
-        How many samples are drawn.
-    confidence_level : float
-        The level of the intervals.
-    method : {"percentile", "bca"}
-        How they are made of the samples' scores.
-    random_state : int, RandomState instance or None
-        Where the draws come from.
-    """
+    """Weightings of rows that stand for samples drawn anew."""
 
     def __init__(
         self, n_rows, *, groups, n_bootstrap, confidence_level, method, random_state
@@ -55,21 +36,7 @@ class Bootstrap:
         return f"{level} {kind} intervals, {self.n_bootstrap} resamples of {drawn}"
 
     def intervals(self, statistic, n_labels):
-        """Return values of a statistic, and the bounds of their intervals.
-
-        Parameters
-        ----------
-        statistic : callable
-            Takes weights of shape (n_rows, n_weightings) and returns an array of
-            shape (n_values, n_weightings).
-        n_labels : int
-            How many labels a row has, which says how much memory is needed.
-
-        Returns
-        -------
-        Intervals
-            With all of it.
-        """
+        """Return values of a statistic, and the bounds of their intervals."""
         value = statistic(np.ones((self.n_rows, 1)))[:, 0]
         if self.n_groups < 2 or self.n_bootstrap == 0:
             low, high = np.full((2, len(value)), np.nan)
@@ -118,11 +85,7 @@ class Bootstrap:
 
 
 def _bca_levels(levels, value, drawn, left_out):
-    """Return which quantiles of the draws bound the interval; nan if none do.
-
-    Efron (1987): shifted by the bias of the draws and by how fast their spread
-    changes with the value, which the samples that lack one group tell.
-    """
+    """Return which quantiles of the draws bound the interval; nan if none do."""
     # Not quite equal: sums of the same numbers in another order differ in last digits.
     same = np.isclose(drawn, value, rtol=1e-9, atol=1e-12)
     bias = ndtri(np.mean((drawn < value) & ~same) + np.mean(same) / 2)
@@ -137,15 +100,7 @@ def _bca_levels(levels, value, drawn, left_out):
 
 
 class Intervals:
-    """Values with bounds, and the draws that they are made of.
-
-    Parameters
-    ----------
-    value, low, high : ndarray of shape (n_values,)
-        Values and bounds, nan where undefined.
-    draws : ndarray of shape (n_values, n_bootstrap)
-        The values of the samples.
-    """
+    """Values with bounds, and the draws that they are made of."""
 
     def __init__(self, value, low, high, draws):
         self.value, self.low, self.high, self.draws = value, low, high, draws

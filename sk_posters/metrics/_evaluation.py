@@ -13,19 +13,7 @@ __all__ = ["SCORES", "Evaluation", "Score", "find_score", "in_full"]
 
 
 class Evaluation:
-    """An answer beside the truth; `under` weighs its rows.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_samples, n_labels)
-        0/1 for each row and label.
-    scores : ndarray of shape (n_samples, n_labels)
-        The answer's scores; for log loss and calibration error, probabilities.
-    given : ndarray of shape (n_samples, n_labels)
-        The labels that the answer gives, 0/1.
-    top_k : int
-        How many of the best labels of a row count for the scores at k.
-    """
+    """An answer beside the truth; `under` weighs its rows."""
 
     def __init__(self, labels, scores, given, top_k):
         self.labels = labels.astype(float)
@@ -164,21 +152,7 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Score:
-    """One score: which values are better, how it is computed, what it is a mean over.
-
-    Parameters
-    ----------
-    better : {"higher", "lower"}
-        Which values are better.
-    of : callable
-        Takes a `Weighted`, returns a value for each weighting.
-    over : str, default="cells"
-        What must be there for it to be defined: a key of what `notes` counts.
-    needs : {"given", "scores", "probabilities"}, default="scores"
-        What it looks at.
-    resampled : bool, default=True
-        Whether resamples tell how far it would move: not where they shift it.
-    """
+    """One score: which values are better, how it is computed, what it is a mean over."""
 
     better: str
     of: Callable

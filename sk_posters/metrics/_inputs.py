@@ -37,15 +37,7 @@ def check_probabilities(scores, names, reason=""):
 
 
 def check_thresholds(thresholds, names):
-    """Return a threshold for each label.
-
-    Parameters
-    ----------
-    thresholds : float, array-like of shape (n_labels,), dict or Series
-        One for all, one for each in the order of the labels, or by name.
-    names : Index
-        The labels.
-    """
+    """Return a threshold for each label."""
     if isinstance(thresholds, pd.Series):
         thresholds = thresholds.to_dict()
     if isinstance(thresholds, Mapping):

@@ -8,20 +8,7 @@ __all__ = ["notes"]
 
 
 def notes(evaluation, names):
-    """Return what there is to say of each kind of mean, by the keys of `Score.over`.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        The answer.
-    names : sequence
-        The names of its labels.
-
-    Returns
-    -------
-    dict of str to str
-        Empty text where nothing is left out.
-    """
+    """Return what there is to say of each kind of mean, by the keys of `Score.over`."""
     labels, given = evaluation.labels == 1, evaluation.given == 1
     some, every = labels.any(axis=0), labels.all(axis=0)
     true_rows, marked_rows = labels.any(axis=1), (labels | given).any(axis=1)

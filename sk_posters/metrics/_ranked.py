@@ -9,23 +9,7 @@ __all__ = ["RankedCells", "mean_of_defined", "ratio"]
 
 
 class RankedCells:
-    """The cells of a label, or of several labels pooled, best score first.
-
-    They are sorted once. What follows needs only the weight of the positive and of
-    all cells between one place of the ranking and the next: a sum over rows for each
-    weighting, so one matrix product for all of them.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_cells,)
-        0 or 1 for each cell.
-    scores : ndarray of shape (n_cells,)
-        Higher where 1 is likelier. Equal scores share a place.
-    rows : ndarray of int of shape (n_cells,)
-        The row that each cell belongs to.
-    n_rows : int
-        How many rows there are.
-    """
+    """The cells of a label, or of several labels pooled, best score first."""
 
     def __init__(self, labels, scores, rows, n_rows):
         order = np.argsort(-scores, kind="stable")

@@ -17,12 +17,7 @@ def f1(labels, given):
 
 
 def order_scores(labels, scores):
-    """Return LRAP, coverage error and ranking loss by row, as scikit-learn has them.
-
-    Equal scores count against the answer. A row without a label, or with all of
-    them, has an LRAP of 1 and a ranking loss of 0. All are nan where there is but one
-    label: nothing can be ordered.
-    """
+    """Return LRAP, coverage error and ranking loss by row, as scikit-learn has them."""
     if labels.shape[1] < 2:
         names = ("LRAP", "coverage error", "ranking loss")
         return dict.fromkeys(names, np.full(len(labels), np.nan))
@@ -44,12 +39,7 @@ def order_scores(labels, scores):
 
 
 def at_k(labels, scores, k):
-    """Return precision, recall and hits among the k best labels by row.
-
-    Where equal scores leave open which labels are the k best, each choice is as
-    likely as the others, and the value is the mean over them. Recall and hits are nan
-    in rows without a label, and all are where there is but one label to choose of.
-    """
+    """Return precision, recall and hits among the k best labels by row."""
     if labels.shape[1] < 2:
         names = ("precision", "recall", "hit")
         return dict.fromkeys(names, np.full(len(labels), np.nan))

@@ -22,29 +22,10 @@ def log_odds(probabilities):
 
 @set_module("sk_posters")
 class TemperatureCalibration:
-    """Probabilities from margins divided by one temperature for all labels.
-
-    Attributes
-    ----------
-    temperature : float
-        Above 1, the margins were too sure.
-    """
+    """Probabilities from margins divided by one temperature for all labels."""
 
     def fit(self, margins, labels):
-        """Find the temperature with the smallest log loss.
-
-        Parameters
-        ----------
-        margins : ndarray of shape (n, n_labels)
-            Of rows that the model was not fitted on.
-        labels : ndarray of shape (n, n_labels)
-            Their 0/1.
-
-        Returns
-        -------
-        TemperatureCalibration
-            This object.
-        """
+        """Find the temperature with the smallest log loss."""
         # The scale of a decision function is unknown; that of log-odds is near 1.
         scale = np.sqrt(np.mean(margins**2)) or 1.0
 
@@ -57,50 +38,16 @@ class TemperatureCalibration:
         return self
 
     def transform(self, margins):
-        """Return the probabilities.
-
-        Parameters
-        ----------
-        margins : ndarray of shape (n, n_labels)
-            Margins of any rows.
-
-        Returns
-        -------
-        ndarray of shape (n, n_labels)
-            Numbers from 0 to 1.
-        """
+        """Return the probabilities."""
         return expit(margins / self.temperature)
 
 
 @set_module("sk_posters")
 class SigmoidCalibration:
-    """Platt's probabilities: a sigmoid of slope and intercept for each label.
-
-    Slopes are never negative, so that no label's ranks are turned around. As Platt's,
-    the targets keep a little away from 0 and 1, so that labels with few positives get
-    modest probabilities.
-
-    Attributes
-    ----------
-    slope, intercept : ndarray of shape (n_labels,)
-        What margins are multiplied by, and what is added.
-    """
+    """Platt's probabilities: a sigmoid of slope and intercept for each label."""
 
     def fit(self, margins, labels):
-        """Find slopes and intercepts with the smallest log loss.
-
-        Parameters
-        ----------
-        margins : ndarray of shape (n, n_labels)
-            Of rows that the model was not fitted on.
-        labels : ndarray of shape (n, n_labels)
-            Their 0/1.
-
-        Returns
-        -------
-        SigmoidCalibration
-            This object.
-        """
+        """Find slopes and intercepts with the smallest log loss."""
         pairs = [
             _sigmoid_of(*columns) for columns in zip(margins.T, labels.T, strict=True)
         ]
@@ -108,18 +55,7 @@ class SigmoidCalibration:
         return self
 
     def transform(self, margins):
-        """Return the probabilities.
-
-        Parameters
-        ----------
-        margins : ndarray of shape (n, n_labels)
-            Margins of any rows.
-
-        Returns
-        -------
-        ndarray of shape (n, n_labels)
-            Numbers from 0 to 1.
-        """
+        """Return the probabilities."""
         return expit(self.slope * margins + self.intercept)
 
 

@@ -22,33 +22,7 @@ __all__ = ["held_out_scores", "splits_of"]
 
 
 def splits_of(tuner, X, y, labels, params):
-    """Return the rows to fit on and those to score, for each split.
-
-    Parameters
-    ----------
-    tuner : estimator
-        Its parameters `estimator`, `cv`, `refit` and `random_state` count.
-    X : array-like of length n
-        What will be split.
-    y : array-like of length n
-        The target as given.
-    labels : ndarray of shape (n, n_labels)
-        The target as 0/1.
-    params : dict
-        What the splitter takes besides: `groups`.
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-        In place of the rows to fit on, None stands for an estimator that is fitted.
-
-    Raises
-    ------
-    ValueError
-        If `cv` and `refit` do not go together.
-    NotFittedError
-        If ``cv="prefit"`` and the estimator is not fitted.
-    """
+    """Return the rows to fit on and those to score, for each split."""
     if isinstance(tuner.cv, str):
         if tuner.refit:
             raise ValueError(
@@ -92,36 +66,7 @@ def _rare_labels_allowed():
 
 
 def held_out_scores(tuner, X, y, splits, *, n_labels, methods, fit_params):
-    """Fit on one part of the rows and score the other, for each split.
-
-    Parameters
-    ----------
-    tuner : estimator
-        Its parameters `estimator`, `refit` and `n_jobs` count.
-    X : array-like of length n
-        All rows.
-    y : array-like of length n
-        Their target.
-    splits : list of (ndarray, ndarray)
-        As `splits_of` returns them.
-    n_labels : int
-        Number of labels.
-    methods : tuple of str
-        Methods that give scores; the first that there is counts.
-    fit_params : dict
-        What `fit` takes besides, all rows of it.
-
-    Returns
-    -------
-    rows : list of ndarray
-        The rows scored, for each split.
-    scores : list of ndarray
-        Their scores.
-    method : str
-        Where they come from.
-    estimator : estimator instance
-        The last classifier that was fitted, None with ``refit=True``.
-    """
+    """Fit on one part of the rows and score the other, for each split."""
     parts = Parallel(n_jobs=tuner.n_jobs)(
         delayed(_fit_and_score)(
             tuner.estimator if train is None else clone(tuner.estimator),

@@ -12,35 +12,7 @@ MOST_ROUNDS = 30
 
 
 def assign_parts(counts, sizes, capacity, rng=None):
-    """Give each unit, a row or a group of rows, one of several parts.
-
-    First iterative stratification: of the labels that are left, the one with the
-    fewest units comes first, and each of its units goes where that label is needed
-    most. A part that is full takes no more, so that sizes come out right; this costs
-    balance among the last, frequent labels, and exchanges of units bring it back.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_units, n_labels)
-        How many positives of each label a unit holds.
-    sizes : ndarray of shape (n_units,), dtype int
-        How many rows it holds.
-    capacity : ndarray of shape (n_parts,), dtype int
-        How many rows each part shall hold; they sum up to those of all units.
-    rng : RandomState, default=None
-        Draws the order of units, and breaks ties. None keeps the order, and the first
-        of several equal parts.
-
-    Returns
-    -------
-    ndarray of shape (n_units,), dtype int
-        The part of each unit.
-
-    References
-    ----------
-    K. Sechidis, G. Tsoumakas, I. Vlahavas: On the Stratification of Multi-Label Data.
-    ECML PKDD 2011.
-    """
+    """Give each unit, a row or a group of rows, one of several parts."""
     order = np.arange(len(sizes))
     if rng is not None:
         rng.shuffle(order)
@@ -69,11 +41,7 @@ def _stratified(counts, sizes, room, needed, order, rng):
 
 
 def _label_by_label(counts, sizes, order):
-    """Yield the units to assign next, and the label that they are chosen by.
-
-    Units come in tiers, each at most twice as large as its smallest: the large ones
-    must be placed while there is room, and the small ones then even out the sizes.
-    """
+    """Yield the units to assign next, and the label that they are chosen by."""
     tiers = np.frexp(sizes.astype(float))[1]
     for tier in np.unique(tiers)[::-1]:
         left = order[tiers[order] == tier]

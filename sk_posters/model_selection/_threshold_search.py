@@ -17,19 +17,7 @@ RATES = np.geomspace(0.2, 10, 60)
 
 
 class Cutoffs:
-    """The best threshold for all labels, and the best ones for each.
-
-    Subclasses have `for_each` and `of_trials`.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n, n_labels)
-        0/1 for each row and label.
-    scores : ndarray of shape (n, n_labels)
-        Scores of rows that the model was not fitted on.
-    thresholds : int, ndarray or None
-        How many thresholds are tried at most, or which; None tries all that differ.
-    """
+    """The best threshold for all labels, and the best ones for each."""
 
     def __init__(self, labels, scores, thresholds=None):
         self.labels = labels
@@ -45,13 +33,7 @@ class Cutoffs:
         return _between(scores, self.thresholds)
 
     def for_all(self):
-        """Return all candidates, and the score of each as the threshold of all labels.
-
-        Returns
-        -------
-        candidates, values : ndarray of shape (n_candidates,)
-            Thresholds and scores.
-        """
+        """Return all candidates, and the score of each as the threshold of all labels."""
         candidates = self._candidates(self.scores)
         shape = len(candidates), self.labels.shape[1]
         return candidates, self.of_trials(
@@ -65,30 +47,11 @@ class Cutoffs:
         return float(middle_best(RATES, self.of_trials(np.array(thresholds))))
 
     def at_rate(self):
-        """Return thresholds at which all labels are given at the same, best rate.
-
-        Returns
-        -------
-        ndarray of shape (n_labels,)
-            A threshold per label.
-        """
+        """Return thresholds at which all labels are given at the same, best rate."""
         return self._at_counts(self.rate * self.n_positive)
 
     def shrunk(self, own, shrinkage):
-        """Draw thresholds towards the common rate where a label has few positives.
-
-        Parameters
-        ----------
-        own : ndarray of shape (n_labels,)
-            The best threshold of each label.
-        shrinkage : float
-            With as many positives, a label's own threshold counts one half.
-
-        Returns
-        -------
-        ndarray of shape (n_labels,)
-            Thresholds that give a label to a number of rows between the two.
-        """
+        """Draw thresholds towards the common rate where a label has few positives."""
         weight = self.n_positive / np.maximum(self.n_positive + shrinkage, 1e-9)
         # Less than half a row counts as no row.
         own = np.log(np.maximum((self.scores >= own).sum(axis=0), 0.4))
@@ -107,32 +70,14 @@ class Cutoffs:
 
 
 class F1Cutoffs(Cutoffs):
-    """Thresholds for an average of F1: all that differ are tried, exactly.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n, n_labels)
-        0/1 for each row and label.
-    scores : ndarray of shape (n, n_labels)
-        Scores of rows that the model was not fitted on.
-    thresholds : int, ndarray or None
-        How many thresholds are tried at most, or which; None tries all that differ.
-    average : {"macro", "micro", "weighted"}
-        How the F1 of labels are put together.
-    """
+    """Thresholds for an average of F1: all that differ are tried, exactly."""
 
     def __init__(self, labels, scores, thresholds=None, average="macro"):
         super().__init__(labels, scores, thresholds)
         self.average = average
 
     def for_all(self):
-        """Return all candidates, and the score of each as the threshold of all labels.
-
-        Returns
-        -------
-        candidates, values : ndarray of shape (n_candidates,)
-            Thresholds and scores.
-        """
+        """Return all candidates, and the score of each as the threshold of all labels."""
         if self.thresholds is not None:
             return super().for_all()
         # Of all that differ there are as many as cells. Each label tried with each of
@@ -164,18 +109,7 @@ class F1Cutoffs(Cutoffs):
         return np.cumsum(gains[::-1])[::-1]
 
     def of_trials(self, thresholds):
-        """Return the score of several thresholds for each label.
-
-        Parameters
-        ----------
-        thresholds : ndarray of shape (n_trials, n_labels)
-            Thresholds to try, one for each label.
-
-        Returns
-        -------
-        ndarray of shape (n_trials,)
-            Scores.
-        """
+        """Return the score of several thresholds for each label."""
         return self._values(thresholds.T)
 
     def _values(self, thresholds):
@@ -189,13 +123,7 @@ class F1Cutoffs(Cutoffs):
         return values
 
     def for_each(self):
-        """Return the best thresholds of all labels.
-
-        Returns
-        -------
-        ndarray of shape (n_labels,)
-            A threshold per label.
-        """
+        """Return the best thresholds of all labels."""
         curves = [self._curve(label) for label in range(self.labels.shape[1])]
         if self.average == "micro":
             return self._for_each_micro(curves)
@@ -243,19 +171,7 @@ class F1Cutoffs(Cutoffs):
 
 
 class ScorerCutoffs(Cutoffs):
-    """Thresholds for any score of answers, by trials.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n, n_labels)
-        0/1 for each row and label.
-    scores : ndarray of shape (n, n_labels)
-        Scores of rows that the model was not fitted on.
-    thresholds : int, ndarray or None
-        How many thresholds are tried at most, or which; None tries 100.
-    judge : callable
-        Takes labels and answers and returns a number, the greater the better.
-    """
+    """Thresholds for any score of answers, by trials."""
 
     def __init__(self, labels, scores, thresholds, judge):
         thresholds = N_TRIALS if thresholds is None else thresholds
@@ -263,31 +179,12 @@ class ScorerCutoffs(Cutoffs):
         self.judge = judge
 
     def of_trials(self, thresholds):
-        """Return the score of several thresholds for each label.
-
-        Parameters
-        ----------
-        thresholds : ndarray of shape (n_trials, n_labels)
-            Thresholds to try, one for each label.
-
-        Returns
-        -------
-        ndarray of shape (n_trials,)
-            Scores.
-        """
+        """Return the score of several thresholds for each label."""
         answers = ((self.scores >= trial).astype(int) for trial in thresholds)
         return np.array([self.judge(self.labels, each) for each in answers])
 
     def for_each(self):
-        """Return the best threshold of each label in turn, with the others held.
-
-        Labels start from the common rate.
-
-        Returns
-        -------
-        ndarray of shape (n_labels,)
-            A threshold per label.
-        """
+        """Return the best threshold of each label in turn, with the others held."""
         thresholds = self.at_rate()
         answers = (self.scores >= thresholds).astype(int)
         best = self.judge(self.labels, answers)
@@ -305,26 +202,7 @@ class ScorerCutoffs(Cutoffs):
 
 
 def cutoffs_of(labels, scores, thresholds, scoring, judge):
-    """Return the `Cutoffs` for a score.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n, n_labels)
-        0/1 for each row and label.
-    scores : ndarray of shape (n, n_labels)
-        Scores of rows that the model was not fitted on.
-    thresholds : int, ndarray or None
-        How many thresholds are tried at most, or which.
-    scoring : str or callable
-        Name of the score.
-    judge : callable
-        The score of answers, where its name is not one of `F1_AVERAGES`.
-
-    Returns
-    -------
-    Cutoffs
-        With methods ``for_all`` and ``for_each``.
-    """
+    """Return the `Cutoffs` for a score."""
     if isinstance(scoring, str) and scoring in F1_AVERAGES:
         average = scoring.removeprefix("f1_")
         return F1Cutoffs(labels, scores, thresholds, average)
@@ -332,20 +210,7 @@ def cutoffs_of(labels, scores, thresholds, scoring, judge):
 
 
 def judge_of(scorer, scoring):
-    """Return a function of labels and answers: the score to make great.
-
-    Parameters
-    ----------
-    scorer : callable
-        A scorer of scikit-learn's kind, which takes an estimator, X and y.
-    scoring : str or callable
-        What error messages call it.
-
-    Returns
-    -------
-    callable
-        It raises ValueError if the scorer asks for more than answers.
-    """
+    """Return a function of labels and answers: the score to make great."""
 
     def judge(labels, answers):
         try:

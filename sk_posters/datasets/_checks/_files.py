@@ -22,23 +22,7 @@ BLANK_SPREAD = 2
 
 @dataclass(frozen=True, slots=True)
 class PosterFacts:
-    """What is kept of a file once it has been decoded.
-
-    Attributes
-    ----------
-    reason : str or None
-        Why the file cannot be used; all else is then None.
-    height, width : int
-        Its size in pixels, upright.
-    spread : float
-        Standard deviation of its pixels, in the channel that varies most.
-    content : bytes
-        Digest of the file.
-    pixels : bytes
-        Digest of the decoded pixels.
-    code : int or None
-        Perceptual hash, 64 bits. Blank images have none: it would be made of noise.
-    """
+    """What is kept of a file once it has been decoded."""
 
     reason: str | None = None
     height: int | None = None
@@ -55,29 +39,7 @@ class PosterFacts:
 
 
 def read_facts(paths, *, with_codes, n_jobs=None, verbose=0):
-    """Decode each file once and return what there is to say about it.
-
-    Parameters
-    ----------
-    paths : list of str
-        The image files, each once.
-    with_codes : bool
-        Whether perceptual hashes are computed, which takes the package ImageHash.
-    n_jobs : int or None, default=None
-        Number of threads that decode.
-    verbose : int, default=0
-        If above 0, show a progress bar.
-
-    Returns
-    -------
-    dict of str to PosterFacts
-        By path, in the order given.
-
-    Raises
-    ------
-    ImportError
-        If hashes are asked for and ImageHash is not installed.
-    """
+    """Decode each file once and return what there is to say about it."""
     phash = None
     if with_codes:
         purpose = "check_posters, which looks for near duplicates unless max_distance="

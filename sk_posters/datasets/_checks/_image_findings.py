@@ -10,20 +10,7 @@ KEEP_TOGETHER = "split by the groups of this check"
 
 
 def image_findings(posters, min_side):
-    """Yield what is wrong with the images of some rows.
-
-    Parameters
-    ----------
-    posters : PosterRows
-        The rows.
-    min_side : int
-        Pixels that the shorter side of an image should have.
-
-    Yields
-    ------
-    Finding
-        One file, or one set of rows.
-    """
+    """Yield what is wrong with the images of some rows."""
     for rows in _rows_of_each_file(posters.paths):
         yield from _of_file(posters.facts[rows[0]], rows, min_side)
     if posters.ids is not None:

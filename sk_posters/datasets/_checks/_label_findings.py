@@ -9,20 +9,7 @@ __all__ = ["label_findings", "suspicious_cells", "suspicious_labels", "text_find
 
 
 def label_findings(posters, n_splits):
-    """Yield the labels that are constant, or too rare to be in every fold.
-
-    Parameters
-    ----------
-    posters : PosterRows
-        The rows.
-    n_splits : int
-        Number of folds, each of which needs a positive and a negative of each label.
-
-    Yields
-    ------
-    Finding
-        One label.
-    """
+    """Yield the labels that are constant, or too rare to be in every fold."""
     for name, column in zip(posters.names, posters.labels.T, strict=True):
         # Rows of one group stay on one side, so that they count as one.
         n_groups = {
@@ -44,20 +31,7 @@ def label_findings(posters, n_splits):
 
 
 def text_findings(posters, genre_text):
-    """Yield the rows whose text does not say what their labels say.
-
-    Parameters
-    ----------
-    posters : PosterRows
-        The rows.
-    genre_text : sequence of length n
-        The genres of each row, as text or as a list of names.
-
-    Yields
-    ------
-    Finding
-        One row.
-    """
+    """Yield the rows whose text does not say what their labels say."""
     for row, said in contradictions(genre_text, posters.labels, posters.names):
         given = set(posters.names_of(posters.labels[row]))
         if said is None:
@@ -79,20 +53,7 @@ def text_findings(posters, genre_text):
 
 
 def suspicious_labels(posters, scores):
-    """Yield the cells that out-of-fold scores contradict, the most certain first.
-
-    Parameters
-    ----------
-    posters : PosterRows
-        The rows.
-    scores : ndarray of shape (n, n_labels)
-        Probabilities by a model that was fitted without the row.
-
-    Yields
-    ------
-    Finding
-        One cell: a row and a label.
-    """
+    """Yield the cells that out-of-fold scores contradict, the most certain first."""
     advice = "Look at the poster, and correct the label if it is wrong."
     for row, column in suspicious_cells(posters.labels, scores):
         name = posters.names[column]
@@ -104,37 +65,7 @@ def suspicious_labels(posters, scores):
 
 
 def suspicious_cells(labels, scores):
-    """Return where scores are surer of the other value than of what is given.
-
-    Confident learning [1]_, a label at a time: a cell is suspicious if the other
-    value is the likelier one, and its score at least the mean score of the rows that
-    are given that value.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n, n_labels), dtype int
-        0/1 for each row and label.
-    scores : ndarray of shape (n, n_labels)
-        Probabilities of 1.
-
-    Returns
-    -------
-    ndarray of shape (n_cells, 2), dtype int
-        Row and column, those of the highest probability of being wrong first.
-
-    References
-    ----------
-    .. [1] C. Northcutt, L. Jiang, I. Chuang: Confident Learning: Estimating
-       Uncertainty in Dataset Labels. JAIR 70, 2021.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_posters.datasets._checks._label_findings import suspicious_cells
-    >>> labels = np.array([[1], [1], [0], [0]])
-    >>> suspicious_cells(labels, np.array([[0.9], [0.8], [0.1], [0.95]]))
-    array([[3, 0]])
-    """
+    """Return where scores are surer of the other value than of what is given."""
     given = labels == 1
     found = np.zeros(labels.shape, dtype=bool)
     for column in range(labels.shape[1]):

@@ -12,25 +12,7 @@ USE_GROUPS = "Split with MultilabelStratifiedGroupKFold and the groups of this c
 
 
 def check_splits(splits, paths, y, groups):
-    """Return the training and test rows of each split.
-
-    Parameters
-    ----------
-    splits : cross-validator or iterable of (train, test)
-        What a user gave.
-    paths, y, groups : array-like
-        What a cross-validator splits.
-
-    Returns
-    -------
-    list of (ndarray of int, ndarray of int)
-        The rows of both sides.
-
-    Raises
-    ------
-    ValueError
-        If there is no split, or one is no pair of row numbers.
-    """
+    """Return the training and test rows of each split."""
     if hasattr(splits, "split"):
         splits = _rows_of_splits(splits, paths, y, groups)
     allowed = (
@@ -79,20 +61,7 @@ def _row_numbers(side, n, number, allowed):
 
 
 def leaks(posters, splits):
-    """Yield the rows that belong together and are parted by a split.
-
-    Parameters
-    ----------
-    posters : PosterRows
-        The rows.
-    splits : list of (ndarray of int, ndarray of int)
-        Training and test rows of each split.
-
-    Yields
-    ------
-    Finding
-        One group of rows, or a row that is on both sides.
-    """
+    """Yield the rows that belong together and are parted by a split."""
     parted = {}
     for number, (train, test) in enumerate(splits):
         sides = posters.groups[train], posters.groups[test]

@@ -17,41 +17,7 @@ SORTING = 10
 
 
 def near_pairs(codes, max_distance):
-    """Return the pairs of hashes that differ in a few bits at most.
-
-    The bits are cut into some parts more than may differ, so that two such hashes agree
-    in so many whole parts at least [1]_: only hashes that do are compared. With a
-    distance of 6 and one part more, a part has 512 or 1024 values. The more hashes
-    there are, the more parts must agree, or else time would grow with the square of
-    their number. Where all hashes are near each other, the pairs themselves do.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n,), dtype uint64
-        The hashes, all different.
-    max_distance : int
-        In how many bits the hashes of a pair may differ.
-
-    Returns
-    -------
-    pairs : ndarray of shape (n_pairs, 2), dtype int
-        Positions in `codes`, the smaller one first, each pair once, sorted.
-    distances : ndarray of shape (n_pairs,), dtype int
-        The number of bits in which they differ.
-
-    References
-    ----------
-    .. [1] M. Norouzi, A. Punjani, D. J. Fleet: Fast Search in Hamming Space with
-       Multi-Index Hashing. CVPR 2012.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_posters.datasets._checks._near import near_pairs
-    >>> near_pairs(np.array([0b1, 0b111, 0b11111], dtype=np.uint64), 2)
-    (array([[0, 1],
-           [1, 2]]), array([2, 2]))
-    """
+    """Return the pairs of hashes that differ in a few bits at most."""
     found = [np.empty((0, 2), dtype=np.intp)]
     n_agreeing = _agreeing_parts(len(codes), max_distance)
     edges = np.linspace(0, N_BITS, max_distance + n_agreeing + 1).astype(int)
@@ -70,11 +36,7 @@ def near_pairs(codes, max_distance):
 
 
 def _agreeing_parts(n_codes, max_distance):
-    """Return in how many parts hashes shall agree to be compared, for the least work.
-
-    That is to sort all hashes once for each choice of such parts, and to compare those
-    that agree, were they drawn.
-    """
+    """Return in how many parts hashes shall agree to be compared, for the least work."""
 
     def work(n_agreeing):
         n_parts = max_distance + n_agreeing
@@ -90,10 +52,7 @@ def _bits(start, end):
 
 
 def _near_neighbours(codes, part, order, max_distance, others):
-    """Yield near pairs among sorted hashes whose part is the same.
-
-    Those that agree in one of the other parts, too, are left out.
-    """
+    """Yield near pairs among sorted hashes whose part is the same."""
     left, step = np.arange(len(codes)), 0
     while len(left):
         step += 1
@@ -110,27 +69,7 @@ def _distances(first, second):
 
 
 def joined(n, pairs):
-    """Return a number for each item, the same for items that pairs join.
-
-    Parameters
-    ----------
-    n : int
-        Number of items.
-    pairs : ndarray of shape (n_pairs, 2), dtype int
-        Items that belong together.
-
-    Returns
-    -------
-    ndarray of shape (n,), dtype int
-        Numbers from 0, in the order of each set's first item.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_posters.datasets._checks._near import joined
-    >>> joined(5, np.array([[1, 3], [3, 4]])).tolist()
-    [0, 1, 2, 1, 1]
-    """
+    """Return a number for each item, the same for items that pairs join."""
     pairs = np.asarray(pairs, dtype=np.intp).reshape(-1, 2)
     ones = np.ones(len(pairs), dtype=bool)
     graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(n, n))

@@ -16,23 +16,7 @@ Finding = namedtuple("Finding", "kind severity rows labels detail advice")
 
 @dataclass(frozen=True)
 class PosterRows:
-    """Paths, labels and ids of all rows, with what their files say.
-
-    Attributes
-    ----------
-    paths : ndarray of str, shape (n,)
-        The path of each row.
-    facts : list of PosterFacts
-        What its file says.
-    labels : ndarray of shape (n, n_labels), dtype int
-        0/1 for each row and label.
-    names : list
-        The names of the labels.
-    ids : ndarray of shape (n,), dtype int or None
-        A number for each row's id; None where none were given.
-    max_distance : int or None
-        In how many bits the hashes of near duplicates may differ.
-    """
+    """Paths, labels and ids of all rows, with what their files say."""
 
     paths: np.ndarray
     facts: list
@@ -106,25 +90,7 @@ class PosterRows:
 
 
 def sets_of(numbers):
-    """Return the rows that share a number with others, a set for each such number.
-
-    Parameters
-    ----------
-    numbers : ndarray of shape (n,), dtype int
-        A number for each row.
-
-    Returns
-    -------
-    list of ndarray of int
-        Rows of each set, two or more, sorted; the sets in the order of their first.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sk_posters.datasets._checks._rows import sets_of
-    >>> [rows.tolist() for rows in sets_of(np.array([7, 1, 1, 3, 7]))]
-    [[0, 4], [1, 2]]
-    """
+    """Return the rows that share a number with others, a set for each such number."""
     order = np.argsort(numbers, kind="stable")
     cuts = np.flatnonzero(np.diff(numbers[order])) + 1
     sets = [rows for rows in np.split(order, cuts) if len(rows) > 1]

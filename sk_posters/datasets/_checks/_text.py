@@ -13,10 +13,7 @@ MOST_FINDINGS = 10
 
 
 def check_text(check):
-    """Return a check in less than 40 lines.
-
-    Each of the twelve kinds has three: how many and where, the first, what to do.
-    """
+    """Return a check in less than 40 lines."""
     lines = list(check.about)
     if not len(check.findings):
         lines.append("nothing was found")
