@@ -18,8 +18,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sk_posters import PosterEncoder, PosterImageLoader
-from sk_posters._features import _onnx_probe
-from sk_posters._features._onnx_probe import check_openable
 from sk_posters._features._torch_weights import parse_checkpoint
 from sk_posters._images._decoding import MAX_SCANS
 from sk_posters.cli._paths import paths_of
@@ -31,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "benchmarks"))
 
 import bench_fuzz
 from _fuzzed import TARGETS, is_own
-from _written import are_installed, saved_network
+from _written import are_installed
 
 HANG = 5.0
 N_CASES = {"images": 150, "ONNX file": 8}
@@ -174,12 +172,6 @@ def changed(path, change):
     return path
 
 
-def without_sizes(graph):
-    """Let a node that nothing needs resize to no size, where a shape is wrong, too."""
-    graph.node[3].op_type = "Resize"
-    graph.output[0].name = "map"
-
-
 def with_other_weights(graph):
     graph.initializer[0].dims[:] = [2, 6, 1, 1]
 
@@ -190,35 +182,8 @@ def fitted(path):
     return PosterEncoder(path, image_size=(8, 8), n_jobs=1).fit(images)
 
 
-@pytest.fixture
-def malformed(tmp_path):
-    """A file at which onnxruntime 1.32 aborts; another version may raise."""
-    pytest.importorskip("onnx")
-    return changed(saved_network(tmp_path), without_sizes)
-
-
-def test_a_graph_that_would_end_the_process_is_refused(malformed):
-    message = r"tiny\.onnx' is malformed, and opening it|cannot be opened"
-    with pytest.raises(ValueError, match=message):
-        fitted(malformed)
-
-
-def test_a_process_that_ends_is_told_from_one_that_raises(malformed, monkeypatch):
-    monkeypatch.setattr(_onnx_probe, "TRY", "raise SystemExit(1)")
-    with pytest.raises(ValueError, match="is malformed, and opening it would end the"):
-        check_openable(malformed)
-    monkeypatch.setattr(_onnx_probe, "TRY", "pass")
-    check_openable(malformed)
-
-
 def test_a_graph_that_cannot_be_run_is_named(save_onnx):
     path = changed(save_onnx(sides=(8, 8)), with_other_weights)
     message = r"tiny\.onnx' cannot be (opened|run).*"
     with pytest.raises(ValueError, match=message):
         fitted(path)
-
-
-def test_without_onnx_nothing_is_tried_first(malformed, monkeypatch):
-    monkeypatch.setattr(_onnx_probe, "TRY", "raise SystemExit(1)")
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    check_openable(malformed)

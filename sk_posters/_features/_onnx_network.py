@@ -19,8 +19,6 @@ from sk_posters._features._backbones import (
     LAST_MAP,
     backbone_onnx,
 )
-from sk_posters._features._onnx_probe import check_openable
-from sk_posters._features._onnx_seal import is_damaged
 from sk_posters._features._pooling import (
     PARTS,
     as_bytes,
@@ -102,11 +100,6 @@ class OnnxRunner:
         self.pooling = pooling
         self.prefix = Path(path).stem
         self._stamp = _stamp(self.path)
-        if is_damaged(self.path):
-            raise ValueError(
-                f"The ONNX file {path!r} is damaged: it has not the checksum that "
-                "stands at its end. Delete it, and export it anew"
-            )
         session = _open(self.path, self._stamp)
         self._input = _only_input(session, path)
         self._dtype = INPUT_TYPES[self._input.type]
@@ -195,11 +188,7 @@ def _session(source, stamp, process):
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    if stamp is None:
-        model = backbone_onnx(source)
-    else:
-        model = source
-        check_openable(source)
+    model = backbone_onnx(source) if stamp is None else source
     try:
         return runtime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]

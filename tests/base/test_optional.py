@@ -3,10 +3,8 @@
 import ast
 import json
 import re
-import signal
 import sys
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -63,27 +61,6 @@ def test_a_broken_package_is_not_reported_as_missing(body, tmp_path, monkeypatch
     with pytest.raises(ModuleNotFoundError) as caught:
         import_optional("a_broken_package", extra="plot", purpose="A test")
     assert "pip install" not in str(caught.value)
-
-
-def test_an_interrupt_waits_for_the_end_of_an_import(tmp_path, monkeypatch):
-    body = "import signal\nsignal.raise_signal(signal.SIGINT)\nis_whole = True\n"
-    (tmp_path / "interrupted_module.py").write_text(body)
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        import_optional("interrupted_module", extra="plot", purpose="This test")
-    assert sys.modules["interrupted_module"].is_whole
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_whoever_ignores_interrupts_and_other_threads_import_as_ever(monkeypatch):
-    monkeypatch.setattr(signal, "signal", None)
-    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
-    options = {"extra": "plot", "purpose": "This test"}
-    assert import_optional("json.decoder", **options) is sys.modules["json.decoder"]
-    monkeypatch.setattr(signal, "getsignal", lambda number: signal.default_int_handler)
-    with ThreadPoolExecutor(1) as pool:
-        found = pool.submit(import_optional, "json.decoder", **options).result()
-    assert found is sys.modules["json.decoder"]
 
 
 def test_every_extra_that_a_message_names_brings_the_package_along():

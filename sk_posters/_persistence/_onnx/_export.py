@@ -9,7 +9,6 @@ from sk_posters._base._optional import import_optional
 from sk_posters._base._unwrap import find_label_names, unwrap
 from sk_posters._features._encoder import list_encoders
 from sk_posters._features._linear_head import OneVsRestHead
-from sk_posters._features._onnx_seal import sealed
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._persistence._onnx._frozen import add_frozen, name_inputs
 from sk_posters._persistence._onnx._graph import Graph, refuse
@@ -70,10 +69,6 @@ def export_onnx(model, path):
     Encoders that run one network at one size share it, and the weights of a network
     are stored once.
 
-    The metadata ``"sha256"`` is the checksum of all bytes but the last 78, which hold
-    it: ``head -c -78 genres.onnx | sha256sum``. onnxruntime does not look at it;
-    :class:`PosterEncoder` does.
-
     Examples
     --------
     >>> from sk_posters import export_onnx, make_poster_pipeline
@@ -95,7 +90,7 @@ def export_onnx(model, path):
         "label_names": None if names is None else [str(name) for name in names],
         "thresholds": None if tuned is None else tuned.best_thresholds_.tolist(),
     }
-    write_file(path, sealed(graph.to_model(shapes, n_labels, card)))
+    write_file(path, graph.to_model(shapes, n_labels, card))
     return card
 
 
