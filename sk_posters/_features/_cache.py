@@ -4,7 +4,7 @@ import hashlib
 
 from sk_posters._base._disk_cache import ArrayStore
 
-__all__ = ["FeatureStore", "pixels_key"]
+__all__ = ["FeatureStore", "hash_pixels"]
 
 # To be raised whenever features change, so that no older row is taken for a new one.
 FORMAT = 1
@@ -24,7 +24,7 @@ class FeatureStore(ArrayStore):
         return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
 
 
-def pixels_key(image):
+def hash_pixels(image):
     """Name an image by its pixels."""
     digest = hashlib.blake2b(repr((image.shape, image.dtype.str)).encode())
     digest.update(image)

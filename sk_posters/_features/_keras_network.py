@@ -1,4 +1,4 @@
-"""Networks that run on Keras: keras.applications, and a user's own."""
+"""Networks that run on Keras: those of keras.applications, and a user's own."""
 
 import hashlib
 import os
@@ -18,16 +18,16 @@ from sk_posters._features._pooling import (
     scale_pixels,
 )
 
-__all__ = ["KerasRunner", "application", "load_network"]
+__all__ = ["KerasNetwork", "load_application", "load_network"]
 
 FETCH_FAILED = re.compile(r"URL fetch failure on (\S+): (.*)", flags=re.DOTALL)
 
-# Keras's own threads do the work; two calls at once would only be in each other's way.
+# Keras is parallel inside a call; two calls at once would only slow each other down.
 _running = threading.Lock()
 
 
-class KerasRunner:
-    """A Keras network."""
+class KerasNetwork:
+    """A Keras network, with the interface of `_backbones`."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class KerasRunner:
     ):
         self.prefix = prefix
         self.pooling = pooling
-        self._model = _with_one_output(model, output, prefix)
+        self._model = _select_output(model, output, prefix)
         self._preprocess = preprocess
         self._scaling = (
             check_scaling(mean, std, f"The network {prefix!r}")
@@ -70,7 +70,7 @@ class KerasRunner:
         )
 
     def features(self, batch):
-        """Return the features of some images."""
+        """Return the features of images, uint8 or floats from 0 to 1."""
         return pool(self._run(batch), self.pooling, self._axes)
 
     def maps(self, batch):
@@ -102,7 +102,7 @@ class KerasRunner:
 
 
 @lru_cache(2)
-def application(name):
+def load_application(name):
     """Return a network of ``keras.applications`` and its scaling of pixels."""
     try:
         model = getattr(keras.applications, name)(include_top=False, weights="imagenet")
@@ -115,8 +115,8 @@ def application(name):
         place = os.path.join(os.path.expanduser(home), "models", url.split("/")[-1])
         raise OSError(
             f"The weights of {name!r} are not on this machine and could not be "
-            f"downloaded ({reason}). Download {url} where there is a network, and put "
-            f"the file to {place}"
+            f"downloaded ({reason}). Download {url} on a machine with a network, and "
+            f"put the file at {place}"
         ) from error
     return model, _module_of(name).preprocess_input
 
@@ -146,7 +146,7 @@ def _module_of(name):
     )
 
 
-def _with_one_output(model, output, prefix):
+def _select_output(model, output, prefix):
     if output is None and len(model.outputs) == 1:
         return model
     if isinstance(output, int) and 0 <= output < len(model.outputs):
@@ -162,7 +162,7 @@ def _with_one_output(model, output, prefix):
 
 
 def _digest(model):
-    """Return a checksum of what a network computes: its layers and their weights."""
+    """Return a checksum of the layers and weights of a network."""
     digest = hashlib.blake2b(model.to_json().encode(), digest_size=16)
     for weights in model.get_weights():
         digest.update(np.ascontiguousarray(weights))

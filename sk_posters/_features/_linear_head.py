@@ -1,4 +1,4 @@
-"""What follows pretrained features: a linear classifier for each label."""
+"""A linear classifier for each label, on pretrained features."""
 
 from sklearn.multiclass import OneVsRestClassifier
 from threadpoolctl import threadpool_limits

@@ -1,10 +1,9 @@
-"""Pixels in the form that a network takes, and feature maps as rows of numbers."""
+"""Pixels scaled for a network, and feature maps pooled to feature vectors."""
 
 import numpy as np
 
 __all__ = [
     "PARTS",
-    "as_bytes",
     "check_scaling",
     "check_size",
     "count_pooled",
@@ -12,22 +11,15 @@ __all__ = [
     "scale_pixels",
 ]
 
-# What each kind of pooling puts side by side.
+# What each kind of pooling concatenates.
 PARTS = {
     "avg": ("avg",),
     "max": ("max",),
     "avgmax": ("avg", "max"),
     "covariance": ("covariance",),
 }
-# Covariances of more channels are more numbers than a linear head can use.
+# More channels would give more covariances than a linear head can use.
 MAX_CHANNELS = 512
-
-
-def as_bytes(batch):
-    """Return images as a network takes them that scales its pixels itself."""
-    if batch.dtype == np.uint8:
-        return np.ascontiguousarray(batch)
-    return np.rint(batch * np.float32(255)).astype(np.uint8)
 
 
 def scale_pixels(batch, mean=0.0, std=1.0):
@@ -41,7 +33,7 @@ def scale_pixels(batch, mean=0.0, std=1.0):
 
 
 def check_scaling(mean, std, what):
-    """Return mean and std as arrays, or say that they are needed or wrong."""
+    """Return mean and std as arrays; raise if they are missing or wrong."""
     if mean is None or std is None:
         raise ValueError(
             f"{what} takes float pixels, and nothing in it says how they are scaled: "
@@ -78,12 +70,12 @@ def check_size(size, expected, what):
 
 
 def pool(output, pooling, axes):
-    """Return feature maps as rows of numbers; rows of numbers stay what they are."""
+    """Return feature maps as feature vectors; feature vectors are unchanged."""
     output = np.asarray(output)
     if output.ndim not in (2, 4):
         raise ValueError(
-            "A network must give one row of numbers per image (rank 2) or maps of "
-            f"features (rank 4); got an output of shape {output.shape}: choose "
+            "A network must give one feature vector per image (rank 2) or feature "
+            f"maps (rank 4); got an output of shape {output.shape}: choose "
             "another one with the parameter output"
         )
     if output.ndim == 2:
@@ -95,7 +87,7 @@ def pool(output, pooling, axes):
 
 
 def count_pooled(pooling, n_channels):
-    """Return how many numbers each part of a kind of pooling has."""
+    """Return the number of features of each part of a kind of pooling."""
     if pooling == "covariance":
         return n_channels * (n_channels + 1) // 2
     return n_channels

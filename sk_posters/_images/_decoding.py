@@ -1,4 +1,4 @@
-"""One image file in, one upright RGB image of the size asked for out."""
+"""One image file in, one upright RGB image of the requested size out."""
 
 import os
 
@@ -9,10 +9,10 @@ from sk_posters.exceptions import PosterFileError
 
 __all__ = ["decode_image", "decode_within"]
 
-# Encoders write about ten, each of which refines all pixels.
+# Encoders write about ten scans, each of which refines all pixels.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
 
-# What brings an image upright, by the value of its EXIF orientation.
+# Transpositions that turn an image upright, by EXIF orientation.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -25,11 +25,15 @@ UPRIGHT = {
 
 
 class _Refused(Exception):
-    """A file that Pillow may open but that is no poster; the text says why."""
+    """A file that Pillow may open but that is refused; the text says why."""
 
 
 def decode_image(path, image_size, interpolation="nearest"):
-    """Decode one file to an upright RGB image of the size asked for."""
+    """Decode one file to an upright RGB image, uint8 of shape (*image_size, 3).
+
+    The values are those of ``keras.utils.load_img`` for files without EXIF orientation
+    and with at most 8 bits per channel.
+    """
     height, width = image_size
     resample = Image.Resampling[interpolation.upper()]
     return _decode(path, lambda size: (width, height), resample)
@@ -38,15 +42,15 @@ def decode_image(path, image_size, interpolation="nearest"):
 def decode_within(path, largest_side):
     """Decode one file to an upright RGB image in its own proportions."""
 
-    def shrunk(size):
-        shrink = min(1, largest_side / max(size))
-        return tuple(max(1, round(side * shrink)) for side in size)
+    def shrink(size):
+        factor = min(1, largest_side / max(size))
+        return tuple(max(1, round(side * factor)) for side in size)
 
-    return _decode(path, shrunk, Image.Resampling.LANCZOS)
+    return _decode(path, shrink, Image.Resampling.LANCZOS)
 
 
 def _decode(path, new_size, resample):
-    """Decode a file and bring it to the size that `new_size` makes of its own."""
+    """Decode a file and resize it to `new_size` of its own size."""
     try:
         with open(path, "rb") as file:
             image = _upright_rgb(_open(file))
@@ -66,7 +70,7 @@ def _open(file):
     image = Image.open(file)
     if image.format == "EPS":
         raise _Refused(
-            "it is PostScript, a program that Pillow gives to another one to run: "
+            "it is PostScript, a program that Pillow would have executed: "
             "save it as JPEG or PNG"
         )
     # Pillow only warns up to twice its limit, and a warning can be overlooked.
@@ -79,7 +83,7 @@ def _open(file):
 
 
 def _check_scans(file):
-    """Refuse an image that is to be refined so often that it takes minutes."""
+    """Refuse an image with so many scans that decoding takes minutes."""
     start = file.tell()
     file.seek(0)
     n_scans = file.read().count(START_OF_SCAN)
@@ -87,7 +91,7 @@ def _check_scans(file):
     if n_scans > MAX_SCANS:
         raise _Refused(
             f"it comes in {n_scans} scans, more than the {MAX_SCANS} allowed, as in a "
-            "decompression bomb: save it anew"
+            "decompression bomb: save it again"
         )
 
 
@@ -101,7 +105,7 @@ def _upright_rgb(image):
     orientation = _orientation(image)
     if image.mode == "I" or image.mode.startswith("I;16"):
         image = _without_low_byte(image)
-    # RGB drops it in any case, and a palette's would make convert() warn.
+    # RGB drops it anyway, and that of a palette would make convert() warn.
     image.info.pop("transparency", None)
     if image.mode != "RGB":
         image = image.convert("RGB")
@@ -114,7 +118,7 @@ def _orientation(image):
     try:
         return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:
-        return None  # Broken metadata says nothing against the pixels.
+        return None  # Broken metadata do not affect the pixels.
 
 
 def _without_low_byte(image):
@@ -129,12 +133,13 @@ def _without_low_byte(image):
 
 
 def _reason(error):
-    """Say in a few words what an exception means for the file."""
+    """Return in a few words what an exception means for the file."""
     if isinstance(error, _Refused):
         return str(error)
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, IsADirectoryError):
+    # Windows calls a directory a file without permission.
+    if isinstance(error, OSError) and os.path.isdir(error.filename or ""):
         return "is a directory, not a file"
     if isinstance(error, PermissionError):
         return "no permission to read it"

@@ -1,5 +1,9 @@
-"""Images that are decoded when asked for, behind the face of an array."""
+"""Paths as an array of images that are decoded on demand, and checks of files."""
 
+import os
+import re
+import warnings
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -7,15 +11,29 @@ from tqdm.auto import tqdm
 
 from sk_posters._base._threads import map_in_threads
 from sk_posters._images._decoding import decode_image
-from sk_posters.exceptions import PosterFileError
+from sk_posters.exceptions import PosterFileError, describe_failures
 
-__all__ = ["CheckedFile", "PosterImages", "check_files"]
+__all__ = [
+    "INTERPOLATIONS",
+    "CheckedFile",
+    "PosterImages",
+    "check_files",
+    "check_image_size",
+    "check_paths",
+    "handle_failures",
+]
 
 CHUNK = 32
+INTERPOLATIONS = {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}
 
 
 class PosterImages:
-    """Images that are decoded when asked for, behind the face of a 4-D array."""
+    """Images that are decoded on demand, with the interface of a 4-D float32 array.
+
+    Holds paths and settings, never pixels. Rows selected by a slice, integers or a mask
+    come back as a smaller object of this kind; one row, or anything else that NumPy
+    can index, comes back decoded, with values from 0 to 1.
+    """
 
     dtype = np.dtype("float32")
     ndim = 4
@@ -58,11 +76,11 @@ class PosterImages:
         return f"PosterImages({posters} of {size}, decoded on demand)"
 
     def read(self, rows=None):
-        """Decode images, as bytes."""
+        """Return decoded images as uint8."""
         wanted = self if rows is None else self._take(rows)
         images = np.zeros(wanted.shape, dtype=np.uint8)
 
-        # Threads hand back reasons only, so that no decoded image waits in a queue.
+        # Threads return reasons only, so that no decoded image waits in a queue.
         def read_row(row):
             try:
                 wanted._read_row(row, images[row])
@@ -131,7 +149,7 @@ class PosterImages:
 
 
 class CheckedFile(NamedTuple):
-    """What `check_files` finds out about one file."""
+    """What `check_files` found about one file: `reason` is None if it is usable."""
 
     reason: str | None
     key: str | None
@@ -141,7 +159,7 @@ class CheckedFile(NamedTuple):
 def check_files(
     paths, *, image_size, interpolation, n_jobs=None, store=None, verbose=0
 ):
-    """Decode files to find those that cannot be used, unless a store holds them."""
+    """Return a `CheckedFile` for each path; decode those that no store holds."""
 
     def check(path):
         key = None if store is None else store.key(path, image_size, interpolation)
@@ -156,8 +174,8 @@ def check_files(
 
     order = paths
     if store is not None:
-        # Processes that fill a store at once share the work if each goes its own way;
-        # side by side they would all decode the same file. No result depends on it.
+        # Processes that fill a store at once share the work if their orders differ.
+        # No result depends on it.
         order = [paths[row] for row in np.random.default_rng().permutation(len(paths))]
     checked = tqdm(
         map_in_threads(check, order, n_jobs),
@@ -188,3 +206,76 @@ def _takes_everything(tail):
 
 def _is_mask_but_not_of_rows(head):
     return np.ndim(head) != 1 and np.asarray(head).dtype == bool
+
+
+# Two letters at least, so that the drive of "C://posters" is none.
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+def handle_failures(failed, on_error):
+    """Raise or warn about files that cannot be used; return their paths."""
+    if failed and on_error == "raise":
+        raise PosterFileError(failed)
+    if failed:
+        warnings.warn(
+            f"{describe_failures(failed)}\nEach is replaced by a black image; "
+            "failed_ keeps the whole list.",
+            stacklevel=5,
+        )
+    return [path for path, _ in failed]
+
+
+def check_image_size(image_size):
+    """Raise unless an image size is a height and a width."""
+    whole = all(
+        isinstance(side, Integral) and not isinstance(side, bool) for side in image_size
+    )
+    if len(image_size) != 2 or not whole or min(image_size) < 1:
+        raise ValueError(
+            "image_size must be the height and the width of the images, two whole "
+            f"numbers from 1 up, as in (350, 350); got {image_size!r}"
+        )
+
+
+def check_paths(X, name="X"):
+    """Return paths as an array of str; raise if they are anything else."""
+    allowed = (
+        f"{name} must be a 1-D array-like of paths (str or pathlib.Path) of image files"
+    )
+    if isinstance(X, str | bytes | os.PathLike):
+        raise ValueError(f"{allowed}; got the single path {X!r}: pass [{X!r}]")
+    if hasattr(X, "columns"):
+        if len(X.columns) != 1:
+            raise ValueError(
+                f"{allowed}; got a frame with the columns {list(X.columns)!r}: pass "
+                "the one that holds the paths"
+            )
+        X = X[X.columns[0]]
+    shape = getattr(X, "shape", None)
+    if shape is None and not isinstance(X, list | tuple):
+        raise ValueError(f"{allowed}; got {type(X).__name__}: pass a list of paths")
+    if shape is not None and len(shape) != 1:
+        raise ValueError(
+            f"{allowed}; got an array of shape {shape}: pass the column of paths, or "
+            "leave the loader out if these are images already"
+        )
+    paths = [_check_path(row, item, name) for row, item in enumerate(X)]
+    if not paths:
+        raise ValueError(f"{allowed}, at least one; got none: is the selection empty?")
+    return np.array(paths, dtype=object)
+
+
+def _check_path(row, item, name):
+    path = os.fspath(item) if isinstance(item, str | os.PathLike) else item
+    if not isinstance(path, str):
+        raise ValueError(
+            f"{name} must hold paths, each a str or a pathlib.Path; got {item!r} in "
+            f"row {row}, counted from 0: drop the row or fill in its path"
+        )
+    if URL.match(path):
+        raise ValueError(
+            f"{name} must hold paths of files on this machine; got the URL {path!r} "
+            f"in row {row}, counted from 0: download the files first. "
+            "sk_posters.datasets.fetch_movie_posters does so for its data set"
+        )
+    return str(path)

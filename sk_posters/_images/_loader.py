@@ -1,38 +1,38 @@
-"""Paths of posters in, an array of images that decodes on demand out."""
+"""Paths in, an array of images that decodes on demand out."""
 
 import os
-import re
-import warnings
 from numbers import Integral
 
-import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sk_posters._base._compat import Interval, StrOptions, _fit_context
 from sk_posters._base._disk_cache import find_cache_folder
 from sk_posters._base._public_path import set_module
 from sk_posters._images._cache import ImageStore
-from sk_posters._images._lazy import PosterImages, check_files
-from sk_posters.exceptions import PosterFileError, describe_failures
+from sk_posters._images._lazy import (
+    INTERPOLATIONS,
+    PosterImages,
+    check_files,
+    check_image_size,
+    check_paths,
+    handle_failures,
+)
 
-__all__ = ["PosterImageLoader", "check_image_size", "check_paths"]
-
-# Two letters at least, so that the drive of "C://posters" is none.
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+__all__ = ["PosterImageLoader"]
 
 
 @set_module("sk_posters")
 class PosterImageLoader(TransformerMixin, BaseEstimator):
     """Load poster files as images, decoded when they are needed.
 
-    Takes paths and gives `PosterImages`: to the next step of a pipeline a float32
-    array of shape (n_samples, height, width, 3) with values from 0 to 1, which yet
-    holds nothing but the paths. With default settings the values are those of
+    Takes paths and returns `PosterImages`: to the next step of a pipeline a float32
+    array of shape (n_samples, height, width, 3) with values from 0 to 1, although it
+    only holds the paths. With default settings the values are those of
     ``keras.utils.load_img(path, target_size=(350, 350))`` and ``img_to_array``,
     divided by 255.
 
-    Greyscale, palette, CMYK, transparent, 16-bit and progressive files all come out
-    as RGB, turned upright as their EXIF orientation asks.
+    Greyscale, palette, CMYK, transparent, 16-bit and progressive files all become
+    RGB, turned upright by their EXIF orientation.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class PosterImageLoader(TransformerMixin, BaseEstimator):
 default="nearest"
         How images are resized.
     on_error : {"raise", "blank"}, default="raise"
-        What to do about files that are missing, damaged or no images. Every file is
+        What to do about files that are missing, damaged or not images. Every file is
         decoded once to find them all. `"raise"` names them in one error. `"blank"`
         puts a black image in place of each, so that rows never shift, warns once
         and keeps their paths in `failed_`.
@@ -51,9 +51,9 @@ default="nearest"
         folds, candidates, processes and later runs that load it alike. None takes the
         environment variable ``SK_POSTERS_CACHE``; without it nothing is kept.
     cache_size : int, default=16_000_000_000
-        Bytes that decoded images may take in `cache_dir`; those not used for longest
+        Bytes that decoded images may take in `cache_dir`; the least recently used
         make room. A poster of 350 x 350 pixels takes 368 kB. Choose it so that all
-        posters in use fit, or else they push each other out.
+        posters in use fit, or they evict each other.
     n_jobs : int or None, default=-1
         Number of threads that decode. None means 1, unless in a
         :func:`joblib.parallel_config` context, and -1 means all cores, or their share
@@ -64,24 +64,24 @@ default="nearest"
     Attributes
     ----------
     failed_ : list of str
-        Paths of the files that a black image stands for since `fit`, `transform` or
-        `fit_transform` was last called, each once, in the order of `X`.
+        Paths of the files that a black image replaced in the last call of `fit`,
+        `transform` or `fit_transform`, each once, in the order of `X`.
     n_decoded_ : int
-        Number of files that the same call had to decode; the others were in the cache.
+        Number of files that this call decoded; the others were in the cache.
 
     Notes
     -----
     All three methods check the files they are given: `fit` too, because that is where
-    bad input is expected to be reported, although it learns nothing. `fit_transform`
+    bad input is expected to be reported, although nothing is learned. `fit_transform`
     checks them once. The loader keeps no state between calls, so `transform` works
     without `fit`.
 
-    A file that turns bad after the check raises the error when it is decoded, also
-    with ``on_error="blank"``: by then the list in `failed_` would be wrong.
+    A file that becomes unreadable after the check raises the error when it is decoded,
+    also with ``on_error="blank"``: by then the list in `failed_` would be wrong.
 
-    The cache tells files apart by their content, not by their names, and never changes
-    an image: an entry that is missing or damaged is decoded anew. A folder that cannot
-    be written to is warned about, and does without.
+    The cache identifies files by their content, not by their names, and never changes
+    an image: an entry that is missing or damaged is decoded again. If the folder cannot
+    be written to, a warning says so, and nothing is kept.
 
     Examples
     --------
@@ -97,9 +97,7 @@ default="nearest"
 
     _parameter_constraints = {
         "image_size": [tuple, list],
-        "interpolation": [
-            StrOptions({"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"})
-        ],
+        "interpolation": [StrOptions(INTERPOLATIONS)],
         "on_error": [StrOptions({"raise", "blank"})],
         "cache_dir": [str, os.PathLike, None],
         "cache_size": [Interval(Integral, 1, None, closed="left")],
@@ -163,7 +161,7 @@ default="nearest"
         Returns
         -------
         PosterImages
-            Stands for a float32 array of shape (n_samples, height, width, 3).
+            Acts as a float32 array of shape (n_samples, height, width, 3).
         """
         return self.fit_transform(X)
 
@@ -181,7 +179,7 @@ default="nearest"
         Returns
         -------
         PosterImages
-            Stands for a float32 array of shape (n_samples, height, width, 3).
+            Acts as a float32 array of shape (n_samples, height, width, 3).
 
         Raises
         ------
@@ -203,15 +201,7 @@ default="nearest"
             verbose=self.verbose,
         )
         failed = [(path, file.reason) for path, file in checked.items() if file.reason]
-        if failed and self.on_error == "raise":
-            raise PosterFileError(failed)
-        if failed:
-            warnings.warn(
-                f"{describe_failures(failed)}\nA black image stands for each of them; "
-                "failed_ keeps the whole list.",
-                stacklevel=4,
-            )
-        self.failed_ = [path for path, _ in failed]
+        self.failed_ = handle_failures(failed, self.on_error)
         self.n_decoded_ = sum(file.was_decoded for file in checked.values())
         return PosterImages(
             paths,
@@ -239,59 +229,3 @@ default="nearest"
     def _store(self):
         folder = find_cache_folder(self.cache_dir, "images")
         return None if folder is None else ImageStore(folder, self.cache_size)
-
-
-def check_image_size(image_size):
-    """Raise unless an image size is a height and a width."""
-    whole = all(
-        isinstance(side, Integral) and not isinstance(side, bool) for side in image_size
-    )
-    if len(image_size) != 2 or not whole or min(image_size) < 1:
-        raise ValueError(
-            "image_size must be the height and the width of the images, two whole "
-            f"numbers from 1 up, as in (350, 350); got {image_size!r}"
-        )
-
-
-def check_paths(X, name="X"):
-    """Return paths as an array, or say what they should be."""
-    allowed = (
-        f"{name} must be a 1-D array-like of paths (str or pathlib.Path) of image files"
-    )
-    if isinstance(X, str | bytes | os.PathLike):
-        raise ValueError(f"{allowed}; got the single path {X!r}: pass [{X!r}]")
-    if hasattr(X, "columns"):
-        if len(X.columns) != 1:
-            raise ValueError(
-                f"{allowed}; got a frame with the columns {list(X.columns)!r}: pass "
-                "the one that holds the paths"
-            )
-        X = X[X.columns[0]]
-    shape = getattr(X, "shape", None)
-    if shape is None and not isinstance(X, list | tuple):
-        raise ValueError(f"{allowed}; got {type(X).__name__}: pass a list of paths")
-    if shape is not None and len(shape) != 1:
-        raise ValueError(
-            f"{allowed}; got an array of shape {shape}: pass the column of paths, or "
-            "leave the loader out if these are images already"
-        )
-    paths = [_check_path(row, item, name) for row, item in enumerate(X)]
-    if not paths:
-        raise ValueError(f"{allowed}, at least one; got none: is the selection empty?")
-    return np.array(paths, dtype=object)
-
-
-def _check_path(row, item, name):
-    path = os.fspath(item) if isinstance(item, str | os.PathLike) else item
-    if not isinstance(path, str):
-        raise ValueError(
-            f"{name} must hold paths, each a str or a pathlib.Path; got {item!r} in "
-            f"row {row}, counted from 0: drop the row or fill in its path"
-        )
-    if URL.match(path):
-        raise ValueError(
-            f"{name} must hold paths of files on this machine; got the URL {path!r} "
-            f"in row {row}, counted from 0: download the files first. "
-            "sk_posters.datasets.fetch_movie_posters does so for its data set"
-        )
-    return str(path)

@@ -4,8 +4,13 @@ import keras
 import numpy as np
 
 from sk_posters._base._public_path import set_module
-from sk_posters._features._backbones import NORM_PARTS, backbone_named, load_weights
-from sk_posters._features._efficientnet import NORM_EPSILON, convolutions
+from sk_posters._features._efficientnet import (
+    NORM_EPSILON,
+    NORM_PARTS,
+    find_backbone,
+    iterate_convolutions,
+    load_weights,
+)
 from sk_posters._networks._cnn import ImageNetwork, in_unit_range
 from sk_posters._networks._layers import (
     FrozenBatchNormalization,
@@ -33,7 +38,7 @@ def keras_backbone(
     name, image_shape, *, trainable=True, frozen_statistics=True, dtype=None
 ):
     """Build a pretrained backbone as a Keras model."""
-    backbone = backbone_named(name)
+    backbone = find_backbone(name)
     if len(image_shape) != 3 or image_shape[2] != 3:
         raise ValueError(
             f"The backbone {name!r} takes images of shape (height, width, 3), got "
@@ -47,7 +52,7 @@ def keras_backbone(
         dtype=dtype,
     )(inputs)
     norm = FrozenBatchNormalization if frozen_statistics else FusedBatchNormalization
-    for each in convolutions(backbone.stages):
+    for each in iterate_convolutions(backbone.stages):
         if each.opens:
             block_input = outputs
         outputs = _convolution(each, dtype)(outputs)
@@ -69,14 +74,14 @@ def keras_backbone(
 
 def restore_weights(model):
     """Give a backbone the weights of ImageNet, whatever it has learned since."""
-    table = convolutions(backbone_named(model.name).stages)
+    table = iterate_convolutions(find_backbone(model.name).stages)
     _set_weights(model, load_weights(model.name), table)
 
 
 def backbone_weights(model):
     """Return the weights of a backbone as they are now."""
     weights = {}
-    for each in convolutions(backbone_named(model.name).stages):
+    for each in iterate_convolutions(find_backbone(model.name).stages):
         (kernel,) = model.get_layer(f"{each.name}_conv").get_weights()
         axes = (2, 3, 0, 1) if each.depthwise else (3, 2, 0, 1)
         weights[f"{each.name}_conv.weight"] = np.transpose(kernel, axes)

@@ -54,7 +54,7 @@ class ImageBatches(keras.utils.PyDataset):
         return self._batch(self._order, index)
 
     def epoch(self):
-        """Yield the batches of one epoch, whatever `draw_next_order` changes meanwhile."""
+        """Yield the batches of one epoch, in the order at its start."""
         order = self._order
         for index in range(len(self)):
             yield self._batch(order, index)
@@ -141,7 +141,7 @@ def check_images(X):
 
 
 def image_kind(X):
-    """Return what X is: "rows" of features, or images with "uint8" or "float" pixels."""
+    """Return the kind of X: "rows" of features, or "uint8" or "float" images."""
     if not hasattr(X, "ndim"):
         X = np.asarray(X)
     first = next(iter(X), None) if X.ndim == 1 else None

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sk_posters._base._public_path import set_module
-from sk_posters._features._backbones import BACKBONES
+from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._networks._augmentation import (
     MIXTURES,
     MixedBatches,
@@ -51,7 +51,7 @@ class FineTuningAdamW(keras.optimizers.AdamW):
         self.head_factor = head_factor
 
     def build(self, variables):
-        """Make the optimizer's variables, and note which of the network's are head's."""
+        """Build the optimizer, and note which variables are those of the head."""
         super().build(variables)
         self._of_head = {
             index

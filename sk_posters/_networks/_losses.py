@@ -59,7 +59,7 @@ class AsymmetricLoss(keras.losses.Loss):
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class LabelwiseLoss(keras.losses.Loss):
-    """A loss whose labels count as they are told to, or are adjusted by their rarity."""
+    """A loss with weights of labels, or logits adjusted by label frequencies."""
 
     def __init__(
         self,

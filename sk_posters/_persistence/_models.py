@@ -16,7 +16,7 @@ from sk_posters._base._atomic import read_file, write_file
 from sk_posters._base._unwrap import find_label_names, list_parts, unwrap
 from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
-from sk_posters._features._backbones import BACKBONES
+from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._features._encoder import PosterEncoder
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes

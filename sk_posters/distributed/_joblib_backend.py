@@ -11,7 +11,7 @@ __all__ = ["one_level_backend"]
 
 
 def one_level_backend(client):
-    """Return a backend that sends to a cluster what asks for `n_jobs`, nothing below."""
+    """Return a backend that sends the outermost `n_jobs` to a cluster."""
     import_optional("distributed", extra="distributed", purpose="dask_backend")
     return _backend_class()(client=client)
 

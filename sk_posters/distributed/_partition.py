@@ -18,7 +18,8 @@ from sk_posters._base._predictions import as_scores
 from sk_posters._base._unwrap import iterate_estimators
 from sk_posters._base._zip import unpack
 from sk_posters._features._encoder import PosterEncoder
-from sk_posters._images._loader import PosterImageLoader, check_paths
+from sk_posters._images._lazy import check_paths
+from sk_posters._images._loader import PosterImageLoader
 from sk_posters._persistence._models import load_model
 from sk_posters.exceptions import PosterFileError
 

@@ -8,7 +8,7 @@ from joblib import parallel_config
 
 from sk_posters._base._compat import HasMethods, Interval, StrOptions, validate_params
 from sk_posters._base._optional import import_optional
-from sk_posters._images._loader import check_paths
+from sk_posters._images._lazy import check_paths
 from sk_posters.distributed._folder import open_folder
 from sk_posters.distributed._joblib_backend import one_level_backend
 from sk_posters.distributed._partition import (

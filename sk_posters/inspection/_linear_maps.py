@@ -16,8 +16,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 
 from sk_posters._base._threads import count_threads, map_in_threads
-from sk_posters._features._encode import ArrayImages, FileImages
-from sk_posters._images._lazy import PosterImages
+from sk_posters._features._encoder import as_images, list_networks, open_images
 from sk_posters.exceptions import PosterFileError
 from sk_posters.inspection._maps import add_enlarged
 
@@ -60,41 +59,40 @@ def linear_maps(encoders, weights, X):
     over a map is what averages and maxima would add to the score if each feature were
     the average of its map.
     """
-    images = [encoder._images(X) for encoder, _ in encoders]
+    images = [as_images(encoder, X) for encoder, _ in encoders]
     size = max((each.shape[1:3] for each in images), key=np.prod)
     maps = np.zeros((len(images[0]), len(weights), *size), dtype=np.float32)
     start = 0
     for (encoder, factor), posters in zip(encoders, images, strict=True):
-        for runner in encoder._runners(posters.shape[1:3]):
-            end = start + runner.n_features * len(runner.parts)
+        for network in list_networks(encoder, posters.shape[1:3]):
+            end = start + network.n_features * len(network.parts)
             parts = weights if weights.shape[1] == 1 else weights[:, start:end]
             parts = np.broadcast_to(factor * parts, (len(weights), end - start))
-            if runner.parts != ("covariance",):
+            if network.parts != ("covariance",):
                 # Averages and maxima have the same gradient, averaged over a map.
-                parts = parts.reshape(len(weights), len(runner.parts), -1).sum(axis=1)
-            _add_maps(maps, encoder, runner, parts.astype(np.float32), posters)
+                parts = parts.reshape(len(weights), len(network.parts), -1).sum(axis=1)
+            _add_maps(maps, encoder, network, parts.astype(np.float32), posters)
             start = end
     return maps
 
 
-def _add_maps(maps, encoder, runner, weights, posters):
-    if runner.parts == ("",):
+def _add_maps(maps, encoder, network, weights, posters):
+    if network.parts == ("",):
         raise ValueError(
-            f"grad_cam needs the feature maps of the backbone {runner.prefix!r}, which "
-            "gives feature vectors: choose an output of rank 4 with the parameter "
-            "output of PosterEncoder, which then pools it."
+            f"grad_cam needs the feature maps of the backbone {network.prefix!r}, "
+            "which gives feature vectors: choose an output of rank 4 by the "
+            "parameter output of PosterEncoder, which then pools it."
         )
-    is_lazy = isinstance(posters, PosterImages)
-    reader = FileImages(posters) if is_lazy else ArrayImages(posters)
+    reader = open_images(posters)
 
     def add(row):
         image, failed = reader.read([row])
         if failed and encoder.on_error == "raise":
             return list(failed.items())
-        small = _weigh_maps(runner, weights, image)
+        small = _weigh_maps(network, weights, image)
         if encoder.flip:
             mirrored = np.ascontiguousarray(image[:, :, ::-1])
-            small = (small + _weigh_maps(runner, weights, mirrored)[:, :, ::-1]) / 2
+            small = (small + _weigh_maps(network, weights, mirrored)[:, :, ::-1]) / 2
         add_enlarged(maps[row], small)
         return []
 
@@ -104,10 +102,10 @@ def _add_maps(maps, encoder, runner, weights, posters):
         raise PosterFileError([bad for each in found for bad in each])
 
 
-def _weigh_maps(runner, weights, image):
+def _weigh_maps(network, weights, image):
     """Return the weighted sum of an image's maps, shape (n_labels, rows, columns)."""
-    maps = runner.maps(image)[0]
-    if runner.parts == ("covariance",):
+    maps = network.maps(image)[0]
+    if network.parts == ("covariance",):
         return _divide_covariances(maps, weights)
     return np.moveaxis(maps @ weights.T, 2, 0)
 

@@ -9,8 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._unwrap import unwrap
 from sk_posters._features._encoder import list_encoders
-from sk_posters._images._lazy import PosterImages
-from sk_posters._images._loader import check_paths
+from sk_posters._images._lazy import PosterImages, check_paths
 
 __all__ = ["nearest_posters"]
 

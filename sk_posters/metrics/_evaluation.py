@@ -152,7 +152,7 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Score:
-    """One score: which values are better, how it is computed, what it is a mean over."""
+    """One score: its direction, how it is computed, and what it averages over."""
 
     better: str
     of: Callable

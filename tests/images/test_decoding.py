@@ -346,4 +346,4 @@ def test_unknown_interpolation_is_a_mistake_of_the_caller(tmp_path):
 
 def test_postscript_is_not_run(tmp_path):
     Image.new("RGB", (4, 6), "red").save(tmp_path / "a.eps")
-    refuse(tmp_path / "a.eps", "it is PostScript, a program that Pillow gives to")
+    refuse(tmp_path / "a.eps", "it is PostScript, a program that Pillow would have")

@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sk_posters import PosterImageLoader
 from sk_posters._base import _disk_cache
 from sk_posters._base._disk_cache import disable_caches, find_cache_folder
-from sk_posters._images import _lazy
+from sk_posters._images import _cache, _lazy
 from sk_posters._images._cache import ImageStore
 from sk_posters._images._decoding import decode_image
 from sk_posters.exceptions import PosterFileError
@@ -197,9 +197,9 @@ def test_equal_settings_of_other_types_share_entries(image_size, filled, paths):
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
-        (_disk_cache.PIL, "__version__", "0.0"),
-        (_disk_cache, "LIBJPEG", "0.0"),
-        (_disk_cache, "FORMAT", 0),
+        (_cache.PIL, "__version__", "0.0"),
+        (_cache, "LIBJPEG", "0.0"),
+        (_cache, "FORMAT", 0),
         (Image, "MAX_IMAGE_PIXELS", None),
         (ImageFile, "LOAD_TRUNCATED_IMAGES", True),
     ],

@@ -206,7 +206,7 @@ def test_five_bad_files_are_named_and_the_others_counted():
 def test_blank_warns_once_and_keeps_the_list(method, paths):
     X = with_two_bad_files(paths)
     loader = small_loader(on_error="blank")
-    message = r"(?s)2 files.*missing\.jpg': no such file.*A black image stands"
+    message = r"(?s)2 files.*missing\.jpg': no such file.*replaced by a black"
     with pytest.warns(UserWarning, match=message) as warned:
         getattr(loader, method)(X)
     assert len(warned) == 1
@@ -214,14 +214,14 @@ def test_blank_warns_once_and_keeps_the_list(method, paths):
 
 
 def test_blank_warning_points_at_the_caller(paths):
-    with pytest.warns(UserWarning, match="A black image") as warned:
+    with pytest.warns(UserWarning, match="replaced by a black image") as warned:
         small_loader(on_error="blank").fit_transform(with_two_bad_files(paths))
     assert warned[0].filename == __file__
 
 
 def test_blank_rows_are_black_and_no_row_shifts(paths, array):
     X = with_two_bad_files(paths)
-    with pytest.warns(UserWarning, match="A black image"):
+    with pytest.warns(UserWarning, match="replaced by a black image"):
         images = small_loader(on_error="blank").fit_transform(X)
     array[[1, 3]] = 0
     np.testing.assert_array_equal(images, array)
@@ -229,7 +229,7 @@ def test_blank_rows_are_black_and_no_row_shifts(paths, array):
 
 def test_blank_rows_stay_black_when_rows_are_taken(paths, array):
     X = with_two_bad_files(paths)
-    with pytest.warns(UserWarning, match="A black image"):
+    with pytest.warns(UserWarning, match="replaced by a black image"):
         images = small_loader(on_error="blank").fit_transform(X)
     array[[1, 3]] = 0
     rows = [3, 0, 1, 1]
@@ -254,7 +254,7 @@ def test_blank_without_bad_files_does_not_warn(paths):
 
 def test_failed_is_of_the_last_call(paths):
     loader = small_loader(on_error="blank")
-    with pytest.warns(UserWarning, match="A black image"):
+    with pytest.warns(UserWarning, match="replaced by a black image"):
         loader.fit(["missing.jpg"])
     loader.transform(paths)
     assert loader.failed_ == []

@@ -27,7 +27,7 @@ from sk_posters import (
     PosterImageLoader,
     make_poster_pipeline,
 )
-from sk_posters._features._encoder import list_encoders
+from sk_posters._features._encoder import list_encoders, list_networks
 from sk_posters._networks._cnn import reseed
 from sk_posters.datasets import _synthetic, make_posters
 from sk_posters.exceptions import PosterFileError
@@ -351,8 +351,8 @@ def test_a_trained_backbone_is_explained_as_its_linear_head_says():
     network = PosterClassifier(network="efficientnet_lite0", unfreeze=0).fit(images, y)
     (by_gradient,) = network_maps(network.model_, images, [0, 1], 3)
     kernel, _ = network.model_.layers[-1].get_weights()
-    (runner,) = PosterEncoder()._runners((64, 96))
-    by_weights = np.moveaxis(runner.maps(images) @ kernel, 3, 1) / (2 * 3)
+    (network,) = list_networks(PosterEncoder(), (64, 96))
+    by_weights = np.moveaxis(network.maps(images) @ kernel, 3, 1) / (2 * 3)
     np.testing.assert_allclose(by_gradient, by_weights, atol=1e-5)
 
 
@@ -469,14 +469,14 @@ def test_a_keras_backbone_is_explained_like_an_onnx_file(
 
 
 def test_channels_of_a_keras_backbone_may_come_first(monkeypatch):
-    (runner,) = PosterEncoder(
+    (network,) = PosterEncoder(
         keras.Sequential([keras.Input((4, 6, 3)), layers.Conv2D(2, 1)]), mean=0, std=1
-    )._runners((4, 6))
+    )._list_networks((4, 6))
     image = np.zeros((1, 4, 6, 3), dtype=np.uint8)
-    assert runner.maps(image).shape == (1, 4, 6, 2)
-    monkeypatch.setattr(runner, "_axes", (2, 3))
-    monkeypatch.setattr(runner, "_run", lambda batch: np.zeros((1, 2, 4, 6)))
-    assert runner.maps(image).shape == (1, 4, 6, 2)
+    assert network.maps(image).shape == (1, 4, 6, 2)
+    monkeypatch.setattr(network, "_axes", (2, 3))
+    monkeypatch.setattr(network, "_run", lambda batch: np.zeros((1, 2, 4, 6)))
+    assert network.maps(image).shape == (1, 4, 6, 2)
 
 
 def test_a_label_with_one_class_in_fit_has_an_empty_map(one_by_one, images, labels):

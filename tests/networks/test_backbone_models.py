@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 
-from sk_posters._features._backbones import BACKBONES, backbone_onnx, load_weights
+from sk_posters._features._efficientnet import BACKBONES, backbone_onnx, load_weights
 from sk_posters._networks._backbone_models import ImageModel, keras_backbone
 from sk_posters._networks._cnn import ImageNetwork
 

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_posters import PosterClassifier
-from sk_posters._features._backbones import load_weights
+from sk_posters._features._efficientnet import load_weights
 from sk_posters._networks._batches import ImageBatches
 from sk_posters._networks._finetuning import (
     HEAD,

@@ -25,7 +25,7 @@ from sk_posters import (
     export_onnx,
     make_poster_pipeline,
 )
-from sk_posters._features._backbones import load_weights
+from sk_posters._features._efficientnet import load_weights
 from sk_posters._images._lazy import PosterImages
 from sk_posters._networks._backbone_models import backbone_weights
 from sk_posters.datasets import make_posters

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from sk_posters._features._backbones import BACKBONES, backbone_onnx
-from sk_posters._features._onnx_network import OUTPUTS
+from sk_posters._features._backbones import OUTPUTS
+from sk_posters._features._efficientnet import BACKBONES, backbone_onnx
 from sk_posters._features._pooling import PARTS
 from sk_posters._persistence._onnx._graph import refuse
 
@@ -30,7 +30,7 @@ def name_inputs(encoders):
 
     ``images`` if there is only one, else names such as ``images_384x272``.
     """
-    kinds = list(dict.fromkeys(_kind(encoder) for encoder, _ in encoders))
+    kinds = list(dict.fromkeys(_find_kind(encoder) for encoder, _ in encoders))
     if len(kinds) == 1:
         return {kinds[0]: "images"}
     sizes = [size for size, _ in kinds]
@@ -42,7 +42,7 @@ def name_inputs(encoders):
     return names
 
 
-def _kind(encoder):
+def _find_kind(encoder):
     return tuple(int(side) for side in encoder.image_size), encoder.interpolation
 
 
@@ -50,7 +50,7 @@ def add_frozen(graph, encoders, scaler, classifier, inputs):
     """Add encoders, scaler and linear head to a graph; return the number of labels."""
     weights, bias = _linear(scaler, classifier)
     wanted = [
-        (Body(inputs[_kind(encoder)], name, encoder.flip), OUTPUTS[part], factor)
+        (Body(inputs[_find_kind(encoder)], name, encoder.flip), OUTPUTS[part], factor)
         for encoder, factor in encoders
         for name in _names(encoder)
         for part in PARTS[encoder.pooling]

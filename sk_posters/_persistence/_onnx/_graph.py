@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from sk_posters._features._backbones import IR_VERSION, OPSET
+from sk_posters._features._efficientnet import IR_VERSION, OPSET
 
 __all__ = ["Graph", "refuse"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._features._backbones import BACKBONES, backbone_onnx
+from sk_posters._features._efficientnet import BACKBONES, backbone_onnx
 from sk_posters._persistence._onnx._graph import refuse
 
 __all__ = ["add_network"]

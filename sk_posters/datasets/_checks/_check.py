@@ -13,7 +13,7 @@ from sk_posters._base._validation import (
     score_matrix,
     shorten,
 )
-from sk_posters._images._loader import check_paths
+from sk_posters._images._lazy import check_paths
 from sk_posters.datasets._checks import _text
 from sk_posters.datasets._checks._files import read_facts
 from sk_posters.datasets._checks._image_findings import image_findings

@@ -36,7 +36,7 @@ def near_pairs(codes, max_distance):
 
 
 def _agreeing_parts(n_codes, max_distance):
-    """Return in how many parts hashes shall agree to be compared, for the least work."""
+    """Return in how many parts hashes must agree to be compared, for least work."""
 
     def work(n_agreeing):
         n_parts = max_distance + n_agreeing
