@@ -17,7 +17,7 @@ from pathlib import Path
 
 import _mutations as mutations
 import numpy as np
-from _written import SIZE, drawn_posters, fitted_pipeline, saved_network
+from _written import SIZE, drawn_posters, fitted_pipeline, save_network
 
 N_SEEDS = 8
 
@@ -187,7 +187,7 @@ class Models(Target):
         super().__init__(folder, paths)
         from sk_posters import save_model
 
-        self.model = fitted_pipeline(self.posters, saved_network(folder))
+        self.model = fitted_pipeline(self.posters, save_network(folder))
         path = os.path.join(folder, "good.model")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -427,7 +427,7 @@ class OnnxFiles(Target):
 
     def __init__(self, folder, paths=None):
         super().__init__(folder, paths)
-        self.seed = Path(saved_network(folder)).read_bytes()
+        self.seed = Path(save_network(folder)).read_bytes()
 
     def case(self, random):
         """Return a file that onnx cannot parse, or that its checker accepts.

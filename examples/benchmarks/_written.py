@@ -42,7 +42,7 @@ def drawn_posters(shared):
     )
 
 
-def saved_network(shared):
+def save_network(shared):
     """Write a small network as ONNX file, and return its path."""
     import onnx
     from onnx import TensorProto, helper
@@ -147,7 +147,7 @@ class Features(Images):
 
     def __init__(self, shared):
         super().__init__(shared)
-        self.network = saved_network(shared)
+        self.network = save_network(shared)
 
     def _loader(self, folder, size):
         from sk_posters import PosterEncoder
@@ -283,7 +283,7 @@ class Model(OneFile):
 
     def __init__(self, shared):
         super().__init__(shared)
-        self.model = fitted_pipeline(self.posters, saved_network(shared))
+        self.model = fitted_pipeline(self.posters, save_network(shared))
 
     def write(self, folder):
         from sk_posters import save_model
@@ -333,7 +333,7 @@ class Report(OneFile):
 
     def __init__(self, shared):
         super().__init__(shared)
-        self.model = fitted_pipeline(self.posters, saved_network(shared))
+        self.model = fitted_pipeline(self.posters, save_network(shared))
 
     def write(self, folder):
         from sk_posters import save_html_report

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sk_posters._images._arrays import check_pixels
 from sk_posters._images._lazy import PosterImages
 
 __all__ = [
@@ -112,7 +113,7 @@ def for_keras(batches):
 
 
 def check_images(X):
-    """Return images as something that `read_batch` reads, or say what is wrong."""
+    """Return images as `read_batch` reads them; raise if they are anything else."""
     if isinstance(X, PosterImages):
         return X
     X = np.asanyarray(X)
@@ -122,21 +123,7 @@ def check_images(X):
             f"{X.shape}. A single image is X[np.newaxis]; grey images without "
             "channels are X[..., np.newaxis]."
         )
-    if 0 in X.shape:
-        raise ValueError(f"There is no image in an array of shape {X.shape}.")
-    if X.dtype == np.uint8:
-        return X
-    if X.dtype.kind != "f":
-        raise ValueError(
-            f"Images must be uint8, or floats in [0, 1]: got dtype {X.dtype}. Whole "
-            "numbers from 0 to 255 become images by X.astype('uint8')."
-        )
-    low, high = _range(X)
-    if not (low >= 0 and high <= 1):  # False for NaN, too
-        raise ValueError(
-            "Images of floats must lie in [0, 1], without NaN: got values from "
-            f"{low:g} to {high:g}. Divide images from 0 to 255 by 255."
-        )
+    check_pixels(X)
     return X
 
 
@@ -175,12 +162,3 @@ def prefetch(images, batch_size):
             if following is not None:
                 coming = reader.submit(read_batch, images, following)
             yield batch
-
-
-def _range(X, step=256):
-    """Return the least and the greatest value, NaN where there is one."""
-    parts = [X[rows] for rows in gen_batches(len(X), step)]
-    return (
-        float(np.min([part.min() for part in parts])),
-        float(np.max([part.max() for part in parts])),
-    )

@@ -19,10 +19,14 @@ from sk_posters._networks._batches import ImageBatches, check_images, image_kind
 from sk_posters._networks._cnn import poster_cnn, reseed
 from sk_posters._networks._devices import compute_policy, device_scope
 from sk_posters._networks._estimator import KerasEstimator
-from sk_posters._networks._finetuning import BackboneTraining, finetuning_network, renew
+from sk_posters._networks._finetuning import (
+    BackboneTraining,
+    build_finetuning_network,
+    renew,
+)
 from sk_posters._networks._losses import label_balance
 from sk_posters._networks._onednn import hint_at_slow_tensorflow
-from sk_posters._networks._reuse import compiled_network
+from sk_posters._networks._reuse import get_compiled_network
 from sk_posters._networks._row_weights import split_rows, usable_weights
 from sk_posters._networks._targets import TargetEncoder
 
@@ -304,14 +308,14 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         X : PosterImages or array-like of shape (n_samples, height, width, channels)
             Images: what PosterImageLoader returns, uint8, or floats in [0, 1]. An
             array or sparse matrix of shape (n_samples, n_features) is read as images
-            one pixel high, and no longer sparse.
+            one pixel high, and made dense.
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
             Label indicator matrix of 0 and 1; or classes, of shape (n_samples,).
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row. Only their ratios matter; rows of weight 0 are left
-            out.
+            Weight of each row. Only their ratios matter; rows of weight 0 are
+            ignored.
         validation_data : tuple of (X, y) or (X, y, sample_weight), default=None
-            Rows held out to watch the loss, in place of `validation_fraction`.
+            Validation set, in place of `validation_fraction`.
         validation_split : float, default=None
             Keras's name for `validation_fraction`, which it replaces in this call.
 
@@ -403,7 +407,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         """
         check_is_fitted(self)
         images = self._check_input(X, reset=False)
-        batch_size = self._routed_to("predict", ["batch_size"]).get(
+        batch_size = self._collect_routed("predict", ["batch_size"]).get(
             "batch_size", self.batch_size
         )
         scores = self._predict_scores(images, batch_size)
@@ -449,18 +453,22 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         check_is_fitted(self)
         n_labels = len(self.label_names_)
         if not 1 <= k <= n_labels:
-            raise ValueError(f"k must be from 1 to the {n_labels} labels: got {k!r}.")
+            raise ValueError(
+                f"k must be from 1 to {n_labels}, the number of labels: got {k!r}."
+            )
         order = np.argsort(-self.predict_proba(X), axis=1, kind="stable")
         return self.label_names_[order[:, :k]]
 
     def _fit(
         self, X, y, sample_weight, *, goes_on, epochs, classes=None, held_out=None
     ):
-        """Train a new network, or the one that is there for some more epochs."""
+        """Train a new network, or the existing one for more epochs."""
         hint_at_slow_tensorflow()
         if not goes_on:
-            vars(self).pop("_network", None)  # Whatever fails now, nothing is fitted.
-        arguments = self._routed_to("fit", FIT_ARGUMENTS)
+            vars(self).pop(
+                "_network", None
+            )  # If anything fails now, nothing is fitted.
+        arguments = self._collect_routed("fit", FIT_ARGUMENTS)
         batch_size = arguments.pop("batch_size", self.batch_size)
         epochs = epochs or arguments.pop("epochs", self.epochs)
         images = self._check_input(X, reset=not goes_on)
@@ -479,7 +487,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
             rows, held_out_rows = split_rows(rows, held_out, self._seed)
             held_out = batches(held_out_rows) if len(held_out_rows) else None
         elif held_out is not None:
-            held_out = self._held_out(held_out, batch_size)
+            held_out = self._split_off(held_out, batch_size)
         seed = self._seed if self.shuffle else None
         done = len(self.history_.get("loss", ()))
         training = batches(rows, seed=seed, epoch=done)
@@ -494,12 +502,12 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
                 **arguments,
             )
         else:
-            self._train(network.model, self._mixed(training), held_out, **arguments)
+            self._train(network.model, self._mix(training), held_out, **arguments)
         self._network = network
         return self
 
     def _start(self, encoder, targets, weights=None):
-        """Return an untrained network for these labels, and forget the last one."""
+        """Return an untrained network for these labels, and reset what was learned."""
         self._balance = label_balance(
             targets,
             encoder.label_names,
@@ -515,11 +523,11 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
 
         def build():
             with device_scope(self.distribute):
-                model = self._new_network()
+                model = self._build_network()
                 self._compile(model)
             return model
 
-        network = compiled_network(
+        network = get_compiled_network(
             build,
             self._seed,
             self._network_key(),
@@ -528,7 +536,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         self._set_learning_rate(network.model)
         return network
 
-    def _new_network(self):
+    def _build_network(self):
         n_labels = len(self.label_names_)
         options = {
             "dropout": self.dropout,
@@ -536,7 +544,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
             "dtype": compute_policy(self.mixed_precision),
         }
         if self._has_backbone:
-            return finetuning_network(
+            return build_finetuning_network(
                 self.network,
                 self.image_shape_,
                 n_labels,
@@ -553,7 +561,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         )
 
     def _check_input(self, X, *, reset):
-        """Return images that can be read by batches; learn or compare their form."""
+        """Return images that can be read in batches; store or compare their form."""
         kind = image_kind(X)
         if kind == "rows":
             rows = validate_data(
@@ -581,8 +589,8 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
             )
         return images
 
-    def _held_out(self, validation_data, batch_size):
-        """Check rows that the caller holds out, as batches."""
+    def _split_off(self, validation_data, batch_size):
+        """Return the batches of the caller's validation set."""
         if not isinstance(validation_data, (tuple, list)) or len(
             validation_data
         ) not in (2, 3):

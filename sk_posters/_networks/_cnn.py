@@ -1,24 +1,15 @@
 """Functions that build Keras models; no estimators."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
 import keras
 import numpy as np
 
 from sk_posters._base._public_path import set_module
 from sk_posters._networks._augmentation import augmentation_layers
-from sk_posters._networks._devices import device_scope, devices_of
+from sk_posters._networks._devices import devices_of
 from sk_posters._networks._layers import FusedBatchNormalization
+from sk_posters._networks._serialize import read_network, save_network
 
-__all__ = [
-    "ImageNetwork",
-    "in_unit_range",
-    "loaded_network",
-    "poster_cnn",
-    "reseed",
-    "saved_network",
-]
+__all__ = ["ImageNetwork", "in_unit_range", "poster_cnn", "reseed"]
 
 # TensorFlow turns x / 255 into x * (1 / 255), which is another float now and then. The
 # sum of these two products is x / 255 to the bit: the first is exact, for HIGH has few
@@ -39,10 +30,10 @@ class ImageNetwork(keras.Sequential):
     # scikeras puts methods of its own in place of these on all Keras models. They save
     # a class like this one under a name that no other process knows.
     def __reduce__(self):
-        return loaded_network, (saved_network(self), _distribution(self))
+        return read_network, (save_network(self), _distribution(self))
 
     def __deepcopy__(self, memo):
-        return loaded_network(saved_network(self), _distribution(self))
+        return read_network(save_network(self), _distribution(self))
 
 
 def _distribution(model):
@@ -55,22 +46,6 @@ def in_unit_range(images):
         return images
     floats = keras.ops.cast(images, keras.config.floatx())
     return floats * HIGH_255TH + floats * LOW_255TH
-
-
-def saved_network(model):
-    """Turn a network into the bytes of a `.keras` file."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "network.keras"
-        model.save(path)
-        return path.read_bytes()
-
-
-def loaded_network(content, distribute=None):
-    """Turn the bytes of a `.keras` file into a network, in Keras's safe mode."""
-    with TemporaryDirectory() as folder, device_scope(distribute):
-        path = Path(folder) / "network.keras"
-        path.write_bytes(content)
-        return keras.saving.load_model(path, safe_mode=True)
 
 
 def poster_cnn(

@@ -86,7 +86,7 @@ def device_scope(distribute=None):
             f"distribute={distribute!r} needs Keras on TensorFlow: got the backend "
             f"{backend!r}. Set KERAS_BACKEND=tensorflow, or leave distribute=None."
         )
-    return _mirrored_strategy().scope()
+    return _make_mirrored_strategy().scope()
 
 
 def devices_of(model):
@@ -145,7 +145,7 @@ def _grow_gpu_memory():
 
 
 @cache
-def _mirrored_strategy():
+def _make_mirrored_strategy():
     """Return one strategy for all networks: the devices of a process never change."""
     import tensorflow as tf
 

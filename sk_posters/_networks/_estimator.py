@@ -1,7 +1,7 @@
-"""Every repair of scikeras and Keras behaviour, in one place, each with its reason.
+"""scikeras's estimator, repaired for scikit-learn and current Keras.
 
-The body of the estimator is written here and scikeras is only a thin base under it:
-leaving scikeras is a change of base class, plus the three helpers imported below.
+All contact with scikeras is here, and it is only a thin base class: leaving it means
+deriving from ClassifierMixin and BaseEstimator, and copying the helpers imported below.
 """
 
 import inspect
@@ -30,7 +30,7 @@ from sk_posters._networks._devices import (
     devices_of,
     predict_on_devices,
 )
-from sk_posters._networks._losses import label_wise, named_loss
+from sk_posters._networks._losses import find_loss, label_wise
 
 __all__ = ["KerasEstimator"]
 
@@ -39,10 +39,22 @@ ROUTED = ("callbacks", "compile", "fit", "loss", "metrics", "optimizer", "predic
 
 
 class KerasEstimator(KerasClassifier):
-    """scikeras's KerasClassifier without what breaks scikit-learn's contract."""
+    """scikeras's KerasClassifier without what breaks scikit-learn's contract.
+
+    The base of PosterClassifier: parameters, tags, compiling, training, prediction.
+    Subclasses may override the hooks `_auto_optimizer` and `_schedule`. What it reads
+    of its subclass is in `EXPECTS`: parameters, then what a fit has set.
+    """
+
+    EXPECTS = (
+        *("callbacks", "distribute", "jit_compile", "learning_rate", "loss"),
+        *("mixed_precision", "optimizer", "patience", "verbose"),
+        *("_NETWORK", "_balance", "_network", "history_", "image_shape_"),
+        "label_names_",
+    )
 
     def __init_subclass__(cls, **options):
-        # `**routed` of __init__ takes names with two underscores and is no parameter
+        # `**routed` of __init__ takes names with two underscores and is not a parameter
         # itself: scikit-learn's checks would try to set it.
         super().__init_subclass__(**options)
         signature = inspect.signature(cls.__init__)
@@ -51,7 +63,7 @@ class KerasEstimator(KerasClassifier):
 
     # -- parameters ---------------------------------------------------------------
 
-    # scikeras lists whatever stands in __dict__, so that learned names without an
+    # scikeras lists everything in __dict__, so that learned names without an
     # underscore become parameters; scikit-learn reads the signature of __init__.
     _get_param_names = classmethod(get_param_names)
     __repr__ = BaseEstimator.__repr__
@@ -62,8 +74,8 @@ class KerasEstimator(KerasClassifier):
             if not _is_routed(name):
                 raise TypeError(
                     f"{type(self).__name__} has no parameter {name!r}. It has "
-                    f"{', '.join(self._get_param_names())}, and hands on what starts "
-                    f"with {', '.join(prefix + '__' for prefix in ROUTED)}."
+                    f"{', '.join(self._get_param_names())}, and passes on names that "
+                    f"start with {', '.join(prefix + '__' for prefix in ROUTED)}."
                 )
             setattr(self, name, value)
 
@@ -107,8 +119,8 @@ class KerasEstimator(KerasClassifier):
     # -- what scikit-learn asks ---------------------------------------------------
 
     def __sklearn_tags__(self):
-        # ClassifierMixin cannot stand left of KerasClassifier (method resolution
-        # order), so that scikit-learn would not take this for a classifier.
+        # ClassifierMixin cannot be left of KerasClassifier (method resolution order),
+        # so scikit-learn would not recognise a classifier.
         tags = super().__sklearn_tags__()
         tags.estimator_type = "classifier"
         tags.classifier_tags = ClassifierTags(multi_class=True, multi_label=True)
@@ -126,12 +138,12 @@ class KerasEstimator(KerasClassifier):
 
     @property
     def model_(self):
-        """The network. Whoever takes it keeps it: no later fit will use it again."""
+        """The network. Once accessed, it is no longer recycled by later fits."""
         if not hasattr(self, "_network"):
             raise AttributeError(
                 f"This {type(self).__name__} has no model_ before fit."
             )
-        return self._network.shared()
+        return self._network.share()
 
     def score(self, X, y, sample_weight=None):
         """Return the share of rows with every label right (subset accuracy).
@@ -148,7 +160,7 @@ class KerasEstimator(KerasClassifier):
         Returns
         -------
         float
-            The score. A constant answer may reach a good part of it: look at
+            The score. A constant prediction may come close to it: look at
             :func:`sklearn.metrics.average_precision_score` first.
         """
         return ClassifierMixin.score(self, X, y, sample_weight)
@@ -156,7 +168,7 @@ class KerasEstimator(KerasClassifier):
     # -- Keras --------------------------------------------------------------------
 
     def _network_key(self):
-        """Return what a used network must have in common with a new one, or None."""
+        """Return what a recycled network must share with a new one; None forbids it."""
         params = self.get_params(deep=False)
         names = {"optimizer", "loss", "metrics", "jit_compile", "distribute"}
         names |= set(self._NETWORK)
@@ -166,7 +178,7 @@ class KerasEstimator(KerasClassifier):
             for name, value in sorted(params.items())
             if name in names or name.startswith(prefixes)
         }
-        # A rate that is a number is set anew for each fit, see `_set_learning_rate`.
+        # A numeric rate is set for each fit, see `_set_learning_rate`.
         chosen["learning_rate"] = self.learning_rate is None
         if self.callbacks is not None or not _is_plain(list(chosen.values())):
             return None
@@ -176,28 +188,28 @@ class KerasEstimator(KerasClassifier):
         return repr((shape, state, self._balance, chosen))
 
     def _compile(self, model):
-        """Compile a model with optimizer, loss and metrics and what is routed there."""
+        """Compile a model with optimizer, loss, metrics and their routed parameters."""
         params = self.get_params(deep=False)
-        params["loss"] = named_loss(self.loss)
+        params["loss"] = find_loss(self.loss)
         if self.optimizer == "auto":
             params["optimizer"] = self._auto_optimizer()
 
-        def built(name, to_class, **more):
+        def build(name, to_class, **more):
             item = try_to_convert_strings_to_classes(params[name], to_class)
             routed = route_params(params, destination=name, pass_filter=())
             return unflatten_params(item, {**more, **routed})
 
-        metrics = built("metrics", get_metric_class)
+        metrics = build("metrics", get_metric_class)
         if metrics is not None and not isinstance(metrics, (dict, list)):
             metrics = [metrics]
         routed = route_params(params, destination="compile", pass_filter=())
-        optimizer = self._own_optimizer(built)
-        # Keras itself looks at the policy of the model only, not of its layers.
+        optimizer = self._make_optimizer(build)
+        # Keras itself checks the policy of the model only, not those of its layers.
         if routed.get("auto_scale_loss", True) and _trains_in_half_floats(model):
             optimizer = _with_loss_scale(optimizer, devices_of(model))
         model.compile(
             loss=label_wise(
-                built("loss", get_loss_class_function_or_string), *self._balance
+                build("loss", get_loss_class_function_or_string), *self._balance
             ),
             metrics=metrics,
             optimizer=optimizer,
@@ -208,33 +220,41 @@ class KerasEstimator(KerasClassifier):
     def _jit_compile(self):
         if self.jit_compile is True and self.distribute is not None:
             raise ValueError(
-                f"jit_compile=True and distribute={self.distribute!r} do not go "
+                f"jit_compile=True and distribute={self.distribute!r} do not work "
                 "together in TensorFlow: leave jit_compile='auto', or distribute=None."
             )
         return self.jit_compile
 
     def _set_learning_rate(self, model):
-        """Give a network that may have served another fit the rate of this one."""
+        """Set the rate of this fit in a network that may come from another one."""
         routed = "optimizer__learning_rate" in vars(self)
         if self.learning_rate is not None and not routed:
             model.optimizer.learning_rate = self.learning_rate
 
-    def _own_optimizer(self, built):
+    def _make_optimizer(self, build):
         if not isinstance(self.optimizer, keras.optimizers.Optimizer):
             rate = self.learning_rate
             rate = {} if rate is None else {"learning_rate": rate}
-            return built("optimizer", get_optimizer_class, **rate)
+            return build("optimizer", get_optimizer_class, **rate)
         if self.learning_rate is not None:
             raise ValueError(
                 f"learning_rate={self.learning_rate!r} does not reach an optimizer "
-                "that is built already: give `optimizer` as a name or a class, or set "
+                "that is already built: give `optimizer` as a name or a class, or set "
                 "the rate there and leave learning_rate=None."
             )
         # An optimizer belongs to one model: a second fit needs one of its own.
         return type(self.optimizer).from_config(self.optimizer.get_config())
 
+    def _auto_optimizer(self):
+        """Return what optimizer="auto" means."""
+        return "adam"
+
+    def _schedule(self):
+        """Return callbacks that set the learning rate."""
+        return []
+
     def _callbacks(self, *, has_validation):
-        """Return the user's callbacks, built from classes, and early stopping."""
+        """Return all callbacks: schedule, those of the user, early stopping."""
         callbacks = []
         if self.callbacks is not None:
             params = self.get_params(deep=False)
@@ -251,21 +271,21 @@ class KerasEstimator(KerasClassifier):
                     f"list or a dict: got {callback!r}."
                 )
         if self.patience is None:
-            return list(callbacks)
+            return [*self._schedule(), *callbacks]
         if not has_validation:
             raise ValueError(
-                f"patience={self.patience!r} watches the loss of rows held out, and "
-                "none are: set validation_fraction (0.1, say), or give fit "
-                "validation_data."
+                f"patience={self.patience!r} watches the validation loss, and there is "
+                "no validation set: set validation_fraction (0.1, say), or pass "
+                "validation_data to fit."
             )
         # A parameter of its own, since callbacks=EarlyStopping cannot be cloned and
         # searched together with callbacks__patience.
         stopping = keras.callbacks.EarlyStopping(
             patience=self.patience, restore_best_weights=True
         )
-        return [*callbacks, stopping]
+        return [*self._schedule(), *callbacks, stopping]
 
-    def _routed_to(self, method, allowed):
+    def _collect_routed(self, method, allowed):
         """Return the arguments routed to a method of the model, as fit__verbose."""
         params = self.get_params(deep=False)
         routed = route_params(params, destination=method, pass_filter=())
@@ -278,12 +298,12 @@ class KerasEstimator(KerasClassifier):
         return routed
 
     def _train(self, model, batches, held_out, *, epochs, **arguments):
-        """Train a network for some more epochs and lengthen the history."""
+        """Train a network for more epochs and extend the history."""
         done = len(self.history_.get("loss", ()))
         arguments = {
             "initial_epoch": done,
             "epochs": done + epochs,
-            "validation_data": self._fed(held_out, model),
+            "validation_data": self._feed(held_out, model),
             "callbacks": self._callbacks(has_validation=held_out is not None),
             "shuffle": False,  # The batches have an order of their own.
             "verbose": self.verbose,
@@ -291,10 +311,9 @@ class KerasEstimator(KerasClassifier):
         }
         arguments["callbacks"].append(NextOrder(batches))
         try:
-            result = model.fit(self._fed(batches, model), **arguments)
+            result = model.fit(self._feed(batches, model), **arguments)
         except Exception as error:
-            # TensorFlow wraps what goes wrong in reading a batch into an error of its
-            # own, deep in a long text.
+            # TensorFlow wraps errors of reading a batch into its own, in a long text.
             for source in (batches, held_out):
                 if source is not None and source.error is not None:
                     raise source.error from error
@@ -302,13 +321,13 @@ class KerasEstimator(KerasClassifier):
         for name, values in result.history.items():
             self.history_.setdefault(name, []).extend(float(value) for value in values)
 
-    def _fed(self, batches, model):
-        """Return batches as Keras takes them, in shares that suit the devices."""
+    def _feed(self, batches, model):
+        """Return batches in the form that Keras takes, divided among the devices."""
         if batches is None:
             return None
         if self.distribute is None:
             return for_keras(batches)
-        # A strategy cuts and orders a tf.data.Dataset in ways of its own.
+        # A strategy would divide and order a tf.data.Dataset differently.
         n_devices = devices_of(model)
         return EvenBatches(batches, n_devices) if n_devices > 1 else batches
 
@@ -339,7 +358,7 @@ def _with_loss_scale(optimizer, n_devices):
 
 
 def _is_plain(value):
-    """Tell whether a parameter is but text, numbers and None, and lists of them."""
+    """Return whether a parameter holds only text, numbers, None and lists of them."""
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, (str, Number))

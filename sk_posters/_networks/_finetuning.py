@@ -1,4 +1,4 @@
-"""Pretrained backbones trained further: a head first, then what is below it."""
+"""Pretrained backbones trained further: first the head, then the layers below."""
 
 import math
 from numbers import Integral
@@ -29,7 +29,7 @@ __all__ = [
     "BackboneTraining",
     "FineTuningAdamW",
     "OneCycle",
-    "finetuning_network",
+    "build_finetuning_network",
     "renew",
 ]
 
@@ -44,7 +44,7 @@ HEAD_C = 1e-3
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class FineTuningAdamW(keras.optimizers.AdamW):
-    """AdamW that goes faster in the head, which has more to learn."""
+    """AdamW with a higher learning rate in the head, which starts from less."""
 
     def __init__(self, learning_rate=4e-4, head_factor=10.0, **options):
         super().__init__(learning_rate, **options)
@@ -71,32 +71,36 @@ class FineTuningAdamW(keras.optimizers.AdamW):
 
 
 class OneCycle(keras.callbacks.Callback):
-    """Lets the learning rate rise over the first tenth of the steps, then fall to 0."""
+    """One-cycle schedule (Smith 2018): a rise over a tenth of the steps, then a fall.
+
+    A callback, not a schedule of the optimizer: compiled networks are used again, and
+    their optimizer would keep the schedule of an earlier fit.
+    """
 
     def __init__(self, first_epoch=0):
         super().__init__()
         self.first_epoch = first_epoch
 
     def on_train_begin(self, logs=None):
-        """Note the rate that the cycle rises to."""
+        """Store the peak of the cycle."""
         self._peak = float(self.model.optimizer.learning_rate)
         epochs = self.params["epochs"] - self.first_epoch
         self._n_steps = epochs * self.params["steps"]
         self._step = 0
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Set the rate of the step that comes."""
+        """Set the rate of the next step."""
         factor = cycle(self._step, self._n_steps)
         self.model.optimizer.learning_rate = self._peak * factor
         self._step += 1
 
     def on_train_end(self, logs=None):
-        """Set the rate back, for a further call."""
+        """Restore the rate for a further call."""
         self.model.optimizer.learning_rate = self._peak
 
 
 def cycle(step, n_steps):
-    """Return the share of the highest rate that a step gets."""
+    """Return the factor of the peak rate for a step."""
     n_rising = max(1, round(n_steps / 10))
     if step < n_rising:
         return (step + 1) / n_rising
@@ -104,7 +108,7 @@ def cycle(step, n_steps):
     return (1 + math.cos(math.pi * done)) / 2
 
 
-def finetuning_network(
+def build_finetuning_network(
     name,
     image_shape,
     n_labels,
@@ -122,7 +126,7 @@ def finetuning_network(
     images = inputs
     for layer in augmentation_layers(augment):
         images = layer(images)
-    # Half floats would cost accuracy here, and save next to nothing.
+    # Half precision would cost accuracy here and save almost nothing.
     options = {"dtype": keras.config.floatx()}
     pooled = keras.layers.GlobalAveragePooling2D(name=POOL, **options)(backbone(images))
     dropped = keras.layers.Dropout(rate, seed=0, name="dropout", **options)(pooled)
@@ -137,7 +141,7 @@ def finetuning_network(
 
 
 def renew(model, seed):
-    """Give a network of `finetuning_network` the weights of one just built."""
+    """Give a network of `build_finetuning_network` the weights of a new one."""
     restore_weights(_backbone_of(model))
     reseed(model, seed)
 
@@ -150,8 +154,8 @@ def _set_trainable(backbone, unfreeze):
     n_stages = len(BACKBONES[backbone.name].stages)
     if isinstance(unfreeze, Integral) and not 0 <= unfreeze <= n_stages:
         raise ValueError(
-            f"unfreeze must be 'all', or from 0 to the {n_stages} stages of "
-            f"{backbone.name!r}: got {unfreeze!r}."
+            f"unfreeze must be 'all', or the number of stages to train, counted from "
+            f"the last (from 0 to {n_stages} for {backbone.name!r}): got {unfreeze!r}."
         )
     if unfreeze == "all":
         return
@@ -164,7 +168,17 @@ def _set_trainable(backbone, unfreeze):
 
 
 class BackboneTraining:
-    """What PosterClassifier does otherwise where its network is a backbone."""
+    """The part of PosterClassifier that trains pretrained backbones.
+
+    A mixin to the left of KerasEstimator, whose hooks `_auto_optimizer` and `_schedule`
+    it overrides. It provides `_has_backbone`, `_mix` and `_train_backbone`. What it
+    reads of its host is in `EXPECTS`: parameters, then what a fit has set.
+    """
+
+    EXPECTS = (
+        *("augment", "network", "optimizer", "shuffle", "unfreeze"),
+        *("_balance", "_compile", "_kind", "_seed", "_train", "history_"),
+    )
 
     @property
     def _has_backbone(self):
@@ -173,31 +187,29 @@ class BackboneTraining:
     def _auto_optimizer(self):
         return FineTuningAdamW if self._has_backbone else "adam"
 
-    def _callbacks(self, *, has_validation):
-        callbacks = super()._callbacks(has_validation=has_validation)
-        if self._has_backbone and self.optimizer == "auto":
-            done = len(self.history_.get("loss", ()))
-            callbacks = [OneCycle(first_epoch=done), *callbacks]
-        return callbacks
+    def _schedule(self):
+        if not self._has_backbone or self.optimizer != "auto":
+            return []
+        return [OneCycle(first_epoch=len(self.history_.get("loss", ())))]
 
     def _augmentations(self):
-        """Return the names in `augment`, or those that suit the network."""
+        """Return the names in `augment`, or the default of the network."""
         head_only = self._has_backbone and self.unfreeze == 0
         if self.augment is None:
             return ("flip", "crop") if self._has_backbone and not head_only else ()
         for reason, applies in {
             "unfreeze=0 trains on features that are computed once": head_only,
-            "X holds rows of features, not images": self._kind == "rows",
+            "X holds feature vectors, not images": self._kind == "rows",
         }.items():
             if applies and len(self.augment):
                 raise ValueError(
-                    f"augment={self.augment!r} has nothing to vary, since {reason}. "
+                    f"augment={self.augment!r} has no images to vary, since {reason}. "
                     "Leave augment=None."
                 )
         return tuple(self.augment)
 
-    def _mixed(self, batches):
-        """Return batches with the mixtures that `augment` asks for."""
+    def _mix(self, batches):
+        """Return batches with the mixtures that `augment` names."""
         kinds = [name for name in self._augmentations() if name in MIXTURES]
         if not kinds:
             return batches
@@ -207,11 +219,11 @@ class BackboneTraining:
     def _train_backbone(
         self, model, training, held_out, *, starts, batch_size, **arguments
     ):
-        """Fit the head on frozen features, then train what shall be trained."""
+        """Fit the head on frozen features, then train the unfrozen layers."""
 
         def features_of(batches):
             return ImageBatches(
-                *pooled_features(model, batches),
+                *compute_features(model, batches),
                 batch_size=batch_size,
                 seed=self._seed if self.shuffle else None,
                 epoch=len(self.history_.get("loss", ())),
@@ -222,7 +234,7 @@ class BackboneTraining:
         if starts:
             set_linear_head(model, features, *self._balance)
         if not head_only:
-            self._train(model, self._mixed(training), held_out, **arguments)
+            self._train(model, self._mix(training), held_out, **arguments)
             return
         held_out = None if held_out is None else features_of(held_out)
         head = head_of(model)
@@ -230,7 +242,7 @@ class BackboneTraining:
         if not starts:
             self._train(head, features, held_out, **arguments)
             return
-        # There is nothing left to train: the loss is all that can be told.
+        # There is nothing left to train: only the loss is recorded.
         for prefix, batches in (("", features), ("val_", held_out)):
             if batches is not None:
                 scores = head.evaluate(batches, return_dict=True, verbose=0)
@@ -239,14 +251,14 @@ class BackboneTraining:
 
 
 def head_of(model):
-    """Return the head of a network as a model, which shares its weights."""
+    """Return the head of a network as a model that shares its weights."""
     n_features = model.get_layer(POOL).output.shape[-1]
     layers = [model.get_layer("dropout"), model.get_layer(HEAD)]
     return keras.Sequential([keras.Input((n_features,)), *layers])
 
 
-def pooled_features(model, batches):
-    """Return what comes into the head for some images, and what belongs to them."""
+def compute_features(model, batches):
+    """Return the inputs of the head for all images, with their targets and weights."""
     body = ImageModel(model.inputs, model.get_layer(POOL).output)
     parts = []
     for images, *others in (batches[index] for index in range(len(batches))):
@@ -255,7 +267,7 @@ def pooled_features(model, batches):
 
 
 def set_linear_head(model, batches, weights=None, offsets=None):
-    """Fit a logistic regression for each label, and make it the network's head."""
+    """Fit a logistic regression per label, and make them the network's head."""
     rows = [batches[index] for index in range(len(batches))]
     features, targets, *row_weights = map(np.concatenate, zip(*rows, strict=True))
     row_weights = row_weights[0] if row_weights else np.ones(len(features))
@@ -268,15 +280,15 @@ def set_linear_head(model, batches, weights=None, offsets=None):
     for label, weight in enumerate(weights):
         target = targets[:, label]
         if target.min() == target.max():
-            # Odds that one row more of each kind would leave.
+            # Smoothed odds: one more row of each kind.
             positives = row_weights @ target
             negatives = row_weights.sum() - positives
             bias[label] = np.log((positives + 1) / (negatives + 1))
             continue
-        cells = row_weights * np.where(target == 1, weight, 1.0)
+        sample_weight = row_weights * np.where(target == 1, weight, 1.0)
         regression = LogisticRegression(C=HEAD_C, max_iter=1000)
         with threadpool_limits(1, user_api="blas"):  # As in OneVsRestHead.
-            regression.fit(standardised, target, sample_weight=cells)
+            regression.fit(standardised, target, sample_weight=sample_weight)
         kernel[:, label] = regression.coef_[0] / scaler.scale_
         bias[label] = regression.intercept_[0] - scaler.mean_ @ kernel[:, label]
     if offsets is not None:

@@ -11,9 +11,9 @@ from sk_posters._base._validation import shorten
 __all__ = [
     "AsymmetricLoss",
     "LabelwiseLoss",
+    "find_loss",
     "label_balance",
     "label_wise",
-    "named_loss",
 ]
 
 
@@ -77,7 +77,7 @@ class LabelwiseLoss(keras.losses.Loss):
     def call(self, y_true, y_pred):
         """Return the loss of each row."""
         if self.offsets is not None:
-            y_pred = self._adjusted(y_pred)
+            y_pred = self._adjust(y_pred)
         of_rows = getattr(self.loss, "call", self.loss)
         # Losses take the mean over the last axis: of one label, that is its cell.
         cells = of_rows(y_true[..., None], y_pred[..., None])
@@ -86,7 +86,7 @@ class LabelwiseLoss(keras.losses.Loss):
             cells = cells * (1 + y_true * (weights - 1))
         return keras.ops.mean(cells, axis=-1)
 
-    def _adjusted(self, probabilities):
+    def _adjust(self, probabilities):
         smallest = keras.config.epsilon()
         p = keras.ops.clip(probabilities, smallest, 1 - smallest)
         offsets = keras.ops.convert_to_tensor(self.offsets, dtype=p.dtype)
@@ -113,7 +113,7 @@ NAMED = {
 }
 
 
-def named_loss(loss):
+def find_loss(loss):
     """Return the class that a name stands for, or the loss as it is."""
     return NAMED.get(loss, loss) if isinstance(loss, str) else loss
 

@@ -1,8 +1,11 @@
-"""Compiled networks, and their use by one fit after another.
+"""Compiled networks, recycled by one fit after another.
 
-Each network that Keras compiles leaves some 10 MB behind for good, and its first step
-traces a graph for seconds. A search makes dozens of equal ones. So a network that
-nobody uses any more is kept, and gets new weights when the next fit asks for its like.
+Each network that Keras compiles leaks some 10 MB, and its first step traces a graph
+for seconds. A search makes dozens of equal ones. So a network that is no longer used is
+kept, and gets new weights when a fit needs one with the same key: memory stays flat
+over many fits. This dictates `_network_key` (what networks must share), `reseed`,
+`renew` and `restore_weights` (as good as new), `_set_learning_rate`, that `model_` takes
+a network out of the pool, and that the one-cycle schedule is a callback.
 """
 
 import threading
@@ -15,35 +18,34 @@ from sk_posters._base._public_path import set_module
 from sk_posters._networks._cnn import reseed
 from sk_posters._networks._serialize import network_from_bytes, network_to_bytes
 
-__all__ = ["CompiledNetwork", "compiled_network"]
+__all__ = ["CompiledNetwork", "get_compiled_network"]
 
-# The free ones, the oldest first; with its optimizer's moments, one takes 80 MB at
-# 350×350 pixels.
+# Unused networks, the oldest first. With the moments of its optimizer, one takes 80 MB
+# at 350×350 pixels.
 _free = deque(maxlen=4)
 _taking = threading.Lock()
 
 
 @set_module("sk_posters")
 class CompiledNetwork:
-    """Holds a compiled network, and lets it go to a later fit when it dies itself."""
+    """Holds a compiled network, and returns it to the pool when garbage-collected."""
 
     def __init__(self, model, key=None, initial=()):
         self.model = model
         self._kept = _Kept(model, key, initial)
         weakref.finalize(self, _set_free, self._kept).atexit = False
 
-    def shared(self):
-        """Return the network for use of any length: no later fit will have it."""
+    def share(self):
+        """Return the network and keep it out of the pool: others may use it now."""
         self._kept.key = None
         return self.model
 
     def __reduce__(self):
-        # Keras does not save how far the seeds of dropout have come, so that a copy
-        # would train on otherwise than its original.
-        return _restored, (self.model, self._seeds())
+        # Keras does not save the state of dropout's seeds, so a copy would continue
+        # training differently from its original.
+        return _restore, (self.model, self._seeds())
 
-    # Files of models, which hold no code, are made of these two. Pickle and copy use
-    # the method above.
+    # Model files, which hold no code, use these two; pickle and copy the method above.
 
     def __getstate__(self):
         return {"network": network_to_bytes(self.model), "seeds": self._seeds()}
@@ -57,7 +59,7 @@ class CompiledNetwork:
 
 
 class _Kept:
-    """What is kept of a network between its holders."""
+    """A network in the pool, with its key and the initial state of its optimizer."""
 
     def __init__(self, model, key, initial):
         self.model = model
@@ -65,8 +67,8 @@ class _Kept:
         self.initial = initial
 
 
-def compiled_network(build, seed, key=None, renew=reseed):
-    """Return a network with weights drawn from a seed: a free one, or a new one."""
+def get_compiled_network(build, seed, key=None, renew=reseed):
+    """Return a network with weights drawn from a seed: recycled, or built."""
     kept = _take(key)
     if kept is None:
         model = build()
@@ -90,7 +92,7 @@ def _take(key):
                 try:
                     _free.remove(kept)
                 except ValueError:
-                    continue  # Pushed out by one that was set free just now.
+                    continue  # Just pushed out by another one.
                 return kept
     return None
 
@@ -102,7 +104,7 @@ def _set_free(kept):
 
 
 def _compact(value):
-    """Return an array, or its one value: the moments of Adam are millions of zeros."""
+    """Return an array, or its only value: the moments of Adam are all zero."""
     first = value.flat[0]
     return first if (value == first).all() else value
 
@@ -118,6 +120,6 @@ def _set_seeds(model, seeds):
         variable.assign(value)
 
 
-def _restored(model, seeds):
+def _restore(model, seeds):
     _set_seeds(model, seeds)
     return CompiledNetwork(model)

@@ -2,15 +2,23 @@
 
 import json
 import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 
 from sk_posters._base._zip import unpack
-from sk_posters._networks._cnn import loaded_network, saved_network
 from sk_posters._networks._compat import keras_global, set_keras_global
+from sk_posters._networks._devices import device_scope
 from sk_posters.exceptions import ModelFileError
 
-__all__ = ["check_network", "network_from_bytes", "network_to_bytes"]
+__all__ = [
+    "check_network",
+    "network_from_bytes",
+    "network_to_bytes",
+    "read_network",
+    "save_network",
+]
 
 # Where Keras keeps what networks are made of. All of it computes on numbers only, but
 # for the layers named below.
@@ -34,7 +42,7 @@ WITHOUT_MODULE = {"__keras_tensor__", "__tuple__"}
 
 def network_to_bytes(model):
     """Write a network down, if `network_from_bytes` would load it."""
-    content = saved_network(model)
+    content = save_network(model)
     check_network(content)
     return content
 
@@ -48,7 +56,7 @@ def network_from_bytes(content):
             raise ModelFileError(
                 f"the network in it needs {n_values} values, and brings {n_bytes} bytes"
             )
-        return loaded_network(content)
+        return read_network(content)
     except ModelFileError:
         raise
     except Exception as error:
@@ -119,3 +127,19 @@ def _check_class(item):
             "layers of Keras that run no code of their own, and those of sk_posters, "
             "are allowed"
         )
+
+
+def save_network(model):
+    """Turn a network into the bytes of a `.keras` file."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        model.save(path)
+        return path.read_bytes()
+
+
+def read_network(content, distribute=None):
+    """Turn the bytes of a `.keras` file into a network, in Keras's safe mode."""
+    with TemporaryDirectory() as folder, device_scope(distribute):
+        path = Path(folder) / "network.keras"
+        path.write_bytes(content)
+        return keras.saving.load_model(path, safe_mode=True)

@@ -168,11 +168,11 @@ def test_paths_point_to_the_loader():
     ("X", "message"),
     [
         (np.zeros((2, 3, 3)), r"shape \(n, height, width, channels\): got \(2, 3, 3\)"),
-        (np.zeros((0, 3, 3, 1)), r"no image in an array of shape \(0, 3, 3, 1\)"),
-        (np.zeros((1, 3, 3, 1), int), r"uint8, or floats in \[0, 1\]: got dtype int64"),
-        (np.full((1, 3, 3, 1), 200.0), r"got values from 200 to 200\. Divide"),
+        (np.zeros((0, 3, 3, 1)), r"no image: got an array of shape \(0, 3, 3, 1\)"),
+        (np.zeros((1, 3, 3, 1), int), r"floats from 0 to 1; got int64"),
+        (np.full((1, 3, 3, 1), 200.0), r"got values from 200 to 200: divide"),
         (np.full((1, 3, 3, 1), -0.1), r"got values from -0\.1 to -0\.1"),
-        (np.full((1, 3, 3, 1), np.nan), r"without NaN: got values from nan to nan"),
+        (np.full((1, 3, 3, 1), np.nan), r"got values from nan to nan"),
     ],
     ids=["3-D", "empty", "int64", "0-255", "negative", "NaN"],
 )

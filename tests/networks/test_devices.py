@@ -460,7 +460,7 @@ def overflow_on_one():
     """Ask each of two devices whether gradients are finite that one of them lacks."""
     with _devices.device_scope("mirrored"):
         optimizer = JointLossScaleOptimizer(keras.optimizers.SGD())
-    strategy = _devices._mirrored_strategy()
+    strategy = _devices._make_mirrored_strategy()
 
     @tf.function
     def ask():

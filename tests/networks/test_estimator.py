@@ -136,7 +136,7 @@ def test_a_learning_rate_beside_a_built_optimizer_is_an_error(tiny, images, labe
     classifier = PosterClassifier(
         **tiny, optimizer=keras.optimizers.SGD(), learning_rate=0.1
     )
-    message = r"learning_rate=0.1 does not reach an optimizer that is built already"
+    message = r"learning_rate=0.1 does not reach an optimizer that is already built"
     with pytest.raises(ValueError, match=message):
         classifier.fit(images, labels)
 
@@ -200,9 +200,9 @@ def test_callbacks_of_another_kind_are_an_error(tiny, images, labels):
         classifier.fit(images, labels)
 
 
-def test_patience_needs_rows_held_out(tiny, images, labels):
+def test_patience_needs_a_validation_set(tiny, images, labels):
     classifier = PosterClassifier(**tiny, patience=2)
-    message = r"patience=2 watches the loss of rows held out, and none are"
+    message = r"patience=2 watches the validation loss, and there is no validation set"
     with pytest.raises(ValueError, match=message):
         classifier.fit(images, labels)
 

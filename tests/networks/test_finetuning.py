@@ -20,10 +20,10 @@ from sk_posters._networks._finetuning import (
     HEAD_C,
     FineTuningAdamW,
     OneCycle,
+    build_finetuning_network,
+    compute_features,
     cycle,
-    finetuning_network,
     head_of,
-    pooled_features,
     renew,
     set_linear_head,
 )
@@ -67,14 +67,14 @@ def fitted(params, images, labels):
 
 @pytest.fixture(scope="module")
 def network():
-    model = finetuning_network(NAME, SHAPE, 3, unfreeze=2)
+    model = build_finetuning_network(NAME, SHAPE, 3, unfreeze=2)
     renew(model, 0)
     return model
 
 
 @pytest.fixture(scope="module")
 def features(network, images, labels):
-    return pooled_features(network, ImageBatches(images, labels.to_numpy()))[0]
+    return compute_features(network, ImageBatches(images, labels.to_numpy()))[0]
 
 
 def body_weights(classifier):
@@ -103,7 +103,7 @@ def changed(before, after):
     ],
 )
 def test_the_last_stages_are_trained(unfreeze, expected):
-    model = finetuning_network(NAME, SHAPE, 3, unfreeze=unfreeze)
+    model = build_finetuning_network(NAME, SHAPE, 3, unfreeze=unfreeze)
     trained = {
         layer.name.partition("_")[0]
         for layer in model.get_layer(NAME).layers
@@ -114,7 +114,7 @@ def test_the_last_stages_are_trained(unfreeze, expected):
 
 
 def test_all_is_everything_but_the_statistics():
-    backbone = finetuning_network(NAME, SHAPE, 3).get_layer(NAME)
+    backbone = build_finetuning_network(NAME, SHAPE, 3).get_layer(NAME)
     n_norms = sum(layer.name.endswith("_norm") for layer in backbone.layers)
     assert len(backbone.non_trainable_weights) == 2 * n_norms
     assert len(backbone.trainable_weights) == 3 * n_norms
@@ -124,7 +124,7 @@ def test_all_is_everything_but_the_statistics():
     ("dropout", "rate"), [(0.4, 0.4), ((0.3, 0.5), 0.2), ([0.1], 0.2)]
 )
 def test_one_rate_is_the_rate_of_the_one_dropout(dropout, rate):
-    model = finetuning_network(NAME, SHAPE, 3, dropout=dropout)
+    model = build_finetuning_network(NAME, SHAPE, 3, dropout=dropout)
     assert model.get_layer("dropout").rate == rate
 
 

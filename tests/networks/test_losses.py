@@ -9,9 +9,9 @@ from sk_posters import PosterClassifier
 from sk_posters._networks._losses import (
     AsymmetricLoss,
     LabelwiseLoss,
+    find_loss,
     label_balance,
     label_wise,
-    named_loss,
 )
 
 LOG2 = np.log(2)
@@ -196,10 +196,10 @@ def test_a_loss_of_all_labels_together_cannot_be_weighted(loss):
 
 
 def test_names_stand_for_classes():
-    assert named_loss("focal") is keras.losses.BinaryFocalCrossentropy
-    assert named_loss("asymmetric") is AsymmetricLoss
-    assert named_loss("mse") == "mse"
-    assert named_loss(CROSS_ENTROPY) is CROSS_ENTROPY
+    assert find_loss("focal") is keras.losses.BinaryFocalCrossentropy
+    assert find_loss("asymmetric") is AsymmetricLoss
+    assert find_loss("mse") == "mse"
+    assert find_loss(CROSS_ENTROPY) is CROSS_ENTROPY
 
 
 # -- in the classifier ----------------------------------------------------------------

@@ -49,8 +49,13 @@ from sk_posters import (
 from sk_posters._base import _versions
 from sk_posters._base._atomic import write_file
 from sk_posters._base._zip import pack, unpack
-from sk_posters._networks._cnn import loaded_network, poster_cnn, saved_network
-from sk_posters._networks._serialize import check_network, network_from_bytes
+from sk_posters._networks._cnn import poster_cnn
+from sk_posters._networks._serialize import (
+    check_network,
+    network_from_bytes,
+    read_network,
+    save_network,
+)
 from sk_posters._persistence import _models
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
 from sk_posters.datasets import make_posters
@@ -476,7 +481,7 @@ def test_a_lambda_layer_is_refused_even_if_keras_would_run_it(tmp_path):
         with pytest.raises(ModelFileError, match="holds 'Lambda' of"):
             network_from_bytes(content)
         assert not marker.exists()
-        loaded_network(content)
+        read_network(content)
         assert marker.exists()  # So much for Keras, where the user has allowed it.
     finally:
         set_global_attribute("safe_mode_saving", None)
@@ -497,7 +502,7 @@ def test_a_layer_of_another_module_is_refused():
 
 
 def edited_network(network, edit):
-    parts = opened(saved_network(network))
+    parts = opened(save_network(network))
     config = json.loads(parts["config.json"])
     edit(config)
     return pack({**parts, "config.json": json.dumps(config).encode()})
@@ -552,7 +557,7 @@ def test_a_network_larger_than_its_file_is_refused(network):
 
 def test_weights_that_lie_in_another_file_are_refused(network, tmp_path):
     h5py = pytest.importorskip("h5py")
-    parts = opened(saved_network(network))
+    parts = opened(save_network(network))
     elsewhere = tmp_path / "other.h5"
     with h5py.File(elsewhere, "w") as other:
         other["bias"] = np.zeros(2, np.float32)
@@ -566,7 +571,7 @@ def test_weights_that_lie_in_another_file_are_refused(network, tmp_path):
 
 
 def test_a_network_file_holds_what_keras_writes(network):
-    parts = opened(saved_network(network))
+    parts = opened(save_network(network))
     for more, message in [
         ({"assets/evil.py": b""}, "'assets/evil.py', which does not belong"),
         ({"config.json": b"{"}, r"no readable config\.json"),
@@ -589,7 +594,7 @@ def test_functional_networks_pass(pickled_before):
     model.optimizer.build(model.trainable_variables)
     if pickled_before:  # scikeras then registers its class for good.
         pickle.loads(pickle.dumps(model))
-    content = saved_network(model)
+    content = save_network(model)
     images = np.random.default_rng(0).random((3, 4, 4, 3), dtype=np.float32)
     loaded = network_from_bytes(content)
     assert_array_equal(
