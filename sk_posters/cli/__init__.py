@@ -8,12 +8,10 @@ import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager, nullcontext
 
 # These two hang their commands on `app`, in the order of the help.
 from sk_posters.cli import _building, _using  # noqa: F401
 from sk_posters.cli._app import app
-from sk_posters.cli._interrupts import remembered_interrupts
 
 __all__ = ["main"]
 
@@ -41,25 +39,19 @@ def main(arguments=None):
     """
     # TensorFlow calls it an error that a machine has no GPU. What really fails raises.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Signals are not for other threads.
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main:
+        previous = signal.signal(signal.SIGTERM, _exit)
     try:
-        # Signals are not for other threads.
-        is_main = threading.current_thread() is threading.main_thread()
-        with _clean_end() if is_main else nullcontext():
-            app(arguments, prog_name="sk-posters")
+        app(arguments, prog_name="sk-posters")
     except SystemExit as stop:
         return stop.code or 0
-
-
-@contextmanager
-def _clean_end():
-    """Let who ends the process politely find nothing half-written, either."""
-    previous = signal.signal(signal.SIGTERM, _exit)
-    try:
-        with remembered_interrupts():
-            yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        if is_main:
+            signal.signal(signal.SIGTERM, previous)
 
 
 def _exit(number, frame):
+    """Let temporary files be removed where a process is asked to end."""
     sys.exit(128 + number)

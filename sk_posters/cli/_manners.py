@@ -8,7 +8,6 @@ import traceback
 import warnings
 from contextlib import contextmanager
 
-from sk_posters.cli._interrupts import was_interrupted
 from sk_posters.cli._terminal import one_line, printable
 
 __all__ = ["FAILED", "FOUND", "Stop", "load_quietly", "manners"]
@@ -68,9 +67,6 @@ def manners(*, with_traceback=False, passed=()):
         except Exception as error:
             if with_traceback:
                 traceback.print_exc()
-            if was_interrupted():
-                _say("interrupted")
-                raise Stop(INTERRUPTED) from error
             _say(f"error: {one_line(error)}")
             raise Stop(FAILED) from error
 

@@ -1,18 +1,22 @@
 """Files, folders, patterns and lists of paths, one path after another.
 
-Nothing is collected, so that there may be more paths than memory could hold.
+At most the names in one folder are held at a time, so that there may be more paths
+than memory could hold.
 """
 
-import fnmatch
+import glob
 import os
 import re
 import stat
+from pathlib import Path
 
 __all__ = ["paths_of"]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 FROM_STDIN = "-"
-MAGIC = re.compile(r"[*?[]")
+# No file can have a null character in its path, which `glob` does not expect.
+PATTERN = re.compile(r"[^\0]*[*?[][^\0]*")
+REPEATED_STARS = re.compile(r"(?<![^/])(?:\*\*/+)+(?=\*\*(?:/|$))")
 
 
 def paths_of(arguments, stdin):
@@ -53,7 +57,7 @@ def paths_of(arguments, stdin):
                 path = os.fsdecode(line.rstrip(b"\r\n"))
                 if path:
                     yield from _of_one(path)
-        elif MAGIC.search(argument) and not os.path.lexists(argument):
+        elif PATTERN.fullmatch(argument) and not os.path.lexists(argument):
             yield from _or_problem(
                 _matching(argument), argument, "no file matches this pattern"
             )
@@ -108,57 +112,18 @@ def _is_image(entry):
 
 
 def _matching(pattern):
-    """Yield the files that a pattern stands for, as :func:`glob.iglob` would.
-
-    That one lists each folder in memory.
-    """
-    absolute = pattern.startswith(os.sep)
-    parts = [part for part in pattern.split(os.sep) if part not in ("", os.curdir)]
-    # Two of them mean the same as one, and would look at each folder again and again.
-    parts = [
-        part
-        for part, before in zip(parts, [None, *parts], strict=False)
-        if not part == before == "**"
-    ]
-    for path in _below(os.sep if absolute else "", parts):
-        yield path, None
-
-
-def _below(folder, parts):
-    part, *rest = parts
-    if part == "**":
-        # What follows may stand here, or in any folder below.
-        yield from _below(folder, rest or ["*"])
-        for entry in _entries(folder):
-            if entry.is_dir(follow_symlinks=False) and not _is_hidden(entry, part):
-                yield from _below(os.path.join(folder, entry.name), parts)
-    elif not MAGIC.search(part):
-        path = os.path.join(folder, part)
-        if rest and os.path.isdir(path):
-            yield from _below(path, rest)
-        elif not rest and os.path.isfile(path):
-            yield path
-    else:
-        for entry in _entries(folder):
-            if not fnmatch.fnmatchcase(entry.name, part) or _is_hidden(entry, part):
-                continue
-            path = os.path.join(folder, entry.name)
-            if rest and entry.is_dir():
-                yield from _below(path, rest)
-            elif not rest and entry.is_file():
-                yield path
-
-
-def _entries(folder):
-    try:
-        with os.scandir(folder or os.curdir) as entries:
-            yield from entries
-    except OSError:  # As the shell does: what cannot be listed does not match.
-        return
-
-
-def _is_hidden(entry, part):
-    return entry.name.startswith(".") and not part.startswith(".")
+    """Yield the files that a pattern matches; ``**`` follows no links to folders."""
+    # Repeated, it means the same, and would visit each folder again and again.
+    pattern = REPEATED_STARS.sub("", pattern)
+    before, stars, _ = pattern.partition("**")
+    n_given = len(Path(before).parts)
+    for path in glob.iglob(pattern, recursive=True):
+        folders = Path(path).parents if stars else ()
+        is_linked = any(
+            folder.is_symlink() for folder in folders if len(folder.parts) > n_given
+        )
+        if os.path.isfile(path) and not is_linked:
+            yield path, None
 
 
 def _reason(error):

@@ -10,7 +10,6 @@ from sk_posters._base._predictions import predict_scores
 from sk_posters._base._unwrap import find_thresholds, iterate_estimators
 from sk_posters._persistence._models import save_model
 from sk_posters._pipelines import make_poster_pipeline
-from sk_posters.cli._interrupts import stop_if_interrupted
 from sk_posters.cli._manners import load_quietly
 from sk_posters.datasets._checks import check_posters
 from sk_posters.metrics import MultilabelReport, multilabel_report
@@ -130,7 +129,6 @@ def save(trained, posters, path, description):
     rows = trained.train_rows
     scores = trained.report.scores
     columns = ["value", "low", "high", "no label", "label frequencies", "most frequent"]
-    stop_if_interrupted()
     save_model(
         trained.model,
         path,

@@ -8,7 +8,6 @@ import typer
 from typer import Argument, Option
 
 from sk_posters.cli._app import command
-from sk_posters.cli._interrupts import stop_if_interrupted
 from sk_posters.cli._manners import FOUND, Stop
 from sk_posters.cli._options import (
     Cache,
@@ -81,7 +80,6 @@ def evaluate(
     if html is not None:
         from sk_posters._report import save_html_report
 
-        stop_if_interrupted()
         save_html_report(
             html,
             classifier,
@@ -193,7 +191,6 @@ def predict(
         tqdm(unit=" posters", disable=True if hidden else None) as progress,
     ):
         for answer in answers:
-            stop_if_interrupted()
             rows.write(answer)
             progress.update()
             n_all += 1
@@ -301,7 +298,6 @@ def export(
 
     check_target(output)
     classifier, _ = opened(model)
-    stop_if_interrupted()
     card = export_onnx(classifier, output)
     typer.echo(f"wrote {shown(output)}, which makes probabilities of:")
     for name, given in card["inputs"].items():

@@ -649,6 +649,23 @@ def test_patterns_stand_for_files(tmp_path, monkeypatch, pattern, names):
     assert len(list(paths_of([absolute], []))) == len(found)
 
 
+def test_two_stars_follow_no_links_to_folders_and_repeated_ones_find_a_file_once(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    touched("p/a.jpg", "p/q/b.jpg")
+    Path("p/loop").symlink_to("../p")
+    Path("link").symlink_to("p")
+    both = [("p/a.jpg", None), ("p/q/b.jpg", None)]
+    for pattern in ("p/**/*.jpg", "p/**/**/*.jpg", "p/**", "p/**/**"):
+        assert sorted(paths_of([pattern], [])) == both
+    assert list(paths_of(["link/*.jpg"], [])) == [("link/a.jpg", None)]
+    assert sorted(paths_of(["link/**/*.jpg"], [])) == [
+        *(("link/a.jpg", None), ("link/q/b.jpg", None))
+    ]
+    assert list(paths_of(["p/*/a.jpg"], [])) == [("p/loop/a.jpg", None)]
+
+
 def test_a_file_that_looks_like_a_pattern_is_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     touched("a[1].jpg", "a1.jpg")
@@ -1171,48 +1188,6 @@ def test_what_is_stopped_leaves_nothing_half_written(trained, posters, number):
     assert said == ("interrupted\n" if number == signal.SIGINT else "")
     assert sorted(os.listdir(".")) == ["posters", "x.csv"]
     assert Path("x.csv").read_text() == "before"
-
-
-def swallowed(error):
-    """Press Ctrl-C where a library swallows it, or makes another error of it."""
-    try:
-        signal.raise_signal(signal.SIGINT)
-    except KeyboardInterrupt:
-        if error is not None:
-            raise error from None
-
-
-@pytest.mark.parametrize("error", [None, ImportError("half loaded")])
-def test_an_interrupt_that_a_library_swallows_is_remembered(
-    error, trained, posters, monkeypatch, capsys
-):
-    def answers(self, paths):
-        swallowed(error)
-        yield Answer("posters/a.jpg", [])
-
-    Path("x.csv").write_text("before")
-    monkeypatch.setattr(Predictor, "answers", answers)
-    words = ["predict", trained.model, "posters/a.jpg", "-o", "x.csv"]
-    assert main([*map(str, words)]) == 130
-    assert capsys.readouterr().err == "interrupted\n"
-    assert Path("x.csv").read_text() == "before"
-    assert sorted(os.listdir(".")) == ["posters", "x.csv"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_who_ignores_interrupts_goes_on_to_do_so(trained, posters, monkeypatch):
-    def answers(self, paths):
-        signal.raise_signal(signal.SIGINT)
-        yield Answer("posters/a.jpg", [])
-
-    monkeypatch.setattr(Predictor, "answers", answers)
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        words = ["predict", trained.model, "posters/a.jpg", "-o", "x.csv"]
-        assert main([*map(str, words)]) == 0
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    assert Path("x.csv").exists()
 
 
 def test_rows_come_while_paths_still_do_and_a_closed_pipe_is_no_matter(
