@@ -61,6 +61,11 @@ def evaluate(
     use_cache(cache)
     posters = load_table(table, images, id_column)
     classifier, names = open_model(model)
+    if not hasattr(classifier, "predict_proba"):
+        raise ValueError(
+            f"{str(model)!r} gives no probabilities, which evaluate needs. Train a "
+            "classifier that has predict_proba."
+        )
     y = select_labels(posters.target, names, table)
     remember_probabilities(classifier)  # Both reports need those of the same posters.
     options = {"n_bootstrap": n_bootstrap, "random_state": random_state}

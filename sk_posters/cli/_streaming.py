@@ -99,7 +99,8 @@ class Predictor:
     def _predict_scores(self, X):
         if not hasattr(self.classifier, "predict_proba"):
             raise ValueError(
-                "The model has no probabilities: leave out --probabilities and --top-k."
+                "The model gives no probabilities: leave out --probabilities and "
+                "--top-k."
             )
         n_labels = None if self.names is None else len(self.names)
         return predict_scores(self.classifier, X, n_labels=n_labels)[0]

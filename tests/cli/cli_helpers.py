@@ -21,7 +21,7 @@ COMMAND = [sys.executable, "-m", "sk_posters"]
 # Few pixels are enough for drawn motifs, and quick to process.
 SMALL = ["--param", "image_size=(64, 48)", "--param", "interpolation=nearest"]
 SMALL += ["--param", "C=0.1", "--n-bootstrap", "20"]
-RARE = "ignore:.*(labels are|has no positive|is undefined):UserWarning"
+RARE = "ignore:.*(labels are|has no positive|is undefined|is ill-defined):UserWarning"
 
 
 def run(*arguments, **options):

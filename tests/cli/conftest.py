@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from cli_helpers import SMALL, Stub, run
 
@@ -15,6 +16,15 @@ def table(tmp_path_factory):
     home = tmp_path_factory.mktemp("posters")
     posters = make_posters(60, n_labels=4, random_state=0, data_home=home)
     return Path(posters.data[0]).parents[1] / "train.csv"
+
+
+@pytest.fixture(scope="session")
+def constant_table(table):
+    """Path of the same table, with a label of no poster and a label of all posters."""
+    path = table.with_name("constant.csv")
+    frame = pd.read_csv(table, dtype={"Id": str}).drop(columns="Genre")
+    frame.assign(Never=0, Always=1).to_csv(path, index=False)
+    return path
 
 
 @pytest.fixture(scope="session")

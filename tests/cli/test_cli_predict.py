@@ -20,9 +20,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from cli_helpers import RARE, Stub, make_environment, run, start, touch
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import Pipeline
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sk_posters import (
@@ -190,7 +195,7 @@ def test_probabilities_need_a_model_with_predict_proba():
     model = SimpleNamespace(predict=lambda paths: np.ones((len(paths), 2), int))
     [prediction] = Predictor(model, ["A", "B"]).predict([("a.jpg", None)])
     assert prediction.labels == ["A", "B"]
-    with pytest.raises(ValueError, match="no probabilities: leave out --probabilities"):
+    with pytest.raises(ValueError, match="gives no probabilities: leave out --p"):
         list(Predictor(model, ["A", "B"], top_k=1).predict([("a.jpg", None)]))
 
 
@@ -218,6 +223,83 @@ def test_a_model_of_one_label_predicts_as_any_other(names, options):
     if options:
         [expected] = head.predict_proba([[10]])[:, 1].round(6).tolist()
         assert long.probabilities == {name: pytest.approx(expected, abs=1e-6)}
+
+
+def make_tuned(classifier):
+    return MultilabelTunedThresholdClassifierCV(classifier, cv=2)
+
+
+# Their probabilities are a list of arrays, of one column for a constant label.
+@pytest.mark.filterwarnings(RARE)
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        MultiOutputClassifier(GaussianNB()),
+        KNeighborsClassifier(algorithm="brute"),
+        make_tuned(MultiOutputClassifier(GaussianNB())),
+    ],
+    ids=["MultiOutputClassifier", "KNeighborsClassifier", "tuned thresholds"],
+)
+def test_labels_with_one_class_in_fit_have_probabilities(
+    constant_table, posters, classifier
+):
+    data = load_poster_table(constant_table)
+    model = make_pipeline(PosterEncoder(image_size=(64, 48)), classifier)
+    model.fit(data.data, data.target)
+    save_model(model, "m.model", label_names=data.target_names)
+    result = run("predict", "m.model", *posters, "-p", "-f", "jsonl")
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    names = np.array(data.target_names)
+    expected = [list(names[row > 0]) for row in model.predict(posters)]
+    assert [row["labels"] for row in rows] == expected
+    scores = np.array([list(row["probabilities"].values()) for row in rows])
+    assert list(rows[0]["probabilities"]) == [*names[:4], "Never", "Always"]
+    assert scores[:, 4:].tolist() == [[0, 1]] * 3
+    given = model.predict_proba(posters)
+    if isinstance(given, list):
+        given = np.column_stack([each[:, -1] for each in given])
+    np.testing.assert_allclose(scores[:, :4], given[:, :4], atol=1e-6)
+
+
+@pytest.mark.filterwarnings(RARE)
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda steps: Pipeline([*steps[:-1], ("forest", make_tuned(steps[-1][1]))]),
+        lambda steps: GridSearchCV(Pipeline(steps), {"forest__max_depth": [2]}, cv=2),
+        lambda steps: GridSearchCV(make_tuned(Pipeline(steps)), {"cv": [2]}, cv=2),
+        lambda steps: make_tuned(
+            GridSearchCV(Pipeline(steps), {"forest__max_depth": [2]}, cv=2)
+        ),
+    ],
+    ids=["tuned head", "search", "search over thresholds", "thresholds over search"],
+)
+def test_features_are_computed_once_within_searches_and_thresholds(wrap):
+    batches = []
+
+    def measure(paths):
+        batches.append(len(paths))
+        return [[len(path)] for path in paths]
+
+    lengths = np.arange(1, 41)
+    paths = ["x" * length for length in lengths]
+    y = np.column_stack([lengths > 30, lengths % 3 == 0, 0 * lengths, 0 * lengths + 1])
+    forest = RandomForestClassifier(5, random_state=0)
+    steps = [("lengths", FunctionTransformer(measure)), ("forest", forest)]
+    model = wrap(steps).fit(paths, y.astype(int))
+    labels, given = model.predict(paths), model.predict_proba(paths)
+    batches.clear()
+    predictor = Predictor(model, list("ABCD"), probabilities=True)
+    predictions = list(predictor.predict((path, None) for path in paths))
+    assert batches == [40]
+    expected = [["ABCD"[i] for i in np.flatnonzero(row)] for row in labels]
+    assert [prediction.labels for prediction in predictions] == expected
+    scores = np.array([list(each.probabilities.values()) for each in predictions])
+    assert scores[:, 2:].tolist() == [[0, 1]] * 40
+    if isinstance(given, list):
+        given = np.column_stack([each[:, -1] for each in given])
+    np.testing.assert_allclose(scores[:, :2], given[:, :2], atol=1e-6)
 
 
 def test_only_a_batch_of_paths_is_read_before_the_first_prediction():
