@@ -82,4 +82,13 @@ def load_table(table, images, id_column):
 
     if (table / TABLE_NAME).is_file():
         table = table / TABLE_NAME
-    return load_poster_table(table, images, id_column=id_column)
+    if not table.is_file():
+        raise FileNotFoundError(
+            f"{str(table)!r} is neither a CSV file nor a folder with {TABLE_NAME}."
+        )
+    try:
+        return load_poster_table(table, images, id_column=id_column)
+    except (FileNotFoundError, ValueError) as error:
+        text = str(error).replace("as images", "with --images")
+        text = text.replace("as id_column", "with --id-column")
+        raise type(error)(text) from error

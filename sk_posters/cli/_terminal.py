@@ -1,11 +1,14 @@
 """What is printed on a terminal, and whether there is one."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
 
 import typer
+
+from sk_posters.exceptions import PosterFileError, describe_failures
 
 __all__ = [
     "escape_control",
@@ -32,14 +35,22 @@ def escape_control(text):
 
 def format_error(error):
     """Return an error as one line: its message, and its type where that is needed."""
-    text = ""
-    for line in map(str.strip, str(error).splitlines()):
-        between = " " if not text or text.endswith((":", ".")) else "; "
-        text = (text + between + line).strip()
+    text = _join_lines(re.sub(r"^\[Errno -?\d+\] ", "", str(error)))
+    if isinstance(error, PosterFileError):
+        failures = _join_lines(describe_failures(error.failed))
+        text = f"{failures}. Replace these files or leave them out."
     expected = isinstance(error, OSError | ValueError | ImportError | RuntimeError)
     if text and expected and not isinstance(error, UnicodeError):
         return escape_control(text)
     return escape_control(f"{type(error).__name__}: {text}".removesuffix(": "))
+
+
+def _join_lines(text):
+    joined = ""
+    for line in map(str.strip, text.splitlines()):
+        between = " " if not joined or joined.endswith((":", ".")) else "; "
+        joined = (joined + between + line).strip()
+    return joined
 
 
 def find_program():

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from cli_helpers import run
 
 
@@ -25,6 +26,30 @@ def test_errors_in_a_folder_are_listed_and_written_as_csv(posters):
     assert findings["paths"].tolist() == [
         *("posters/bad.jpg", "posters/a.jpg | posters/d.jpg")
     ]
+
+
+def test_duplicates_with_other_labels_are_listed(posters):
+    Path("posters/d.jpg").write_bytes(Path(posters[0]).read_bytes())
+    Path("t.csv").write_text("Id,A,B\na,0,1\nb,1,1\nc,1,0\nd,1,0\n")
+    result = run("check", "t.csv", "--images", "posters")
+    assert result.exit_code == 1
+    assert "other labels:\n  posters/a.jpg = posters/d.jpg" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["none"], "'none' is neither a CSV file nor a folder with train.csv."),
+        (["t.csv"], "no folder of images 'Images'. Give it with --images."),
+        (["t.csv", "--images", "."], "Add the files, give their folder with --images"),
+        (["t.csv", "--id-column", "X"], "Give its name with --id-column."),
+    ],
+)
+def test_errors_of_tables_name_options(posters, words, message):
+    Path("t.csv").write_text("Id,A,B\na,0,1\nb,1,0\n")
+    result = run("check", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
 
 
 def test_contradictions_are_findings_not_warnings(posters):

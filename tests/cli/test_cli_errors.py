@@ -17,6 +17,7 @@ from sk_posters.cli import main
 from sk_posters.cli._errors import handle_errors
 from sk_posters.cli._models import import_quietly
 from sk_posters.cli._terminal import format_error
+from sk_posters.exceptions import PosterFileError
 
 
 @pytest.mark.parametrize(
@@ -31,9 +32,14 @@ from sk_posters.cli._terminal import format_error
         (ValueError(), "ValueError"),
         (
             FileNotFoundError(2, "No such file", "a\x1b"),
-            "[Errno 2] No such file: 'a\\x1b'",
+            "No such file: 'a\\x1b'",
         ),
         (RuntimeError("red\x1b[31m"), "red\\x1b[31m"),
+        (
+            PosterFileError([("a.jpg", "bad"), ("b.jpg", "no such file")]),
+            "2 files cannot be used as a poster: 'a.jpg': bad; 'b.jpg': no such file. "
+            "Replace these files or leave them out.",
+        ),
     ],
 )
 def test_an_error_is_one_line(error, text):
