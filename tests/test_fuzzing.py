@@ -20,7 +20,7 @@ from PIL import Image
 from sk_posters import PosterEncoder, PosterImageLoader
 from sk_posters._features._torch_weights import parse_checkpoint
 from sk_posters._images._decoding import MAX_SCANS
-from sk_posters.cli._paths import paths_of
+from sk_posters.cli._paths import iterate_paths
 from sk_posters.datasets import _table
 from sk_posters.datasets._genres import MAX_TEXT, genres_to_indicators
 from sk_posters.exceptions import PosterFileError
@@ -139,7 +139,7 @@ def test_repeated_stars_look_at_each_folder_once(tmp_path, monkeypatch):
     Path("a/b/a/b").mkdir(parents=True)
     Path("a/b/c.jpg").touch()
     started = time.perf_counter()
-    assert list(paths_of(["**/" * 2000 + "c.jpg"], [])) == [("a/b/c.jpg", None)]
+    assert list(iterate_paths(["**/" * 2000 + "c.jpg"], [])) == [("a/b/c.jpg", None)]
     assert time.perf_counter() - started < HANG
 
 

@@ -46,7 +46,7 @@ PRELOADED = [
         "sk_posters._persistence._skops",
         "sk_posters.datasets._checks",
     ),
-    *("sk_posters.cli._predictions", "sk_posters.cli._tables", "onnxruntime", "onnx"),
+    *("sk_posters.cli._streaming", "sk_posters.cli._training", "onnxruntime", "onnx"),
     *("skops.io", "matplotlib.figure", "imagehash", "sk_posters.distributed"),
     *("pyarrow.parquet",),
 ]

@@ -535,11 +535,11 @@ class Paths(Target):
         return given, lines
 
     def read(self, case):
-        from sk_posters.cli._paths import paths_of
+        from sk_posters.cli._paths import iterate_paths
 
         given, lines = case
         with contextlib.chdir(self.tree):
-            for path, problem in paths_of(given, lines):
+            for path, problem in iterate_paths(given, lines):
                 assert isinstance(path, str)
                 assert problem is not None or Path(path).is_file()
 

@@ -211,8 +211,8 @@ def fitted_head(n_labels, n_features):
 
 def answered(model, paths, job):
     """Stream answers with all probabilities into a file, as the command does."""
-    from sk_posters.cli._predictions import Predictor
-    from sk_posters.cli._rows import opened_rows
+    from sk_posters.cli._streaming import Predictor
+    from sk_posters.cli._writers import open_writer
 
     names = [f"label {number}" for number in range(job.labels)]
 
@@ -220,9 +220,9 @@ def answered(model, paths, job):
         predictor = Predictor(model, names, probabilities=True)
         with TemporaryDirectory() as folder:
             file = Path(folder, "answers.csv")
-            with opened_rows(file, "csv", names, True) as rows:
-                for answer in predictor.answers(paths):
-                    rows.write(answer)
+            with open_writer(file, "csv", names, True) as writer:
+                for prediction in predictor.predict(paths):
+                    writer.write(prediction)
 
     return measured(stream)
 

@@ -1,81 +1,66 @@
-"""The command's frame: what it says of itself, and how each of its parts behaves."""
+"""The command ``sk-posters app``."""
 
-import functools
-import inspect
-from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Option
 
-from sk_posters.cli._manners import Stop, manners
-from sk_posters.cli._options import WithTraceback
-
-__all__ = ["app", "command"]
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+from sk_posters.cli._options import (
+    Cache,
+    IdColumn,
+    Images,
+    Model,
+    load_table,
+    use_cache,
 )
 
-
-def command(function):
-    """Make a function a command: with our manners, and an option to see tracebacks."""
-
-    @functools.wraps(function)
-    def run(*args, traceback=False, **kwargs):
-        passed = (typer.Exit, typer.Abort, typer.BadParameter)
-        try:
-            with manners(with_traceback=traceback, passed=passed):
-                function(*args, **kwargs)
-        except Stop as stop:
-            raise typer.Exit(stop.code) from None
-
-    signature = inspect.signature(function)
-    extra = inspect.Parameter(
-        "traceback",
-        inspect.Parameter.KEYWORD_ONLY,
-        default=False,
-        annotation=WithTraceback,
-    )
-    run.__signature__ = signature.replace(
-        parameters=[*signature.parameters.values(), extra]
-    )
-    run.__annotations__ = {**function.__annotations__, "traceback": WithTraceback}
-    return app.command(function.__name__)(run)
+__all__ = ["app"]
 
 
-def _version(value):
-    if value:
-        typer.echo(f"sk-posters {version('sk-posters')}")
-        raise typer.Exit
-
-
-@app.callback()
-def sk_posters(
-    show_version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Say which."),
-    ] = False,
+def app(
+    model: Model,
+    posters: Annotated[
+        Path | None,
+        Option(
+            metavar="TABLE",
+            help="Table of the training set: also show its most similar posters, with "
+            "their true labels.",
+        ),
+    ] = None,
+    images: Images = None,
+    id_column: IdColumn = "Id",
+    cache: Cache = None,
+    host: Annotated[
+        str,
+        Option(
+            metavar="ADDRESS",
+            help="Address to listen on. 127.0.0.1: reachable from this computer only.",
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        Option(
+            min=0, max=65535, metavar="N", help="Port to listen on. 0: any free port."
+        ),
+    ] = 7860,
 ):
-    """Which genres does a movie have, judged by its poster?
-
-    Begin with a demonstration, which draws its own posters:
+    """Serve a web page that predicts the labels of a poster.
 
     \b
-      sk-posters demo
-
-    Then with posters of your own, which stand in a table:
-
-    \b
-      sk-posters check train.csv
-      sk-posters train train.csv --output genres.model --held-out held_out.csv
-      sk-posters evaluate genres.model held_out.csv --html report.html
-      sk-posters predict genres.model new_posters/
+    Examples:
       sk-posters app genres.model
-
-    Exit codes: 0 if all is well; 1 if a check has found errors or a poster could not
-    be read; 2 if the command could not do its job; 130 after Ctrl-C.
+      sk-posters app genres.model --posters train.csv --cache cache
     """
+    from sk_posters.app import run_app
+    from sk_posters.cli._models import prepare_loading
+
+    use_cache(cache)
+    prepare_loading(model)
+    paths = target = None
+    if posters is not None:
+        table = load_table(posters, images, id_column)
+        paths, target = table.data, table.target
+        hint = "" if cache else "; --cache FOLDER keeps them"
+        typer.echo(f"computing features of {len(paths)} posters{hint}", err=True)
+    run_app(model, posters=paths, target=target, host=host, port=port)

@@ -1,83 +1,63 @@
 """Files, folders, patterns and lists of paths, one path after another.
 
-Nothing is collected, so that there may be more paths than memory could hold.
+At most the names in one folder are held at a time: there may be more paths than memory
+can hold.
 """
 
-import fnmatch
+import glob
 import os
 import re
 import stat
+from pathlib import Path
 
-__all__ = ["paths_of"]
+__all__ = ["iterate_paths"]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-FROM_STDIN = "-"
-MAGIC = re.compile(r"[*?[]")
+STDIN = "-"
+# No path has a null character, and `glob` does not expect one.
+PATTERN = re.compile(r"[^\0]*[*?[][^\0]*")
+REPEATED_STARS = re.compile(r"(?<![^/])(?:\*\*/+)+(?=\*\*(?:/|$))")
 
 
-def paths_of(arguments, stdin):
-    """Yield the paths that arguments of a command stand for.
+def iterate_paths(arguments, stdin):
+    """Yield (path, None) for each file of some arguments, (argument, problem) if none.
 
-    Parameters
-    ----------
-    arguments : iterable of str
-        Files, folders, patterns with ``*``, ``**``, ``?`` or ``[…]``, and ``"-"``.
-    stdin : iterable of bytes
-        Where ``"-"`` reads paths, a line each.
-
-    Yields
-    ------
-    path : str
-        A file; or an argument that stands for none.
-    problem : str or None
-        Why there is no file, None where there is one.
-
-    Notes
-    -----
-    A folder stands for the images in it and in its subfolders, told by their suffix,
-    in the order in which the file system gives them. Links to folders are not
-    followed. A pattern stands for files alone.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from sk_posters.cli._paths import paths_of
-    >>> Path("posters").mkdir()
-    >>> Path("posters/a.jpg").touch()
-    >>> list(paths_of(["posters", "b.jpg"], []))
-    [('posters/a.jpg', None), ('b.jpg', 'no such file')]
+    Arguments are files, folders with their subfolders, patterns, and ``-`` for lines of
+    `stdin`, in bytes. Folders give their images, by suffix, in the order of the file
+    system; no links to folders are followed.
     """
     for argument in arguments:
-        if argument == FROM_STDIN:
+        if argument == STDIN:
             for line in stdin:
                 path = os.fsdecode(line.rstrip(b"\r\n"))
                 if path:
-                    yield from _of_one(path)
-        elif MAGIC.search(argument) and not os.path.lexists(argument):
-            yield from _or_problem(
-                _matching(argument), argument, "no file matches this pattern"
+                    yield from _iterate_path(path)
+        elif PATTERN.fullmatch(argument) and not os.path.lexists(argument):
+            yield from _explain_if_empty(
+                _match(argument), argument, "no file matches this pattern"
             )
         else:
-            yield from _of_one(argument)
+            yield from _iterate_path(argument)
 
 
-def _of_one(path):
-    """Yield a file, or the images of a folder."""
+def _iterate_path(path):
+    """Yield a file, or the images in a folder."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:  # ValueError: a null character.
-        yield path, _reason(error)
+        yield path, _explain(error)
         return
     if stat.S_ISDIR(mode):
-        yield from _or_problem(_images_in(path), path, "no image in this folder")
+        yield from _explain_if_empty(
+            _find_images(path), path, "no images in this folder"
+        )
     elif stat.S_ISREG(mode):
         yield path, None
     else:  # Reading a pipe or a device might never end.
-        yield path, "is no file, but a device or a pipe"
+        yield path, "a device or a pipe, not a file"
 
 
-def _or_problem(found, path, problem):
-    """Yield what was found, or, where that is nothing, why."""
+def _explain_if_empty(found, path, problem):
     is_empty = True
     for item in found:
         is_empty = False
@@ -86,7 +66,7 @@ def _or_problem(found, path, problem):
         yield path, problem
 
 
-def _images_in(folder):
+def _find_images(folder):
     waiting = [folder]
     while waiting:
         folder = waiting.pop()
@@ -96,72 +76,29 @@ def _images_in(folder):
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
                         subfolders.append(entry.path)
-                    elif _is_image(entry):
+                    elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
                         yield entry.path, None
         except OSError as error:
-            yield folder, _reason(error)
+            yield folder, _explain(error)
         waiting += sorted(subfolders, reverse=True)
 
 
-def _is_image(entry):
-    return entry.name.lower().endswith(SUFFIXES) and entry.is_file()
+def _match(pattern):
+    """Yield the files that match a pattern; ``**`` follows no links to folders."""
+    # Repeated stars mean the same, and would visit each folder again and again.
+    pattern = REPEATED_STARS.sub("", pattern)
+    before, stars, _ = pattern.partition("**")
+    n_before = len(Path(before).parts)
+    for path in glob.iglob(pattern, recursive=True):
+        folders = Path(path).parents if stars else ()
+        is_linked = any(
+            folder.is_symlink() for folder in folders if len(folder.parts) > n_before
+        )
+        if os.path.isfile(path) and not is_linked:
+            yield path, None
 
 
-def _matching(pattern):
-    """Yield the files that a pattern stands for, as :func:`glob.iglob` would.
-
-    That one lists each folder in memory.
-    """
-    absolute = pattern.startswith(os.sep)
-    parts = [part for part in pattern.split(os.sep) if part not in ("", os.curdir)]
-    # Two of them mean the same as one, and would look at each folder again and again.
-    parts = [
-        part
-        for part, before in zip(parts, [None, *parts], strict=False)
-        if not part == before == "**"
-    ]
-    for path in _below(os.sep if absolute else "", parts):
-        yield path, None
-
-
-def _below(folder, parts):
-    part, *rest = parts
-    if part == "**":
-        # What follows may stand here, or in any folder below.
-        yield from _below(folder, rest or ["*"])
-        for entry in _entries(folder):
-            if entry.is_dir(follow_symlinks=False) and not _is_hidden(entry, part):
-                yield from _below(os.path.join(folder, entry.name), parts)
-    elif not MAGIC.search(part):
-        path = os.path.join(folder, part)
-        if rest and os.path.isdir(path):
-            yield from _below(path, rest)
-        elif not rest and os.path.isfile(path):
-            yield path
-    else:
-        for entry in _entries(folder):
-            if not fnmatch.fnmatchcase(entry.name, part) or _is_hidden(entry, part):
-                continue
-            path = os.path.join(folder, entry.name)
-            if rest and entry.is_dir():
-                yield from _below(path, rest)
-            elif not rest and entry.is_file():
-                yield path
-
-
-def _entries(folder):
-    try:
-        with os.scandir(folder or os.curdir) as entries:
-            yield from entries
-    except OSError:  # As the shell does: what cannot be listed does not match.
-        return
-
-
-def _is_hidden(entry, part):
-    return entry.name.startswith(".") and not part.startswith(".")
-
-
-def _reason(error):
+def _explain(error):
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, PermissionError):

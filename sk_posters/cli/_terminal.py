@@ -1,35 +1,30 @@
-"""What may be written to a terminal, and whether there is one."""
+"""What is printed on a terminal, and whether there is one."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
 
-__all__ = ["called", "is_terminal", "one_line", "printable", "progress", "shown"]
+import typer
+
+from sk_posters.exceptions import PosterFileError, describe_failures
+
+__all__ = [
+    "escape_control",
+    "find_program",
+    "format_error",
+    "get_verbosity",
+    "is_terminal",
+    "print_next_steps",
+    "quote",
+]
 
 NAME = "sk-posters"
 
 
-def printable(text):
-    """Return text without characters that do something to a terminal.
-
-    Parameters
-    ----------
-    text : str
-        Any text, such as the name of a file.
-
-    Returns
-    -------
-    str
-        The text, in which control characters, half characters and marks that turn
-        the direction of writing are spelled out, as in ``"\\\\x1b"``. Line ends stay.
-
-    Examples
-    --------
-    >>> from sk_posters.cli._terminal import printable
-    >>> print(printable("red\\x1b[31m.jpg"))
-    red\\x1b[31m.jpg
-    """
+def escape_control(text):
+    """Escape characters that control a terminal, such as ``\\x1b``; keep line ends."""
     return "".join(
         character
         if character.isprintable() or character == "\n"
@@ -38,94 +33,52 @@ def printable(text):
     )
 
 
-def one_line(error):
-    """Say in one line what went wrong.
-
-    Parameters
-    ----------
-    error : BaseException
-        What was raised.
-
-    Returns
-    -------
-    str
-        Its message, or its type where that says more.
-
-    Examples
-    --------
-    >>> from sk_posters.cli._terminal import one_line
-    >>> one_line(ValueError("2 files are bad:\\n  'a.jpg'\\n  'b.jpg'"))
-    "2 files are bad: 'a.jpg'; 'b.jpg'"
-    """
-    text = ""
-    for line in map(str.strip, str(error).splitlines()):
-        between = " " if not text or text.endswith((":", ".")) else "; "
-        text = (text + between + line).strip()
+def format_error(error):
+    """Return an error as one line: its message, and its type where that is needed."""
+    text = _join_lines(re.sub(r"^\[Errno -?\d+\] ", "", str(error)))
+    if isinstance(error, PosterFileError):
+        failures = _join_lines(describe_failures(error.failed))
+        text = f"{failures}. Replace these files or leave them out."
     expected = isinstance(error, OSError | ValueError | ImportError | RuntimeError)
     if text and expected and not isinstance(error, UnicodeError):
-        return printable(text)
-    return printable(f"{type(error).__name__}: {text}".removesuffix(": "))
+        return escape_control(text)
+    return escape_control(f"{type(error).__name__}: {text}".removesuffix(": "))
 
 
-def called():
-    """Return the words that call the command in the shell that has called it.
+def _join_lines(text):
+    joined = ""
+    for line in map(str.strip, text.splitlines()):
+        between = " " if not joined or joined.endswith((":", ".")) else "; "
+        joined = (joined + between + line).strip()
+    return joined
 
-    Returns
-    -------
-    str
-        Its name; with its folder, where the shell would not find it.
 
-    Examples
-    --------
-    >>> from sk_posters.cli._terminal import called
-    >>> called()
-    'sk-posters'
-    """
-    started = sys.argv[0]
-    if os.path.basename(started) != NAME or shutil.which(NAME) == started:
+def find_program():
+    """Return the command's name, with its folder where it is not on the PATH."""
+    program = sys.argv[0]
+    if os.path.basename(program) != NAME or shutil.which(NAME) == program:
         return NAME
-    return shown(started)
+    return quote(program)
+
+
+def quote(path):
+    """Return a path or word to paste into a shell, relative to the current folder."""
+    text, here = os.fspath(path), os.path.join(os.getcwd(), "")
+    return escape_control(shlex.quote(text.removeprefix(here)))
 
 
 def is_terminal(stream):
-    """Tell whether a person is looking at a stream.
-
-    Parameters
-    ----------
-    stream : file object or None
-        Such as ``sys.stderr``.
-
-    Returns
-    -------
-    bool
-        True for a terminal.
-    """
+    """Tell whether a stream, or None, is a terminal."""
     return stream is not None and stream.isatty()
 
 
-def progress():
-    """Tell whether to show progress: to a person, and not into a pipe.
-
-    Returns
-    -------
-    int
-        What parameters `verbose` take.
-    """
+def get_verbosity():
+    """Return `verbose` for the package: progress is for terminals, not for pipes."""
     return int(is_terminal(sys.stderr) and is_terminal(sys.stdout))
 
 
-def shown(path):
-    """Return a path, or a word, as it can be pasted into a shell.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The path.
-
-    Returns
-    -------
-    str
-        The path, from where the shell stands if it is below.
-    """
-    text, here = os.fspath(path), os.path.join(os.getcwd(), "")
-    return printable(shlex.quote(text.removeprefix(here)))
+def print_next_steps(*steps, heading="next:"):
+    """Print the commands to run next, ready for pasting."""
+    typer.echo(f"\n{heading}")
+    for words in steps:
+        typer.echo(f"  {find_program()} {' '.join(map(quote, words))}")

@@ -1,41 +1,34 @@
-"""A table of posters in, a model and its report on rows held out."""
+"""Training and saving a model, as the commands demo and train do it."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import typer
 from sklearn.pipeline import Pipeline
 
 from sk_posters._base._atomic import replace_when_done
+from sk_posters._base._optional import import_optional
 from sk_posters._base._predictions import predict_scores
 from sk_posters._base._unwrap import find_thresholds, iterate_estimators
 from sk_posters._persistence._models import save_model
 from sk_posters._pipelines import make_poster_pipeline
-from sk_posters.cli._interrupts import stop_if_interrupted
-from sk_posters.cli._manners import load_quietly
+from sk_posters.cli._models import import_quietly
+from sk_posters.cli._terminal import escape_control, get_verbosity, quote
 from sk_posters.datasets._checks import check_posters
 from sk_posters.metrics import MultilabelReport, multilabel_report
 from sk_posters.model_selection import multilabel_train_test_split
 from sk_posters.model_selection._thresholds import MultilabelTunedThresholdClassifierCV
 
-__all__ = ["Trained", "save", "save_rows", "set_verbose", "train"]
+__all__ = ["check_can_save", "list_evaluate_words", "set_verbose", "train_and_save"]
 
-# Recipes whose classifier trains in seconds: their thresholds come from five folds.
+# Recipes whose classifier trains in seconds: thresholds are tuned on five folds.
 QUICK = {"frozen", "best"}
-HELD_OUT_FOR_THRESHOLDS = 0.2
+VALIDATION_SHARE = 0.2
 
 
 class Trained(NamedTuple):
-    """A model, and how good it is on rows that it has not seen.
-
-    Parameters
-    ----------
-    model : Pipeline
-        The model.
-    report : MultilabelReport
-        Its scores on the rows held out.
-    train_rows, test_rows : ndarray of int
-        The rows of the table that it has learned from, and those held out.
-    """
+    """A model, its report on the test set, and the rows of both sets."""
 
     model: Pipeline
     report: MultilabelReport
@@ -43,7 +36,39 @@ class Trained(NamedTuple):
     test_rows: np.ndarray
 
 
-def train(
+def check_can_save(command):
+    """Raise the error of a missing package before the model is trained."""
+    import_optional("skops", extra="models", purpose=f"sk-posters {command}")
+
+
+def train_and_save(posters, output, held_out, *, description, **options):
+    """Train on a table, print the scores, save model and test set; return `Trained`."""
+    trained = _train(posters, verbose=get_verbosity(), **options)
+    n_train, n_test = len(trained.train_rows), len(trained.test_rows)
+    typer.echo(f"training set: {n_train} posters, test set: {n_test} posters\n")
+    typer.echo(escape_control(str(trained.report)))
+    _save(trained, posters, output, description)
+    typer.echo(f"\nwrote {quote(output)}")
+    if held_out is not None:
+        with replace_when_done(held_out) as part:
+            test_set = posters.frame.iloc[np.sort(trained.test_rows)]
+            test_set.to_csv(part, index=False)
+        typer.echo(f"wrote {quote(held_out)}, the test set")
+    return trained
+
+
+def list_evaluate_words(model, held_out, posters, id_column="Id"):
+    """Return the words of the command that scores a model on its test set."""
+    words = ["evaluate", model, held_out]
+    images = Path(posters.data[0]).parent
+    if images.resolve() != (held_out.parent / "Images").resolve():
+        words += ["--images", images]
+    if id_column != "Id":
+        words += ["--id-column", id_column]
+    return [*words, "--html", model.with_name("report.html")]
+
+
+def _train(
     posters,
     *,
     recipe="frozen",
@@ -55,48 +80,19 @@ def train(
     n_bootstrap=1000,
     verbose=0,
 ):
-    """Fit a recipe to a part of a table, and score it on the rest.
-
-    Parameters
-    ----------
-    posters : Bunch
-        What `load_poster_table` returns.
-    recipe : str, default="frozen"
-        What `make_poster_pipeline` makes.
-    params : dict, default=None
-        Its parameters.
-    thresholds : bool, default=True
-        Whether the thresholds of labels are tuned, within the rows that the model
-        learns from.
-    groups : {"id", "alike", "none"}, default="id"
-        Which rows stay on one side: those of one id, those that look alike as well,
-        or none.
-    test_size : float, default=0.15
-        Share of rows to hold out.
-    random_state : int, default=0
-        Seed of the split, of networks and of intervals.
-    n_bootstrap : int, default=1000
-        Resamples for intervals.
-    verbose : int, default=0
-        Whether to show progress.
-
-    Returns
-    -------
-    Trained
-        The model, its report, and the rows of both parts.
-    """
-    belonging = _groups_of(posters, groups, verbose)
+    """Fit a recipe to part of a table, and score it on the rest."""
+    group_ids = _find_groups(posters, groups, verbose)
     train_rows, test_rows = multilabel_train_test_split(
         np.arange(len(posters.data)),
         stratify=posters.target,
-        groups=belonging,
+        groups=group_ids,
         test_size=test_size,
         random_state=random_state,
     )
-    model = _model(recipe, params or {}, thresholds, random_state)
+    model = _make_model(recipe, params or {}, thresholds, random_state)
     fit_params = {}
-    if thresholds and belonging is not None:
-        fit_params["classifier__groups"] = belonging[train_rows]
+    if thresholds and group_ids is not None:
+        fit_params["classifier__groups"] = group_ids[train_rows]
     y_train = posters.target.iloc[train_rows]
     set_verbose(model, verbose)
     model.fit(posters.data[train_rows], y_train, **fit_params)
@@ -104,33 +100,55 @@ def train(
         posters.target.iloc[test_rows],
         predict_scores(model, posters.data[test_rows], n_labels=y_train.shape[1])[0],
         thresholds=find_thresholds(model),
-        groups=None if belonging is None else belonging[test_rows],
+        groups=None if group_ids is None else group_ids[test_rows],
         y_train=y_train,
         n_bootstrap=n_bootstrap,
         random_state=random_state,
     )
-    set_verbose(model, 0)  # Whoever loads the model decides for themselves.
+    set_verbose(model, 0)  # Verbosity is not part of a saved model.
     return Trained(model, report, train_rows, test_rows)
 
 
-def save(trained, posters, path, description):
-    """Save a model with its scores.
+def _find_groups(posters, groups, verbose):
+    if groups == "none":
+        return None
+    if groups == "id":
+        return posters.groups
+    return check_posters(
+        posters.data, posters.target, posters.groups, verbose=verbose
+    ).groups
 
-    Parameters
-    ----------
-    trained : Trained
-        What `train` returned.
-    posters : Bunch
-        The table.
-    path : Path
-        The file.
-    description : str
-        What the model card says of it.
-    """
+
+def _make_model(recipe, params, thresholds, random_state):
+    is_quick = recipe in QUICK
+    if not is_quick:
+        import_quietly("tensorflow")
+    model = make_poster_pipeline(recipe, **params)
+    if not is_quick and model[-1].random_state is None:
+        model.set_params(classifier__random_state=random_state)
+    if thresholds:
+        # Around the classifier alone, so that features are computed once.
+        tuned = MultilabelTunedThresholdClassifierCV(
+            model[-1],
+            cv=None if is_quick else VALIDATION_SHARE,
+            random_state=None if is_quick else random_state,
+        )
+        model.steps[-1] = ("classifier", tuned)
+    return model
+
+
+def set_verbose(model, value):
+    """Set `verbose` of the package's own estimators in a model."""
+    for part in iterate_estimators(model):
+        is_own = type(part).__module__.partition(".")[0] == "sk_posters"
+        if is_own and hasattr(part, "verbose"):
+            part.verbose = value
+
+
+def _save(trained, posters, path, description):
     rows = trained.train_rows
     scores = trained.report.scores
     columns = ["value", "low", "high", "no label", "label frequencies", "most frequent"]
-    stop_if_interrupted()
     save_model(
         trained.model,
         path,
@@ -142,63 +160,3 @@ def save(trained, posters, path, description):
         training_data=(posters.data[rows], posters.target.iloc[rows]),
         description=description,
     )
-
-
-def save_rows(posters, rows, path):
-    """Save some rows of a table as a table of their own.
-
-    Parameters
-    ----------
-    posters : Bunch
-        The table.
-    rows : ndarray of int
-        Which ones.
-    path : Path
-        The file.
-    """
-    with replace_when_done(path) as part:
-        posters.frame.iloc[np.sort(rows)].to_csv(part, index=False)
-
-
-def _groups_of(posters, groups, verbose):
-    if groups == "none":
-        return None
-    if groups == "id":
-        return posters.groups
-    return check_posters(
-        posters.data, posters.target, posters.groups, verbose=verbose
-    ).groups
-
-
-def _model(recipe, params, thresholds, random_state):
-    if recipe not in QUICK:
-        load_quietly("tensorflow")
-    model = make_poster_pipeline(recipe, **params)
-    if recipe not in QUICK and model[-1].random_state is None:
-        model.set_params(classifier__random_state=random_state)
-    if thresholds:
-        # Around the classifier alone, so that each poster is looked at once.
-        quick = recipe in QUICK
-        tuned = MultilabelTunedThresholdClassifierCV(
-            model[-1],
-            cv=None if quick else HELD_OUT_FOR_THRESHOLDS,
-            random_state=None if quick else random_state,
-        )
-        model.steps[-1] = ("classifier", tuned)
-    return model
-
-
-def set_verbose(model, value):
-    """Let the package's own parts of a model show their progress, or not.
-
-    Parameters
-    ----------
-    model : estimator
-        The model, fitted or not.
-    value : int
-        Above 0 to show it.
-    """
-    for part in iterate_estimators(model):
-        is_own = type(part).__module__.partition(".")[0] == "sk_posters"
-        if is_own and hasattr(part, "verbose"):
-            part.verbose = value

@@ -1,0 +1,140 @@
+"""The command ``sk-posters check``."""
+
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from sk_posters.cli._errors import FOUND
+from sk_posters.cli._options import TABLE_NAME, IdColumn, Images, load_table
+from sk_posters.cli._paths import iterate_paths
+from sk_posters.cli._terminal import escape_control, get_verbosity, quote
+
+__all__ = ["check"]
+
+MOST_FILES = 3
+GENRES = "Genre"
+ABOUT_LABELS = (
+    "constant label",
+    "contradicting text",
+    "rare label",
+    "suspicious label",
+)
+
+
+def check(
+    table: Annotated[
+        Path,
+        Argument(
+            metavar="TABLE_OR_FOLDER",
+            show_default=False,
+            help=f"A table, a folder with {TABLE_NAME}, or any folder of images.",
+        ),
+    ],
+    images: Images = None,
+    id_column: IdColumn = "Id",
+    max_distance: Annotated[
+        int,
+        Option(
+            min=-1,
+            max=12,
+            metavar="BITS",
+            help="Bits of the image hash in which near duplicates may differ. -1: find "
+            "exact duplicates only.",
+        ),
+    ] = 6,
+    output: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="CSV file to write all findings to."),
+    ] = None,
+):
+    """Find problems in posters and their table, and suggest fixes.
+
+    Finds damaged files, duplicates, contradictions and rare labels. The exit code is 1
+    if any finding is an error. Nothing is changed.
+
+    \b
+    Examples:
+      sk-posters check train.csv
+      sk-posters check new_posters/
+    """
+    from sk_posters.cli._writers import check_target
+
+    check_target(output)
+    result = _check_table_or_folder(
+        table,
+        images,
+        id_column,
+        max_distance=None if max_distance < 0 else max_distance,
+        verbose=get_verbosity(),
+    )
+    typer.echo(escape_control(str(result)))
+    for line in _list_first_files(result.findings):
+        typer.echo(escape_control(line))
+    if output is not None:
+        _write_findings(result.findings, output)
+        typer.echo(f"wrote {quote(output)}")
+    if (result.findings["severity"] == "error").any():
+        raise typer.Exit(FOUND)
+
+
+def _check_table_or_folder(table, images, id_column, **options):
+    from sk_posters.datasets._checks import check_posters
+
+    if table.is_dir() and not (table / TABLE_NAME).is_file():
+        return _check_folder(table, **options)
+    with warnings.catch_warnings():
+        # Contradictions between the column and the genres become findings below.
+        warnings.filterwarnings("ignore", message=".*the column 'Genre' does not say")
+        posters = load_table(table, images, id_column)
+    genres = None
+    if GENRES in posters.frame and id_column != GENRES:
+        genres = posters.frame[GENRES]
+    return check_posters(
+        posters.data, posters.target, posters.groups, genre_text=genres, **options
+    )
+
+
+def _check_folder(folder, **options):
+    import numpy as np
+
+    from sk_posters.datasets._checks import PosterCheck, check_posters
+
+    found = iterate_paths([str(folder)], [])
+    paths = sorted(path for path, problem in found if problem is None)
+    if not paths:
+        raise FileNotFoundError(
+            f"{str(folder)!r} has neither images nor {TABLE_NAME}: give a table or a "
+            "folder of images."
+        )
+    # One label that no image has: findings about it are left out.
+    result = check_posters(paths, np.zeros((len(paths), 1), dtype=int), **options)
+    findings = result.findings[~result.findings["kind"].isin(ABOUT_LABELS)]
+    about = [f"{len(paths)} images in {str(folder)!r}, without a table"]
+    return PosterCheck(findings.reset_index(drop=True), result.groups, about)
+
+
+def _write_findings(findings, path):
+    from sk_posters._base._atomic import replace_when_done
+    from sk_posters.cli._writers import escape_formula
+
+    findings = findings.copy()
+    for column in ("rows", "paths", "labels"):
+        findings[column] = [" | ".join(map(str, cell)) for cell in findings[column]]
+    for column in findings:
+        findings[column] = findings[column].map(escape_formula)
+    with replace_when_done(path) as part:
+        findings.to_csv(part, index=False)
+
+
+def _list_first_files(findings):
+    """Yield lines: each kind of finding about images, and its first files."""
+    findings = findings[~findings["kind"].isin(ABOUT_LABELS)]
+    for kind, of_kind in findings.groupby("kind", sort=False):
+        files = [" = ".join(paths) for paths in of_kind["paths"]]
+        yield f"{kind}:"
+        yield from (f"  {line}" for line in files[:MOST_FILES])
+        if len(files) > MOST_FILES:
+            yield f"  and {len(files) - MOST_FILES} more"

@@ -1,0 +1,116 @@
+"""The command ``sk-posters evaluate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from sk_posters.cli._options import (
+    Cache,
+    IdColumn,
+    Images,
+    Model,
+    Resamples,
+    Seed,
+    Table,
+    load_table,
+    use_cache,
+)
+from sk_posters.cli._terminal import escape_control, quote
+
+__all__ = ["evaluate", "select_labels"]
+
+
+def evaluate(
+    model: Model,
+    table: Table,
+    html: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="HTML file to write a report with pictures to."),
+    ] = None,
+    grad_cam: Annotated[
+        bool,
+        Option("--grad-cam", help="Add Grad-CAM saliency maps to the HTML report."),
+    ] = False,
+    images: Images = None,
+    id_column: IdColumn = "Id",
+    cache: Cache = None,
+    n_bootstrap: Resamples = 1000,
+    random_state: Seed = 0,
+):
+    """Score a model on a table, next to baselines that use no poster.
+
+    Take posters that are not in the training set, such as the test set that train
+    writes with --held-out.
+
+    \b
+    Examples:
+      sk-posters evaluate genres.model held_out.csv
+      sk-posters evaluate genres.model held_out.csv --html report.html
+    """
+    from sk_posters._base._predictions import predict_scores
+    from sk_posters._base._unwrap import find_thresholds
+    from sk_posters.cli._models import open_model, remember_probabilities
+    from sk_posters.cli._writers import check_target
+    from sk_posters.metrics import multilabel_report
+
+    if grad_cam and html is None:
+        raise typer.BadParameter("--grad-cam needs --html FILE")
+    check_target(html)
+    use_cache(cache)
+    posters = load_table(table, images, id_column)
+    classifier, names = open_model(model)
+    if not hasattr(classifier, "predict_proba"):
+        raise ValueError(
+            f"{str(model)!r} gives no probabilities, which evaluate needs. Train a "
+            "classifier that has predict_proba."
+        )
+    y = select_labels(posters.target, names, table)
+    remember_probabilities(classifier)  # Both reports need those of the same posters.
+    options = {"n_bootstrap": n_bootstrap, "random_state": random_state}
+    scores = predict_scores(classifier, posters.data, n_labels=y.shape[1])[0]
+    thresholds = find_thresholds(classifier)
+    if thresholds is None:
+        typer.echo(
+            "note: the tuned thresholds are not probabilities; labels are predicted "
+            "from probability 0.5"
+        )
+        thresholds = 0.5
+    report = multilabel_report(
+        y, scores, thresholds=thresholds, groups=posters.groups, **options
+    )
+    typer.echo(escape_control(str(report)))
+    if html is not None:
+        from sk_posters._report import save_html_report
+
+        save_html_report(
+            html,
+            classifier,
+            posters.data,
+            y,
+            groups=posters.groups,
+            label_names=list(y.columns),
+            grad_cam=grad_cam,
+            title=f"{model.name} on {table.name}",
+            **options,
+        )
+        typer.echo(f"wrote {quote(html)}")
+
+
+def select_labels(target, names, table):
+    """Return the columns of a target that a model predicts, or all if `names` is None.
+
+    They are in the order of the model.
+    """
+    if names is None:
+        return target
+    missing = [name for name in names if name not in target.columns]
+    if missing:
+        from sk_posters._base._validation import shorten
+
+        raise ValueError(
+            f"{str(table)!r} has no columns for these labels of the model: "
+            f"{shorten(missing)}. Add them, with 0 and 1."
+        )
+    return target[names]

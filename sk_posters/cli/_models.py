@@ -1,0 +1,63 @@
+"""Model files, as the commands open them."""
+
+import importlib
+import os
+import sys
+import tempfile
+
+from sk_posters._persistence._models import load_model, model_card
+
+__all__ = ["import_quietly", "open_model", "prepare_loading", "remember_probabilities"]
+
+
+def open_model(path):
+    """Load a model; return it and its label names, or None if it has none."""
+    names = prepare_loading(path).get("label_names")
+    return load_model(path), names if isinstance(names, list) else None
+
+
+def prepare_loading(path):
+    """Read a model card, and import what the model needs without its messages."""
+    card = model_card(path)
+    if "PosterClassifier" in (card.get("model") or []):
+        import_quietly("tensorflow")
+    return card
+
+
+def import_quietly(module):
+    """Import a module without what it prints.
+
+    TensorFlow prints what it finds on this machine before it reads how much it should
+    print, and not through Python: only the file descriptor can be redirected.
+    """
+    if module in sys.modules:
+        return
+    stderr = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as sink:
+            os.dup2(sink.fileno(), 2)
+            importlib.import_module(module)
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def remember_probabilities(model):
+    """Change a model to remember the probabilities of the last posters; return it."""
+    if hasattr(model, "predict_proba"):
+        model.predict_proba = _LastResult(model.predict_proba)
+    return model
+
+
+class _LastResult:
+    """A function of X that remembers its last result."""
+
+    def __init__(self, function):
+        self.function = function
+        self.X = self.result = None
+
+    def __call__(self, X):
+        if X is not self.X:
+            self.result = self.function(X)
+            self.X = X
+        return self.result

@@ -1,0 +1,142 @@
+"""Writers of predictions: a table to read, CSV, or JSON Lines."""
+
+import csv
+import json
+import sys
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+
+from sk_posters._base._atomic import replace_when_done
+from sk_posters.cli._terminal import escape_control, is_terminal
+
+__all__ = ["check_target", "choose_format", "escape_formula", "open_writer"]
+
+# Beginnings of cells that spreadsheets run as formulas.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+WIDTH = 24
+
+
+class TableWriter:
+    """Writes a line per prediction, for reading."""
+
+    def __init__(self, stream, names, probabilities):
+        self.stream = stream
+        self.probabilities = probabilities
+        self.width = WIDTH
+
+    def write(self, prediction):
+        path = escape_control(prediction.path).replace("\n", "\\n")
+        # The paths to come are unknown, so the column only grows.
+        self.width = max(self.width, len(path))
+        text = escape_control(self._format(prediction)).replace("\n", "\\n")
+        self.stream.write(f"{path:{self.width}}  {text}\n")
+
+    def _format(self, prediction):
+        if prediction.error is not None:
+            return f"error: {prediction.error}"
+        labels, scores = prediction.labels, prediction.probabilities
+        if self.probabilities and scores is not None:
+            labels = [f"{name} {scores[name]:.2f}" for name in labels]
+        return ", ".join(labels) or "(no label)"
+
+
+class CsvWriter:
+    """Writes CSV in UTF-8 with a header, in which no cell is a formula.
+
+    A path gets ``./`` in front, which names the same file, other text an apostrophe.
+    """
+
+    def __init__(self, stream, names, probabilities):
+        self.stream = stream
+        self.names = (names or []) if probabilities else []
+        self._write_row(["path", "labels", *map(escape_formula, self.names), "error"])
+
+    def write(self, prediction):
+        path = prediction.path
+        if path.startswith(FORMULA):
+            path = f"./{path}"
+        labels = escape_formula("|".join(prediction.labels or []))
+        scores = prediction.probabilities or {}
+        cells = [scores.get(name, "") for name in self.names]
+        self._write_row([path, labels, *cells, prediction.error or ""])
+
+    def _write_row(self, cells):
+        line = StringIO()
+        csv.writer(line, lineterminator="\n").writerow(cells)
+        text = line.getvalue()
+        self.stream.write(escape_control(text) if is_terminal(self.stream) else text)
+
+
+class JsonLinesWriter:
+    """Writes a JSON object per line, in ASCII, with exact names."""
+
+    def __init__(self, stream, names, probabilities):
+        self.stream = stream
+        self.probabilities = probabilities
+
+    def write(self, prediction):
+        row = prediction._asdict()
+        if not self.probabilities:
+            del row["probabilities"]
+        self.stream.write(json.dumps(row) + "\n")
+
+
+WRITERS = {"table": TableWriter, "csv": CsvWriter, "jsonl": JsonLinesWriter}
+
+
+def escape_formula(text):
+    """Put an apostrophe before text that a spreadsheet would run as a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def choose_format(name, output):
+    """Return the format: by name, else by the suffix of a file, else a table."""
+    suffix = "" if output is None else output.suffix.lower().removeprefix(".")
+    return name or (suffix if suffix in WRITERS else "table")
+
+
+def check_target(path):
+    """Refuse a file that cannot be written before any work is done."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"Cannot write to {str(path)!r}, which is a folder: name a file in it."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"Cannot write {str(path)!r}: there is no folder {str(path.parent)!r}. "
+            "Make it first."
+        )
+
+
+@contextmanager
+def open_writer(output, kind, names, probabilities):
+    """Open a writer of a kind of format; a file appears complete or not at all."""
+    # File names need not be UTF-8: their bytes are written unchanged.
+    how = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    if output is None:
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+        yield WRITERS[kind](_Flushed(sys.stdout), names, probabilities)
+    elif output.exists() and not output.is_file():
+        with open(output, "w", **how) as stream:  # A pipe or device is not replaced.
+            yield WRITERS[kind](_Flushed(stream), names, probabilities)
+    else:
+        with replace_when_done(Path(output)) as part, open(part, "x", **how) as stream:
+            yield WRITERS[kind](stream, names, probabilities)
+
+
+class _Flushed:
+    """A stream that flushes each line."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        self.stream.write(text)
+        self.stream.flush()
+
+    def isatty(self):
+        return self.stream.isatty()

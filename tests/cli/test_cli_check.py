@@ -1,0 +1,82 @@
+"""The command ``check``."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from cli_helpers import run
+
+
+def test_a_table_without_errors_passes(table):
+    result = run("check", table.parent)
+    assert result.exit_code == 0, result.output
+    assert "60 rows, 60 files, 4 labels" in result.stdout
+
+
+def test_errors_in_a_folder_are_listed_and_written_as_csv(posters):
+    Path("posters/bad.jpg").write_text("no image")
+    Path("posters/d.jpg").write_bytes(Path(posters[0]).read_bytes())
+    result = run("check", "posters", "--output", "found.csv", "--max-distance", "-1")
+    assert result.exit_code == 1
+    assert "unreadable file:\n  posters/bad.jpg" in result.stdout
+    assert "  posters/a.jpg = posters/d.jpg" in result.stdout
+    assert "label" not in result.stdout
+    findings = pd.read_csv("found.csv")
+    assert findings["severity"].tolist() == ["error", "warning"]
+    assert findings["paths"].tolist() == [
+        *("posters/bad.jpg", "posters/a.jpg | posters/d.jpg")
+    ]
+
+
+def test_duplicates_with_other_labels_are_listed(posters):
+    Path("posters/d.jpg").write_bytes(Path(posters[0]).read_bytes())
+    Path("t.csv").write_text("Id,A,B\na,0,1\nb,1,1\nc,1,0\nd,1,0\n")
+    result = run("check", "t.csv", "--images", "posters")
+    assert result.exit_code == 1
+    assert "other labels:\n  posters/a.jpg = posters/d.jpg" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["none"], "'none' is neither a CSV file nor a folder with train.csv."),
+        (["t.csv"], "no folder of images 'Images'. Give it with --images."),
+        (["t.csv", "--images", "."], "Add the files, give their folder with --images"),
+        (["t.csv", "--id-column", "X"], "Give its name with --id-column."),
+    ],
+)
+def test_errors_of_tables_name_options(posters, words, message):
+    Path("t.csv").write_text("Id,A,B\na,0,1\nb,1,0\n")
+    result = run("check", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_contradictions_are_findings_not_warnings(posters):
+    rows = ["Id,Genre,A,B", "a,\"['A']\",0,1", "b,\"['B']\",0,1", "c,\"['A']\",1,0"]
+    Path("t.csv").write_text("\n".join(rows))
+    result = run("check", "t.csv", "--images", "posters")
+    assert result.exit_code == 1
+    assert "contradicting text" in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_table_needs_no_column_of_genres(posters):
+    Path("t.csv").write_text("Id,A,B\na,0,1\nb,1,1\nc,1,0\n")
+    result = run("check", "t.csv", "--images", "posters")
+    assert result.exit_code == 0, result.output
+    assert "not looked at, for want of: genre_text" in result.stdout
+    assert "rare label" in result.stdout
+
+
+def test_the_first_three_files_are_listed_and_the_others_counted(posters):
+    for number in range(5):
+        Path(f"posters/bad{number}.jpg").write_text("no image")
+    result = run("check", "posters")
+    assert "  posters/bad2.jpg\n  and 2 more" in result.stdout
+
+
+def test_a_folder_without_images_is_an_error(tmp_path):
+    result = run("check", tmp_path)
+    assert result.exit_code == 2
+    assert "has neither images nor train.csv: give a table" in result.stderr
