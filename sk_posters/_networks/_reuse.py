@@ -4,8 +4,8 @@ Each network that Keras compiles leaks some 10 MB, and its first step traces a g
 for seconds. A search makes dozens of equal ones. So a network that is no longer used is
 kept, and gets new weights when a fit needs one with the same key: memory stays flat
 over many fits. This dictates `_network_key` (what networks must share), `reseed`,
-`renew` and `restore_weights` (as good as new), `_set_learning_rate`, that `model_` takes
-a network out of the pool, and that the one-cycle schedule is a callback.
+`renew` and `restore_weights` (as good as new), `_set_learning_rate`, that `model_`
+takes a network out of the pool, and that the one-cycle schedule is a callback.
 """
 
 import threading

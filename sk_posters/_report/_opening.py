@@ -6,7 +6,7 @@ from sk_posters._base._unwrap import list_parts
 from sk_posters._base._versions import find_versions
 from sk_posters._report._markup import listed, name_of, section, tag
 from sk_posters._report._tables import best_trivial, interval
-from sk_posters.metrics._text import number
+from sk_posters.metrics._report_text import number
 
 __all__ = ["cautions", "opening"]
 

@@ -85,7 +85,7 @@ def calibration(labels, scores):
     str
         A ``data:`` address.
     """
-    return _drawn(
+    return _draw(
         lambda ax: MultilabelCalibrationDisplay.from_predictions(labels, scores, ax=ax),
         (5.6, 5.6),
     )
@@ -93,10 +93,10 @@ def calibration(labels, scores):
 
 def learning_curves(history):
     """Return the loss by epoch, drawn, as a ``data:`` address."""
-    return _drawn(TrainingHistoryDisplay(history).plot, (6.4, 3.6))
+    return _draw(TrainingHistoryDisplay(history).plot, (6.4, 3.6))
 
 
-def _drawn(draw, size):
+def _draw(draw, size):
     # A figure outside pyplot: no window opens, and none is left to close.
     figures = import_optional(
         "matplotlib.figure", extra="plot", purpose="A picture in the report"

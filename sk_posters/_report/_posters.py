@@ -12,7 +12,7 @@ from sk_posters._report._markup import listed, name_of, tag
 from sk_posters._report._pictures import heated, poster_thumbnail, to_jpeg
 from sk_posters._report._tables import bar
 from sk_posters.inspection import grad_cam
-from sk_posters.metrics._rows import cross_entropy
+from sk_posters.metrics._row_scores import cross_entropy
 from sk_posters.plotting._posters import as_list
 
 __all__ = ["Answers", "heat_maps"]

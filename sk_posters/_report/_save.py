@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._base._atomic import write_file
 from sk_posters._base._compat import Interval, _num_samples, validate_params
-from sk_posters._base._validation import label_matrix
+from sk_posters._base._validation import check_names, check_probabilities, label_matrix
 from sk_posters._report import _sections
 from sk_posters._report._markup import page
 from sk_posters._report._model import history_of, thresholds_of
@@ -18,7 +18,6 @@ from sk_posters._report._opening import cautions, opening
 from sk_posters._report._pictures import calibration, learning_curves
 from sk_posters._report._posters import Answers, heat_maps
 from sk_posters.metrics import multilabel_report
-from sk_posters.metrics._inputs import check_names, check_probabilities
 from sk_posters.plotting._estimators import predict_for_display
 
 __all__ = ["save_html_report"]
@@ -173,8 +172,8 @@ def save_html_report(
         cautions(report, n_rows, caution),
         _sections.scores(report, min(TOP_K, labels.shape[1])),
         _sections.labels(report),
-        _sections.probabilities(*_drawn(calibration, labels, scores)),
-        _sections.history(*_drawn(learning_curves, history)) if history else None,
+        _sections.probabilities(*_draw(calibration, labels, scores)),
+        _sections.history(*_draw(learning_curves, history)) if history else None,
         _sections.posters("worst", answers.gallery(worst, heat)),
         _sections.posters("best", answers.gallery(best, heat)),
         _sections.making(estimator),
@@ -205,7 +204,7 @@ def _as_text(names):
     return [str(name) for name in names]
 
 
-def _drawn(draw, *data):
+def _draw(draw, *data):
     """Return a picture, or why there is none."""
     try:
         return draw(*data), None

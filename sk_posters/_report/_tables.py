@@ -4,7 +4,7 @@ import numpy as np
 
 from sk_posters._report._markup import name_of, tag
 from sk_posters.metrics._evaluation import find_score
-from sk_posters.metrics._text import number
+from sk_posters.metrics._report_text import number
 
 __all__ = [
     "MEANINGS",

@@ -1,17 +1,17 @@
-"""Scores of multi-label answers, beside what answers without a model would score.
+"""Scores of multi-label predictions, next to those of baselines.
 
-Everything here takes what any classifier returns, ours or another's. Nothing is
-registered with scikit-learn: `get_multilabel_scorer` gives the scorers to use.
+Everything here takes the predictions of any classifier. Nothing is registered with
+scikit-learn: `get_multilabel_scorer` returns the scorers to use.
 """
 
 from sk_posters.metrics._average_precision import mean_average_precision_score
+from sk_posters.metrics._baselines import scores_beside_trivial
 from sk_posters.metrics._compare import ModelComparison, compare_models
 from sk_posters.metrics._report import MultilabelReport, multilabel_report
 from sk_posters.metrics._scorers import (
     get_multilabel_scorer,
     get_multilabel_scorer_names,
 )
-from sk_posters.metrics._trivial import scores_beside_trivial
 
 __all__ = [
     "ModelComparison",

@@ -52,7 +52,7 @@ def mean_average_precision_score(y_true, y_score, *, sample_weight=None):
 
     See Also
     --------
-    scores_beside_trivial : This score and others beside those of trivial answers.
+    scores_beside_trivial : This score and others next to those of baselines.
     sklearn.metrics.average_precision_score : The same with ``average="macro"``, save
         that a label without a positive counts as 0 there.
 

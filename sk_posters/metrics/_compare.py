@@ -7,11 +7,15 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from sk_posters._base._compat import validate_params
-from sk_posters._base._validation import check_predictions, match_names
-from sk_posters.metrics import _text
+from sk_posters._base._validation import (
+    check_predictions,
+    check_probabilities,
+    check_thresholds,
+    match_names,
+)
+from sk_posters.metrics import _report_text
 from sk_posters.metrics._bootstrap import Bootstrap
 from sk_posters.metrics._evaluation import SCORES, Evaluation, find_score, in_full
-from sk_posters.metrics._inputs import check_probabilities, check_thresholds
 from sk_posters.metrics._notes import notes
 from sk_posters.metrics._report import BOOTSTRAP_CONSTRAINTS
 
@@ -54,7 +58,7 @@ class ModelComparison:
         self.about = about
 
     def __str__(self):
-        return _text.comparison_text(self)
+        return _report_text.comparison_text(self)
 
     def __repr__(self):
         return str(self)
@@ -80,7 +84,7 @@ class ModelComparison:
         str
             A ``<div>`` with a table.
         """
-        return _text.html(self.about, [self.differences])
+        return _report_text.html(self.about, [self.differences])
 
 
 @validate_params(BOOTSTRAP_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -151,7 +155,7 @@ def compare_models(
 
     See Also
     --------
-    multilabel_report : All scores of one model beside trivial answers.
+    multilabel_report : All scores of one model next to baselines.
 
     Notes
     -----
@@ -255,7 +259,7 @@ def _differences(bootstrap, model, reference, metrics):
     each = enumerate(metrics.values())
     found.without([i for i, m in each if not getattr(m, "resampled", True)])
     left_out = notes(model[0], model[0].names)
-    of_values = [left_out[getattr(m, "over", "cells")] for m in metrics.values()]
+    of_values = [left_out[getattr(m, "over", "pairs")] for m in metrics.values()]
     both = zip(of_values, found.notes(), strict=True)
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""All scores of one answer, under any number of weightings of its rows at once."""
+"""All scores of predictions, under any number of weightings of rows at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
-from sk_posters.metrics import _rows
-from sk_posters.metrics._ranked import RankedCells, mean_of_defined, ratio
+from sk_posters.metrics import _row_scores
+from sk_posters.metrics._ranked import RankedPairs, mean_of_defined, ratio
 
 __all__ = ["SCORES", "Evaluation", "Score", "find_score", "in_full"]
 
 
 class Evaluation:
-    """An answer beside the truth; `under` weighs its rows."""
+    """Predictions and true labels; `under` weights the rows."""
 
     def __init__(self, labels, scores, given, top_k):
         self.labels = labels.astype(float)
@@ -22,12 +22,12 @@ class Evaluation:
         self.top_k = top_k
 
     def under(self, weights):
-        """Return the answer under weights of shape (n_samples, n_weightings)."""
+        """Return the predictions under weights of shape (n_samples, n_weightings)."""
         return Weighted(self, weights)
 
     @property
     def once(self):
-        """The answer with every row counted once."""
+        """The predictions with every row counted once."""
         return self.under(np.ones((len(self.labels), 1)))
 
     @cached_property
@@ -40,39 +40,39 @@ class Evaluation:
 
     @cached_property
     def f1(self):
-        return _rows.f1(self.labels, self.given)
+        return _row_scores.f1(self.labels, self.given)
 
     @cached_property
     def order_scores(self):
-        return _rows.order_scores(self.labels, self.scores)
+        return _row_scores.order_scores(self.labels, self.scores)
 
     @cached_property
     def at_k(self):
-        return _rows.at_k(self.labels, self.scores, self.top_k)
+        return _row_scores.at_k(self.labels, self.scores, self.top_k)
 
     @cached_property
     def at_1(self):
-        return _rows.at_k(self.labels, self.scores, 1)
+        return _row_scores.at_k(self.labels, self.scores, 1)
 
     @cached_property
     def log_loss(self):
-        return _rows.cross_entropy(self.labels, self.scores).mean(axis=1)
+        return _row_scores.cross_entropy(self.labels, self.scores).mean(axis=1)
 
     @cached_property
     def calibration_gaps(self):
-        return _rows.calibration_gaps(self.labels, self.scores)
+        return _row_scores.calibration_gaps(self.labels, self.scores)
 
     @cached_property
     def ranked_by_label(self):
         n_rows = len(self.labels)
         columns = zip(self.labels.T, self.scores.T, strict=True)
-        return [RankedCells(y, s, np.arange(n_rows), n_rows) for y, s in columns]
+        return [RankedPairs(y, s, np.arange(n_rows), n_rows) for y, s in columns]
 
     @cached_property
-    def ranked_cells(self):
+    def ranked_pairs(self):
         n_rows, n_labels = self.labels.shape
         rows = np.repeat(np.arange(n_rows), n_labels)
-        return RankedCells(self.labels.ravel(), self.scores.ravel(), rows, n_rows)
+        return RankedPairs(self.labels.ravel(), self.scores.ravel(), rows, n_rows)
 
 
 class Weighted:
@@ -142,7 +142,7 @@ class Weighted:
 
     @property
     def micro_average_precision(self):
-        return self.evaluation.ranked_cells.under(self.weights).average_precision
+        return self.evaluation.ranked_pairs.under(self.weights).average_precision
 
     @property
     def calibration_error(self):
@@ -156,7 +156,7 @@ class Score:
 
     better: str
     of: Callable
-    over: str = "cells"
+    over: str = "pairs"
     needs: str = "scores"
     resampled: bool = True
 
@@ -165,7 +165,7 @@ def _mean_over_rows(find):
     return lambda w: w.row_mean(find(w.evaluation))
 
 
-def _row_score(better, find, over="cells", needs="scores"):
+def _row_score(better, find, over="pairs", needs="scores"):
     return Score(better, _mean_over_rows(find), over, needs)
 
 
@@ -182,7 +182,7 @@ SCORES = {
         "labels with a positive",
         "given",
     ),
-    "micro F1": Score("higher", lambda w: w.micro_f1, "marked cells", "given"),
+    "micro F1": Score("higher", lambda w: w.micro_f1, "marked pairs", "given"),
     "weighted F1": Score(
         "higher", lambda w: w.weighted_f1, "labels with a positive", "given"
     ),
@@ -207,14 +207,14 @@ SCORES = {
     "top-1 hit": _row_score("higher", lambda e: e.at_1["hit"], "labelled rows"),
     "log loss": _row_score("lower", lambda e: e.log_loss, needs="probabilities"),
     # Chance gaps of the bins add up whatever their sign, and resamples add to them: of
-    # calibrated answers, no 95 % interval out of 500 held the truth.
+    # calibrated predictions, no 95 % interval out of 500 held the truth.
     "calibration error": Score(
         "lower",
         lambda w: w.calibration_error,
         needs="probabilities",
         resampled=False,
     ),
-    # It stands last because it flatters where labels are rare.
+    # Last, because it flatters where labels are rare.
     "element accuracy": _row_score("higher", lambda e: 1 - e.wrong, needs="given"),
 }
 

@@ -8,22 +8,22 @@ __all__ = ["notes"]
 
 
 def notes(evaluation, names):
-    """Return what there is to say of each kind of mean, by the keys of `Score.over`."""
+    """Return the note on each kind of mean, by the keys of `Score.over`."""
     labels, given = evaluation.labels == 1, evaluation.given == 1
     some, every = labels.any(axis=0), labels.all(axis=0)
     true_rows, marked_rows = labels.any(axis=1), (labels | given).any(axis=1)
     one_label = labels.shape[1] < 2
     alone = "undefined: one label alone has no order"
     return {
-        "cells": "",
+        "pairs": "",
         "two labels": alone if one_label else "",
         "labels with a positive": _of_labels(some, names, "without a positive"),
         "labels with both": _of_labels(some & ~every, names, "constant"),
         "positives": "" if some.any() else "undefined: no label has a positive",
-        "marked cells": (
-            "" if marked_rows.any() else "undefined: no label is true or given"
+        "marked pairs": (
+            "" if marked_rows.any() else "undefined: no label is true or predicted"
         ),
-        "marked rows": _of_rows(marked_rows, "with a label that is true or given"),
+        "marked rows": _of_rows(marked_rows, "with a label that is true or predicted"),
         "labelled rows": alone if one_label else _of_rows(true_rows, "with a label"),
     }
 

@@ -5,18 +5,18 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_array
 
-__all__ = ["RankedCells", "mean_of_defined", "ratio"]
+__all__ = ["RankedPairs", "mean_of_defined", "ratio"]
 
 
-class RankedCells:
-    """The cells of a label, or of several labels pooled, best score first."""
+class RankedPairs:
+    """The (sample, label) pairs of a label or of several, best score first."""
 
     def __init__(self, labels, scores, rows, n_rows):
         order = np.argsort(-scores, kind="stable")
         labels, scores, rows = labels[order], scores[order], rows[order]
         places = np.cumsum(np.r_[False, scores[1:] != scores[:-1]])
         has_positive = np.bincount(places, weights=labels) > 0
-        # Places without a positive count only as a sum, so neighbours are taken as one.
+        # Ranks without a positive only count as a sum, so neighbours are merged.
         starts = has_positive | np.r_[True, has_positive[:-1]]
         places = (np.cumsum(starts) - 1)[places]
         shape = (int(starts.sum()), n_rows)
@@ -32,25 +32,25 @@ class RankedCells:
 
 
 class _Weighted:
-    """Weights of all and of positive cells by place, a column for each weighting."""
+    """Weights of all and of positive pairs by rank, a column for each weighting."""
 
-    def __init__(self, cells, positive):
-        self._cells, self._positive = cells, positive
-        self._cells_so_far = np.cumsum(cells, axis=0)
+    def __init__(self, all_pairs, positive):
+        self._all, self._positive = all_pairs, positive
+        self._all_so_far = np.cumsum(all_pairs, axis=0)
         self._positive_so_far = np.cumsum(positive, axis=0)
 
     @cached_property
     def average_precision(self):
         """Average precision, nan where no positive has a weight."""
-        precision = ratio(self._positive_so_far, self._cells_so_far, empty=0)
+        precision = ratio(self._positive_so_far, self._all_so_far, empty=0)
         found = (self._positive * precision).sum(axis=0)
         return ratio(found, self._positive_so_far[-1])
 
     @cached_property
     def roc_auc(self):
         """Area under the ROC curve, nan where one of the classes has no weight."""
-        negative = self._cells - self._positive
-        so_far = self._cells_so_far - self._positive_so_far
+        negative = self._all - self._positive
+        so_far = self._all_so_far - self._positive_so_far
         won = self._positive * (so_far[-1] - so_far + negative / 2)
         return ratio(won.sum(axis=0), self._positive_so_far[-1] * so_far[-1])
 

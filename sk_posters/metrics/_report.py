@@ -1,4 +1,4 @@
-"""The report: all scores with intervals, beside those of answers without a model."""
+"""The report: all scores with intervals, next to those of baselines."""
 
 from numbers import Integral, Real
 
@@ -6,21 +6,23 @@ import numpy as np
 import pandas as pd
 
 from sk_posters._base._compat import Interval, StrOptions, validate_params
-from sk_posters._base._validation import check_predictions, label_matrix, match_names
-from sk_posters.metrics import _rows, _text
-from sk_posters.metrics._bootstrap import Bootstrap
-from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full
-from sk_posters.metrics._inputs import (
+from sk_posters._base._validation import (
     check_names,
+    check_predictions,
     check_probabilities,
     check_thresholds,
+    label_matrix,
+    match_names,
 )
+from sk_posters.metrics import _report_text, _row_scores
+from sk_posters.metrics._baselines import find_only_class, predict_baselines
+from sk_posters.metrics._bootstrap import Bootstrap
+from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full
 from sk_posters.metrics._notes import notes
-from sk_posters.metrics._trivial import trivial_answers
 
 __all__ = ["BOOTSTRAP_CONSTRAINTS", "MultilabelReport", "multilabel_report"]
 
-TRIVIAL = ["no label", "label frequencies", "most frequent"]
+BASELINES = ["no label", "label frequencies", "most frequent"]
 BOOTSTRAP_CONSTRAINTS = {
     "n_bootstrap": [Interval(Integral, 0, None, closed="left")],
     "confidence_level": [Interval(Real, 0, 1, closed="neither")],
@@ -31,7 +33,7 @@ BOOTSTRAP_CONSTRAINTS = {
 
 
 class MultilabelReport:
-    """Scores of a multi-label answer; `multilabel_report` makes it.
+    """Scores of multi-label predictions, as `multilabel_report` computes them.
 
     ``print(report)`` shows it in less than 50 lines, and a notebook shows it as tables.
 
@@ -65,7 +67,7 @@ class MultilabelReport:
         self.about = about
 
     def __str__(self):
-        return _text.report_text(self)
+        return _report_text.report_text(self)
 
     def __repr__(self):
         return str(self)
@@ -91,7 +93,7 @@ class MultilabelReport:
         str
             A ``<div>`` with two tables.
         """
-        return _text.html(self.about, [self.scores, self.labels])
+        return _report_text.html(self.about, [self.scores, self.labels])
 
 
 @validate_params(BOOTSTRAP_CONSTRAINTS, prefer_skip_nested_validation=True)
@@ -109,17 +111,17 @@ def multilabel_report(
     top_k=3,
     random_state=None,
 ):
-    """Scores of a multi-label answer with intervals, beside those of trivial answers.
+    """Scores of multi-label predictions with intervals, next to those of baselines.
 
-    With many rare labels, an answer that never looks at an image can score well. The
-    report holds what such answers reach on the same rows, and how far each score would
+    With many rare labels, predictions made without any image can score well. The report
+    shows the scores of such baselines on the same rows, and how far each score would
     move on other rows like these: the model has learned something where the whole
-    interval is better than the best of them, which the report marks.
+    interval is better than the best baseline, which the report marks.
 
     Parameters
     ----------
     y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-        0/1 for each row and label, of rows that the model has not seen.
+        0/1 for each row and label, of a test set.
     y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of arrays
         The model's probabilities for these rows; also the list with an array of shape
         (n_samples, 2) per label that ``predict_proba`` of scikit-learn's multi-output
@@ -127,17 +129,17 @@ def multilabel_report(
     label_names : sequence of shape (n_labels,), default=None
         Names of the labels; None takes the columns of a DataFrame, or numbers.
     thresholds : float, array-like of shape (n_labels,), dict or Series, default=0.5
-        A label is given where its probability is at least its threshold: one for all,
-        one per label, or by name.
+        A label is predicted where its probability is at least its threshold: one for
+        all, one per label, or by name.
     n_bootstrap : int, default=1000
-        How many resamples the intervals are made of; 0 leaves the intervals out.
+        Number of resamples for the intervals; 0 omits the intervals.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group (one movie, one poster) are drawn together, so that they do
-        not pass for independent ones. None draws rows.
+        not count as independent. None draws rows.
     y_train : array-like, DataFrame or sparse matrix, default=None
         0/1 of the rows that the model was fitted on, of shape (n_train, n_labels), of
-        which the trivial answers are made. None makes them of `y_true` itself, and the
-        report says so: they then know these rows' frequencies, which no model does.
+        which the baselines are made. None makes them of `y_true` itself, and the report
+        says so: they then know the frequencies of the test set, which no model does.
     confidence_level : float, default=0.95
         Level of the intervals, between 0 and 1.
     method : {"percentile", "bca"}, default="percentile"
@@ -156,14 +158,14 @@ def multilabel_report(
 
         ``scores`` has these columns: ``"better"`` ("higher" or "lower"), ``"value"``,
         ``"low"`` and ``"high"`` (the interval), ``"no label"``, ``"label
-        frequencies"`` and ``"most frequent"`` (what trivial answers score, as in
+        frequencies"`` and ``"most frequent"`` (the baselines, as in
         `scores_beside_trivial`), ``"beats trivial"`` (whether the whole interval is
         better than all three; None without an interval) and ``"note"`` (why a value is
         undefined, or what it leaves out; empty text otherwise).
 
         ``labels`` has ``"support"``, ``"prevalence"``, ``"average precision"``, its
         interval ``"low"`` and ``"high"``, ``"chance"`` (the average precision of
-        scores that know nothing: the prevalence), ``"ROC-AUC"``, ``"F1"``,
+        uninformative scores: the prevalence), ``"ROC-AUC"``, ``"F1"``,
         ``"precision"``, ``"recall"``, ``"threshold"``, ``"calibration error"`` and
         ``"log loss"``.
 
@@ -182,23 +184,24 @@ def multilabel_report(
     Notes
     -----
     A value that is undefined is nan, never 0, and ``"note"`` says why. Macro means are
-    taken over the labels that have a positive (ROC-AUC: and a negative), weighted F1
-    over the same, samples F1 over the rows with a label that is true or given, recall
+    taken over the labels with a positive (ROC-AUC: and a negative), weighted F1 over
+    the same, samples F1 over the rows with a label that is true or predicted, recall
     and hits at k over the rows with a label. F1, recall and average precision of a
     label without a positive are undefined. Otherwise the values are those of
     scikit-learn.
 
-    Log loss is the cross-entropy of a cell, averaged over all cells. Calibration error
-    sorts all cells by probability into 15 bins of equal width, takes the distance of
-    mean probability and share of positives in each, and averages by number of cells.
+    Log loss is the cross-entropy of a (sample, label) pair, averaged over all pairs.
+    Calibration error sorts all pairs by probability into 15 bins of equal width, takes
+    the distance of mean probability and share of positives in each, and averages by
+    number of pairs.
     It has no interval: chance gaps of the bins add up, and more so in resamples, so
-    that an interval made of them would lie above the truth. In precision, recall and
+    an interval made of them would lie above the truth. In precision, recall and
     hits at k, equal probabilities count as the mean over all orders of them.
 
     A resample may lack a rare label: it is then left out there. With few groups or few
-    positives, intervals are too narrow. They tell the rows' share of the uncertainty,
-    not that of another fit of the model. The mark beside a score is no test: it treats
-    the trivial answers' scores as fixed.
+    positives, intervals are too narrow. They cover the uncertainty of the rows,
+    not that of another fit of the model. The mark next to a score is not a test: it
+    treats the scores of the baselines as fixed.
 
     References
     ----------
@@ -220,7 +223,7 @@ def multilabel_report(
     log loss   0.44  0.42  0.47      9.43
     """
     train = None if y_train is None else label_matrix(y_train, "y_train")
-    only_class = np.nan if train is None else _only_class(train[0])
+    only_class = np.nan if train is None else find_only_class(train[0])
     labels, scores, names = check_predictions(y_true, y_score, only_class)
     if train is None:
         train = labels, names
@@ -246,8 +249,8 @@ def multilabel_report(
     found = bootstrap.intervals(_all_values(model), labels.shape[1])
     found.without([i for i, s in enumerate(SCORES.values()) if not s.resampled])
     others = {
-        name: Evaluation(labels, answer, _given(name, answer, thresholds), top_k)
-        for name, answer in trivial_answers(train[0], len(labels)).items()
+        name: Evaluation(labels, scores, _decide(name, scores, thresholds), top_k)
+        for name, scores in predict_baselines(train[0], len(labels)).items()
     }
     about = _about(bootstrap, labels, y_train)
     return MultilabelReport(
@@ -257,13 +260,9 @@ def multilabel_report(
     )
 
 
-def _only_class(train):
-    return np.where(train.min(axis=0) == train.max(axis=0), train[0], np.nan)
-
-
-def _given(name, answer, thresholds):
-    # The other two answers are decisions, whatever the thresholds.
-    return answer >= (thresholds if name == "label frequencies" else 0.5)
+def _decide(name, scores, thresholds):
+    # The other two baselines are decisions, whatever the thresholds.
+    return scores >= (thresholds if name == "label frequencies" else 0.5)
 
 
 def _all_values(model):
@@ -296,17 +295,17 @@ def _scores_frame(model, others, found, names):
     of_values = [left_out[score.over] for score in SCORES.values()]
     both = zip(of_values, found.notes()[:n_scores], strict=True)
     frame["note"] = ["; ".join(filter(None, pair)) for pair in both]
-    # With k = 1, one row twice says nothing.
+    # With k = 1, two rows are the same.
     return frame[~frame.index.duplicated()]
 
 
 def _beats(row):
-    trivial = row[TRIVIAL].dropna()
-    if np.isnan(row["low"]) or trivial.empty:
+    baselines = row[BASELINES].dropna()
+    if np.isnan(row["low"]) or baselines.empty:
         return None
     if row["better"] == "higher":
-        return bool(row["low"] > trivial.max())
-    return bool(row["high"] < trivial.min())
+        return bool(row["low"] > baselines.max())
+    return bool(row["high"] < baselines.min())
 
 
 def _labels_frame(model, found, thresholds, names):
@@ -314,7 +313,7 @@ def _labels_frame(model, found, thresholds, names):
     support = model.labels.sum(axis=0)
     prevalence = support / len(model.labels)
     columns = zip(model.labels.T, model.scores.T, strict=True)
-    gaps = [_rows.calibration_gaps(y[:, None], s[:, None]) for y, s in columns]
+    gaps = [_row_scores.calibration_gaps(y[:, None], s[:, None]) for y, s in columns]
     return pd.DataFrame(
         {
             "support": support.astype(int),
@@ -329,7 +328,9 @@ def _labels_frame(model, found, thresholds, names):
             "recall": once.label_recall[:, 0],
             "threshold": thresholds,
             "calibration error": [np.abs(gap.mean(axis=0)).sum() for gap in gaps],
-            "log loss": _rows.cross_entropy(model.labels, model.scores).mean(axis=0),
+            "log loss": _row_scores.cross_entropy(model.labels, model.scores).mean(
+                axis=0
+            ),
         },
         index=pd.Index(names, name="label"),
     )
@@ -337,8 +338,8 @@ def _labels_frame(model, found, thresholds, names):
 
 def _about(bootstrap, labels, y_train):
     n_rows, n_labels = labels.shape
-    trivial = "y_train" if y_train is not None else "y_true itself"
+    source = "y_train" if y_train is not None else "y_true itself"
     return [
         f"{n_rows} rows, {n_labels} labels; {bootstrap.in_words()}",
-        f"trivial answers know the label frequencies of {trivial}",
+        f"baselines use the label frequencies of {source}",
     ]

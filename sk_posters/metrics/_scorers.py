@@ -7,11 +7,11 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from sk_posters._base._predictions import predict_scores
 from sk_posters._base._validation import (
+    check_probabilities,
     check_sample_weight,
     label_matrix,
 )
 from sk_posters.metrics._evaluation import SCORES, Evaluation
-from sk_posters.metrics._inputs import check_probabilities
 from sk_posters.metrics._notes import notes
 
 __all__ = ["get_multilabel_scorer", "get_multilabel_scorer_names"]
@@ -82,7 +82,7 @@ def get_multilabel_scorer(name, *, top_k=3):
 
     See Also
     --------
-    multilabel_report : All scores at once, beside trivial answers.
+    multilabel_report : All scores at once, next to baselines.
     mean_average_precision_score : The macro average precision as a function.
 
     Notes
@@ -91,7 +91,8 @@ def get_multilabel_scorer(name, *, top_k=3):
     (n_samples, n_labels) or a list of arrays, and know from ``classes_`` what a label
     is that the training rows held in one class only. ``scoring="neg_log_loss"`` of
     scikit-learn takes the labels of a row for classes that exclude each other, and is
-    wrong here; ``"neg_log_loss"`` of this function is the mean cross-entropy of a cell.
+    wrong here; ``"neg_log_loss"`` of this function is the mean cross-entropy of
+    a (sample, label) pair.
 
     Examples
     --------
@@ -109,7 +110,7 @@ def get_multilabel_scorer(name, *, top_k=3):
     """
     if name not in SCORER_NAMES:
         raise ValueError(
-            f"There is no multi-label scorer named {name!r}: choose of "
+            f"There is no multi-label scorer named {name!r}: choose one of "
             f"{', '.join(map(repr, get_multilabel_scorer_names()))}."
         )
     if not isinstance(top_k, (int, np.integer)) or top_k < 1:
@@ -118,7 +119,7 @@ def get_multilabel_scorer(name, *, top_k=3):
 
 
 class _Scorer:
-    """Asks an estimator and scores its answer; can be pickled."""
+    """Scores the predictions of an estimator; can be pickled."""
 
     def __init__(self, name, top_k):
         self.name, self.top_k = name, top_k
@@ -133,7 +134,7 @@ class _Scorer:
         if sample_weight is not None:
             weights = check_sample_weight(sample_weight, len(labels)).reshape(-1, 1)
         if score.needs == "given":
-            scores, _ = label_matrix(estimator.predict(X), "predict's answer")
+            scores, _ = label_matrix(estimator.predict(X), "what predict returns")
             given = scores
         else:
             methods = ("predict_proba",)
@@ -142,12 +143,12 @@ class _Scorer:
             scores, _, _ = predict_scores(
                 estimator, X, methods=methods, n_labels=labels.shape[1]
             )
-            given = np.zeros_like(labels)  # Not looked at.
+            given = np.zeros_like(labels)  # Not used.
         if score.needs == "probabilities":
             check_probabilities(scores, names, f" for {self.name}")
         if scores.shape != labels.shape:
             raise ValueError(
-                "predict's answer must have the shape of y_true: got "
+                "What predict returns must have the shape of y_true: got "
                 f"{scores.shape} and {labels.shape}."
             )
         top_k = min(self.top_k, labels.shape[1])

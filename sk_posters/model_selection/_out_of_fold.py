@@ -18,10 +18,10 @@ from sk_posters.model_selection._split import (
     multilabel_train_test_split,
 )
 
-__all__ = ["held_out_scores", "splits_of"]
+__all__ = ["make_splits", "score_out_of_fold"]
 
 
-def splits_of(tuner, X, y, labels, params):
+def make_splits(tuner, X, y, labels, params):
     """Return the rows to fit on and those to score, for each split."""
     if isinstance(tuner.cv, str):
         if tuner.refit:
@@ -65,7 +65,7 @@ def _rare_labels_allowed():
         yield
 
 
-def held_out_scores(tuner, X, y, splits, *, n_labels, methods, fit_params):
+def score_out_of_fold(tuner, X, y, splits, *, n_labels, methods, fit_params):
     """Fit on one part of the rows and score the other, for each split."""
     parts = Parallel(n_jobs=tuner.n_jobs)(
         delayed(_fit_and_score)(

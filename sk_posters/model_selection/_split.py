@@ -6,7 +6,6 @@ Any classifier can use them: they are cross-validators as scikit-learn's own.
 import warnings
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import check_random_state, indexable
 
 from sk_posters._base._compat import (
@@ -16,6 +15,7 @@ from sk_posters._base._compat import (
     _safe_indexing,
     _validate_shuffle_split,
 )
+from sk_posters._base._groups import encode_groups
 from sk_posters._base._public_path import set_module
 from sk_posters._base._validation import indicator_matrix, shorten
 from sk_posters.model_selection._stratify import assign_parts
@@ -108,7 +108,7 @@ class MultilabelStratifiedKFold(_BaseKFold):
         if groups is not None:
             warnings.warn(
                 "MultilabelStratifiedKFold ignores groups: rows of one group may "
-                "stand on both sides. Use MultilabelStratifiedGroupKFold.",
+                "be on both sides. Use MultilabelStratifiedGroupKFold.",
                 stacklevel=2,
             )
         yield from super().split(X, y)
@@ -140,7 +140,7 @@ class MultilabelStratifiedGroupKFold(GroupsConsumerMixin, _BaseKFold):
 
     See Also
     --------
-    MultilabelStratifiedKFold : The same for rows that stand alone.
+    MultilabelStratifiedKFold : The same for rows without groups.
 
     Examples
     --------
@@ -195,7 +195,7 @@ class MultilabelStratifiedGroupKFold(GroupsConsumerMixin, _BaseKFold):
 
     def _iter_test_masks(self, X, y, groups):
         labels, names = indicator_matrix(y, "y", USE_INSTEAD)
-        yield from _test_masks(self, labels, names, _codes_of(groups))
+        yield from _test_masks(self, labels, names, _encode_groups(groups, len(labels)))
 
 
 def multilabel_train_test_split(
@@ -270,7 +270,9 @@ def multilabel_train_test_split(
         _num_samples(labels), test_size, train_size, default_test_size=0.25
     )
     sizes = [n_train, n_test, len(labels) - n_train - n_test]
-    units = np.arange(len(labels)) if groups is None else _codes_of(groups)
+    units = np.arange(len(labels))
+    if groups is not None:
+        units = _encode_groups(groups, len(labels))
     rng = check_random_state(random_state)
     # The third part, rows that nobody asked for, is mostly empty.
     parts = _parts(labels, names, units, sizes[: 3 if sizes[2] else 2], rng, "part")
@@ -284,21 +286,13 @@ def multilabel_train_test_split(
     return [_safe_indexing(array, rows) for array in arrays for rows in (train, test)]
 
 
-def _codes_of(groups):
-    """Return the number of each row's group."""
+def _encode_groups(groups, n_samples):
     if groups is None:
         raise ValueError(
             "groups must be given, one for each row: got None. Without groups, use "
             "MultilabelStratifiedKFold."
         )
-    codes, _ = pd.factorize(np.asarray(groups))
-    if (codes < 0).any():
-        raise ValueError(
-            "groups must not hold missing values: got one in row "
-            f"{np.argmin(codes)} ({(codes < 0).sum()} in all). Give each of these rows "
-            "a group of its own."
-        )
-    return codes
+    return encode_groups(groups, n_samples)
 
 
 def _test_masks(folds, labels, names, units):

@@ -17,12 +17,12 @@ def assign_parts(counts, sizes, capacity, rng=None):
     if rng is not None:
         rng.shuffle(order)
     needed = np.outer(capacity / capacity.sum(), counts.sum(axis=0))
-    parts = _stratified(counts, sizes, capacity.copy(), needed, order, rng)
+    parts = _stratify(counts, sizes, capacity.copy(), needed, order, rng)
     _exchange(counts, sizes, parts, needed)
     return parts
 
 
-def _stratified(counts, sizes, room, needed, order, rng):
+def _stratify(counts, sizes, room, needed, order, rng):
     """Assign all units, and update room and needed positives of each part."""
     parts = np.empty(len(sizes), dtype=int)
     for now, label in _label_by_label(counts, sizes, order):

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from sklearn.base import BaseEstimator
 
-__all__ = ["cutoffs_of", "judge_of", "middle_best"]
+__all__ = ["find_middle_best", "make_objective", "make_threshold_search"]
 
 # Scores that are sums over labels, or ratios of such sums: their best thresholds can be
 # found label by label. All others must be asked for every trial.
@@ -44,13 +44,13 @@ class Cutoffs:
     def rate(self):
         """The number of rows given a label per positive row that is best for all."""
         thresholds = [self._at_counts(rate * self.n_positive) for rate in RATES]
-        return float(middle_best(RATES, self.of_trials(np.array(thresholds))))
+        return float(find_middle_best(RATES, self.of_trials(np.array(thresholds))))
 
     def at_rate(self):
         """Return thresholds at which all labels are given at the same, best rate."""
         return self._at_counts(self.rate * self.n_positive)
 
-    def shrunk(self, own, shrinkage):
+    def shrink(self, own, shrinkage):
         """Draw thresholds towards the common rate where a label has few positives."""
         weight = self.n_positive / np.maximum(self.n_positive + shrinkage, 1e-9)
         # Less than half a row counts as no row.
@@ -129,7 +129,7 @@ class F1Cutoffs(Cutoffs):
             return self._for_each_micro(curves)
         return np.array(
             [
-                middle_best(candidates, self._f1(label, hits, given))
+                find_middle_best(candidates, self._f1(label, hits, given))
                 for label, (candidates, hits, given) in enumerate(curves)
             ]
         )
@@ -196,12 +196,12 @@ class ScorerCutoffs(Cutoffs):
                 values.append(self.judge(self.labels, answers))
             if max(values) > best:
                 best = max(values)
-                thresholds[label] = middle_best(candidates, np.array(values))
+                thresholds[label] = find_middle_best(candidates, np.array(values))
             answers[:, label] = self.scores[:, label] >= thresholds[label]
         return thresholds
 
 
-def cutoffs_of(labels, scores, thresholds, scoring, judge):
+def make_threshold_search(labels, scores, thresholds, scoring, judge):
     """Return the `Cutoffs` for a score."""
     if isinstance(scoring, str) and scoring in F1_AVERAGES:
         average = scoring.removeprefix("f1_")
@@ -209,7 +209,7 @@ def cutoffs_of(labels, scores, thresholds, scoring, judge):
     return ScorerCutoffs(labels, scores, thresholds, judge)
 
 
-def judge_of(scorer, scoring):
+def make_objective(scorer, scoring):
     """Return a function of labels and answers: the score to make great."""
 
     def judge(labels, answers):
@@ -231,7 +231,7 @@ class _Answers(BaseEstimator):
         return X
 
 
-def middle_best(candidates, values):
+def find_middle_best(candidates, values):
     """Return the best candidate, of several the middle one."""
     return candidates[_middle_place(values)]
 

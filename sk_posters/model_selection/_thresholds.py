@@ -35,14 +35,14 @@ from sk_posters.model_selection._calibration import (
     log_odds,
 )
 from sk_posters.model_selection._out_of_fold import (
-    held_out_scores,
-    splits_of,
+    make_splits,
+    score_out_of_fold,
 )
 from sk_posters.model_selection._split import MultilabelStratifiedGroupKFold
 from sk_posters.model_selection._threshold_search import (
-    cutoffs_of,
-    judge_of,
-    middle_best,
+    find_middle_best,
+    make_objective,
+    make_threshold_search,
 )
 
 __all__ = ["MultilabelTunedThresholdClassifierCV"]
@@ -287,10 +287,10 @@ class MultilabelTunedThresholdClassifierCV(
         labels, names = indicator_matrix(y, "y", USE_INSTEAD)
         X, y = indexable(X, y)
         routed = self._route(params)
-        splits = splits_of(self, X, y, labels, routed.splitter.split)
+        splits = make_splits(self, X, y, labels, routed.splitter.split)
         self.label_names_ = np.array(names, dtype=object)
         self.classes_ = [np.array([0, 1]) for _ in names]
-        parts, scores, self._method, estimator = held_out_scores(
+        parts, scores, self._method, estimator = score_out_of_fold(
             *(self, X, y, splits),
             n_labels=labels.shape[1],
             methods=self._response_methods(),
@@ -324,24 +324,24 @@ class MultilabelTunedThresholdClassifierCV(
                 "The estimator gives every row the same scores, from which no "
                 "threshold can be learned. Look at its parameters and at X."
             )
-        scores = self._calibrated(np.concatenate(parts), labels)
+        scores = self._calibrate(np.concatenate(parts), labels)
         # A sigmoid without a slope takes from scores what they told.
         informative &= np.ptp(scores, axis=0) > 0
         scorer = check_scoring(self.estimator, scoring=self.scoring)
-        objective = judge_of(scorer, self.scoring)
-        cutoffs = cutoffs_of(
+        objective = make_objective(scorer, self.scoring)
+        cutoffs = make_threshold_search(
             labels, scores, self._thresholds(), self.scoring, objective
         )
         with warnings.catch_warnings():  # Bad thresholds may well give no label at all.
             warnings.simplefilter("ignore", UndefinedMetricWarning)
             candidates, values = cutoffs.for_all()
-            self.common_threshold_ = float(middle_best(candidates, values))
+            self.common_threshold_ = float(find_middle_best(candidates, values))
             own = np.full(labels.shape[1], self.common_threshold_)
             if self.per_label:
                 own = np.where(informative, cutoffs.for_each(), self._usual())
             best = own
             if self.per_label and self.shrinkage > 0:
-                best = np.where(informative, cutoffs.shrunk(own, self.shrinkage), own)
+                best = np.where(informative, cutoffs.shrink(own, self.shrinkage), own)
         self.best_thresholds_ = best
         self.best_score_ = float(objective(labels, self._answers(scores)))
         if self.store_cv_results:
@@ -352,7 +352,7 @@ class MultilabelTunedThresholdClassifierCV(
                 "y_score": scores,
             }
 
-    def _calibrated(self, scores, labels):
+    def _calibrate(self, scores, labels):
         """Learn the calibration, and return what it makes of the scores."""
         self.calibration_ = None
         if self.calibration is None:

@@ -5,9 +5,13 @@ from numbers import Integral
 import numpy as np
 
 from sk_posters._base._compat import Interval, StrOptions, validate_params
-from sk_posters._base._validation import check_predictions, shorten
+from sk_posters._base._validation import (
+    check_names,
+    check_predictions,
+    check_probabilities,
+    shorten,
+)
 from sk_posters.metrics import multilabel_report
-from sk_posters.metrics._inputs import check_names, check_probabilities
 from sk_posters.plotting._estimators import predict_for_display
 from sk_posters.plotting._style import (
     COLOURS,

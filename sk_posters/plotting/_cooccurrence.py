@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from sk_posters._base._validation import label_matrix, match_names
-from sk_posters.metrics._inputs import check_names
+from sk_posters._base._validation import check_names, label_matrix, match_names
 from sk_posters.plotting._estimators import match_learned_names
 from sk_posters.plotting._style import add_title, axes_for, shown_names
 from sk_posters.plotting._text import PLAIN

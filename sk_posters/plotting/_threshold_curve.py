@@ -4,8 +4,11 @@ import numpy as np
 
 from sk_posters._base._compat import StrOptions, validate_params
 from sk_posters._base._unwrap import unwrap
-from sk_posters._base._validation import check_predictions
-from sk_posters.metrics._inputs import check_names, check_thresholds
+from sk_posters._base._validation import (
+    check_names,
+    check_predictions,
+    check_thresholds,
+)
 from sk_posters.plotting._estimators import predict_for_display
 from sk_posters.plotting._outcomes import AVERAGES, METRICS, Outcomes
 from sk_posters.plotting._style import (

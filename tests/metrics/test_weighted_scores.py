@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from sk_posters.metrics._evaluation import SCORES, Evaluation
-from sk_posters.metrics._rows import at_k
+from sk_posters.metrics._row_scores import at_k
 
 N_ROWS, N_LABELS = 60, 4
 IN_ROW = {"average": "samples", "zero_division": np.nan}

@@ -29,7 +29,10 @@ from sk_posters.model_selection._calibration import (
     SigmoidCalibration,
     TemperatureCalibration,
 )
-from sk_posters.model_selection._threshold_search import cutoffs_of, judge_of
+from sk_posters.model_selection._threshold_search import (
+    make_objective,
+    make_threshold_search,
+)
 
 LOGISTIC = OneVsRestClassifier(LogisticRegression(C=0.01))
 
@@ -121,7 +124,7 @@ def test_f1_is_as_great_as_any_thresholds_make_it(average, seed):
     scores = generator.integers(0, 8, (12, 2)) / 8
     labels = (generator.random((12, 2)) < 0.4).astype(int)
     labels[0] = 1
-    cutoffs = cutoffs_of(labels, scores, None, f"f1_{average}", None)
+    cutoffs = make_threshold_search(labels, scores, None, f"f1_{average}", None)
     answers = scores >= cutoffs.for_each()
     reached = f1_score(labels, answers, average=average, zero_division=0)
     assert reached == pytest.approx(best_of_all(labels, scores, average))
@@ -171,7 +174,7 @@ def test_shrinkage_counts_rows_as_documented():
         model = prefit(scores, y, shrinkage=shrinkage)
         weight = np.array([40, 2]) / (np.array([40, 2]) + shrinkage)
         given_at_common = prefit(scores, y, shrinkage=1e12).predict(scores).sum(axis=0)
-        cutoffs = cutoffs_of(y, scores, None, "f1_macro", None)
+        cutoffs = make_threshold_search(y, scores, None, "f1_macro", None)
         common = cutoffs.rate * np.array([40, 2])
         np.testing.assert_array_equal(given_at_common, common.round())
         expected = (common ** (1 - weight) * counts**weight).round()
@@ -567,7 +570,7 @@ def test_a_scorer_that_asks_for_more_than_answers_is_told():
         return estimator.decision_function(X)
 
     with pytest.raises(ValueError, match=r"must judge answers.*'mine'"):
-        judge_of(scorer, "mine")([[1]], [[1]])
+        make_objective(scorer, "mine")([[1]], [[1]])
 
 
 def test_a_label_whose_calibration_tells_nothing_keeps_the_usual_threshold():

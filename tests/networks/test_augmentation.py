@@ -113,5 +113,5 @@ def test_what_goes_wrong_with_a_batch_is_told(batches):
 
 def test_rows_of_features_cannot_be_varied(tiny, images, labels):
     rows = images.reshape(24, -1)
-    with pytest.raises(ValueError, match="since X holds rows of features, not images"):
+    with pytest.raises(ValueError, match="since X holds feature vectors, not images"):
         PosterClassifier(**tiny, augment=("flip",)).fit(rows, labels)

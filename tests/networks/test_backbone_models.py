@@ -171,5 +171,5 @@ def test_images_without_colour_are_refused(shape):
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(ValueError, match="Did you mean 'efficientnet_lite0'"):
+    with pytest.raises(ValueError, match="did you mean 'efficientnet_lite0'"):
         keras_backbone("efficientnet_lite00", (32, 32, 3))

@@ -263,7 +263,7 @@ def test_other_backends_are_not_asked_for_gpus(monkeypatch):
 
 def test_xla_and_several_devices_do_not_go_together(tiny, images, labels):
     classifier = PosterClassifier(**tiny, jit_compile=True, distribute="mirrored")
-    message = r"jit_compile=True and distribute='mirrored' do not go together"
+    message = r"jit_compile=True and distribute='mirrored' do not work together"
     with pytest.raises(ValueError, match=message):
         classifier.fit(images, labels)
 

@@ -343,12 +343,12 @@ def test_another_optimizer_goes_without_a_cycle(params, images, labels):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": "efficientnet_lite9"}, "Did you mean 'efficientnet_lite"),
-        ({"unfreeze": 8}, "from 0 to the 7 stages of 'efficientnet_lite0': got 8"),
+        ({"network": "efficientnet_lite9"}, "did you mean 'efficientnet_lite"),
+        ({"unfreeze": 8}, "from 0 to 7 for 'efficientnet_lite0'\\): got 8"),
         ({"augment": ("flop",)}, r"augment may name 'flip', .*: got \['flop'\]"),
         (
             {"unfreeze": 0, "augment": ("flip",)},
-            r"augment=\('flip',\) has nothing to vary, since unfreeze=0 trains",
+            r"augment=\('flip',\) has no images to vary, since unfreeze=0 trains",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""How reports and comparisons look as text and as HTML."""
+"""Reports and comparisons as text and as HTML."""
 
 from html import escape
 
@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = ["comparison_text", "html", "report_text"]
 
-MOST_LABELS = 25  # So many, and the whole is shorter than 50 lines.
+MAX_LABELS = 25  # Keeps the whole below 50 lines.
 WIDTH = 88
 LABEL_HEADS = {
     "chance": "chance",
@@ -39,7 +39,7 @@ def report_text(report):
 
 
 def _below(scores):
-    text = "* the whole interval is better than all trivial answers"
+    text = "* the whole interval is better than all baselines"
     noted = scores["note"][scores["note"] != ""]
     if not len(noted):
         return text
@@ -48,16 +48,16 @@ def _below(scores):
 
 def _label_lines(labels):
     # One line says how many are not shown, so that one label fewer is.
-    shown = labels if len(labels) <= MOST_LABELS else labels[: MOST_LABELS - 1]
+    shown = labels if len(labels) <= MAX_LABELS else labels[: MAX_LABELS - 1]
     heads = "".join(f"{head:>7}" for head in LABEL_HEADS.values())
     yield f"  {'label':12}{'n':>6}{'AP':>6}{'interval':>13}{heads}"
     for name, row in shown.iterrows():
-        cells = [f"{row['support']:6.0f}", f"{number(row['average precision']):>6}"]
-        cells.append(f"{_interval(row, 2):>13}")
-        cells += [f"{number(row[column]):>7}" for column in LABEL_HEADS]
+        columns = [f"{row['support']:6.0f}", f"{number(row['average precision']):>6}"]
+        columns.append(f"{_interval(row, 2):>13}")
+        columns += [f"{number(row[column]):>7}" for column in LABEL_HEADS]
         text = str(name)
         text = text if len(text) <= 12 else text[:11] + "…"
-        yield f"  {text:12}{''.join(cells)}"
+        yield f"  {text:12}{''.join(columns)}"
     if len(shown) < len(labels):
         yield f"  … and {len(labels) - len(shown)} more in report.labels"
 

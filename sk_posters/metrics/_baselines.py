@@ -1,4 +1,4 @@
-"""Scores of a model beside those of answers that need no model."""
+"""Scores of a model next to those of baselines that need no model."""
 
 from numbers import Real
 
@@ -8,7 +8,7 @@ import pandas as pd
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._validation import (
     check_predictions,
-    check_values,
+    check_probabilities,
     label_matrix,
     match_names,
 )
@@ -17,7 +17,7 @@ from sk_posters.metrics._average_precision import (
     warn_of_labels_without_positive,
 )
 
-__all__ = ["scores_beside_trivial", "trivial_answers"]
+__all__ = ["find_only_class", "predict_baselines", "scores_beside_trivial"]
 
 
 @validate_params(
@@ -25,10 +25,10 @@ __all__ = ["scores_beside_trivial", "trivial_answers"]
     prefer_skip_nested_validation=True,
 )
 def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
-    """Scores of a model beside those of answers that need no model.
+    """Scores of a model next to those of baselines that need no model.
 
-    With many rare labels, an answer that never looks at an image can score well: a
-    model has learned something only where it does better than all of them.
+    With many rare labels, predictions made without any image can score well: a model
+    has learned something only where it does better than all baselines.
 
     Parameters
     ----------
@@ -38,10 +38,10 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
         The model's probabilities for these rows, in any of the forms that
         `mean_average_precision_score` takes.
     y_train : array-like, DataFrame or sparse matrix of shape (n_train, n_labels)
-        0/1 of the rows that the model was fitted on. The trivial answers are learned
-        from them alone, as the model was.
+        0/1 of the rows that the model was fitted on. The baselines are learned from
+        them alone, as the model was.
     threshold : float, default=0.5
-        A label is given where its probability lies above it.
+        A label is predicted where its probability is above the threshold.
 
     Returns
     -------
@@ -50,8 +50,8 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
         ``"element accuracy"``, and these columns:
 
         - ``"better"``: whether the ``"lower"`` or the ``"higher"`` value is better;
-        - ``"model"``: what `y_score` reaches;
-        - ``"no label"``: the answer that no row has any label;
+        - ``"model"``: the score of `y_score`;
+        - ``"no label"``: no label predicted for any row;
         - ``"label frequencies"``: each label's frequency in `y_train` as its
           probability in every row;
         - ``"most frequent"``: the k most frequent labels of `y_train` in every
@@ -67,8 +67,8 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
     -----
     UndefinedMetricWarning
         If a label has no positive in `y_true`: it is left out of the macro mAP. If
-        none has one, the macro mAP is nan, and so is the micro F1 of answers that
-        give no label.
+        none has one, the macro mAP is nan, and so is the micro F1 of
+        predictions without any label.
 
     See Also
     --------
@@ -76,12 +76,13 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
 
     Notes
     -----
-    The macro mAP of all three trivial answers is the same: they tell no two rows
-    apart, so each label's average precision is its share of positive rows. The micro
-    F1 of "no label" is 0 by definition, as it finds none of the positives.
+    The macro mAP of all three baselines is the same: they do not distinguish rows, so
+    each label's average precision is its share of positive rows. The micro F1 of "no
+    label" is 0 by definition, as it finds none of the positives.
 
-    Element accuracy is the share of right cells, 1 - hamming loss. It stands last
-    because it flatters: where labels are rare, "no label" is right nearly everywhere.
+    Element accuracy is the share of correct (sample, label) pairs, 1 - hamming loss.
+    It comes last because it flatters: where labels are rare, "no label" is right
+    almost everywhere.
 
     Examples
     --------
@@ -99,33 +100,31 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
     element accuracy  higher  0.833     0.500              0.500
     """
     train, train_names = label_matrix(y_train, "y_train")
-    only_class = np.where(train.min(axis=0) == train.max(axis=0), train[0], np.nan)
-    labels, scores, names = check_predictions(y_true, y_score, only_class)
+    labels, scores, names = check_predictions(y_true, y_score, find_only_class(train))
     if train.shape[1] != labels.shape[1]:
         raise ValueError(
             "y_train and y_true must have the same labels: got "
             f"{train.shape[1]} and {labels.shape[1]} columns."
         )
     match_names(train_names, "y_train", names, "y_true and y_score")
-    possible = (scores >= 0) & (scores <= 1)
-    check_values(possible, scores, names, "y_score must hold probabilities, 0 to 1")
+    check_probabilities(scores, names)
 
     counts = labels.any(axis=0)
-    # One more level than above: validate_params stands between.
+    # validate_params adds a level.
     warn_of_labels_without_positive(names[~counts], len(names), stacklevel=4)
-    answers = {"model": scores, **trivial_answers(train, len(labels))}
+    predicted = {"model": scores, **predict_baselines(train, len(labels))}
     columns = {"better": ["lower", "higher", "higher", "higher"]}
-    for name, answer in answers.items():
-        given = answer > threshold
+    for name, probabilities in predicted.items():
+        given = probabilities > threshold
         wrong = np.mean(given != labels)
-        mean_ap = mean_average_precision(labels, answer, counts)
+        mean_ap = mean_average_precision(labels, probabilities, counts)
         columns[name] = [wrong, mean_ap, _micro_f1(labels, given), 1 - wrong]
     rows = ["hamming loss", "macro mAP", "micro F1", "element accuracy"]
     return pd.DataFrame(columns, index=rows)
 
 
-def trivial_answers(train, n_samples):
-    """Return the scores that answers without a model give, by their names."""
+def predict_baselines(train, n_samples):
+    """Return the probabilities that each baseline predicts, by name."""
     frequencies = train.mean(axis=0)
     n_most = max(1, round(train.sum(axis=1).mean()))
     most_frequent = np.zeros(len(frequencies))
@@ -138,7 +137,12 @@ def trivial_answers(train, n_samples):
     return {name: np.tile(row, (n_samples, 1)) for name, row in rows.items()}
 
 
+def find_only_class(train):
+    """Return the class of each label that has only one in the training set, or nan."""
+    return np.where(train.min(axis=0) == train.max(axis=0), train[0], np.nan)
+
+
 def _micro_f1(labels, given):
-    # By hand: scikit-learn's would say 0 where there is nothing to find or to give.
+    # scikit-learn's would be 0 where nothing is true or predicted.
     marked = labels.sum() + given.sum()
     return 2 * (labels * given).sum() / marked if marked else float("nan")

@@ -1,4 +1,4 @@
-"""Scores that each row has by itself, so that a set of rows scores their mean."""
+"""Scores of single rows, whose mean is the score of a set of rows."""
 
 import numpy as np
 from scipy.special import comb
@@ -10,7 +10,7 @@ N_BINS = 15  # Bins of equal width in which probabilities are compared with outc
 
 
 def f1(labels, given):
-    """Return F1 by row, nan where no label is true or given."""
+    """Return F1 by row, nan where no label is true or predicted."""
     marked = labels.sum(axis=1) + given.sum(axis=1)
     right = (labels * given).sum(axis=1)
     return np.where(marked > 0, 2 * right / np.maximum(marked, 1), np.nan)
@@ -60,7 +60,7 @@ def at_k(labels, scores, k):
 
 
 def cross_entropy(labels, probabilities):
-    """Return the cross-entropy of each cell, from probabilities kept off 0 and 1."""
+    """Return the cross-entropy of each (sample, label) pair, clipped off 0 and 1."""
     least = np.finfo(float).eps
     right = np.where(labels == 1, probabilities, 1 - probabilities)
     return -np.log(np.clip(right, least, 1 - least))
