@@ -1,4 +1,7 @@
-"""What was computed from image files, kept on disk for folds and processes."""
+"""Arrays on disk, shared by folds, processes and later runs.
+
+Hand-made, because diskcache is dormant and pickles what it keeps.
+"""
 
 import os
 import re
@@ -28,7 +31,7 @@ STALE_AFTER = 3600
 TOUCH_AFTER = 3600
 # How far the store is emptied when it is full, so that it is not full again at once.
 KEPT_WHEN_FULL = 0.9
-# What one process may write before it looks at what the others wrote.
+# Share of the size that a process may write before it counts the entries of others.
 UNSEEN = 0.05
 
 
@@ -63,7 +66,7 @@ class _Tally:
 
 
 # One for each folder, as estimators make a store for each call: were each of them to
-# list all entries anew, a stream of batches would take a time that grows with the
+# list all entries again, a stream of batches would take a time that grows with the
 # square of their number.
 _tallies = {}
 
@@ -82,7 +85,7 @@ class ArrayStore:
 
     suffix = "array"
     contents = "Arrays"
-    consequence = "made anew"
+    consequence = "made again"
 
     def __init__(self, folder, max_bytes):
         self.folder = folder

@@ -108,7 +108,7 @@ def find_thresholds(model):
 
 
 def _branches(step):
-    """Return name and fitted estimator of what a step holds side by side."""
+    """Return name and fitted estimator of each branch of a step."""
     for names in ("transformers_", "transformer_list"):
         if hasattr(step, names):
             branches = [each[:2] for each in getattr(step, names)]

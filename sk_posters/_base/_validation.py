@@ -1,7 +1,7 @@
 """What scores and displays are given: labels and scores in any form, and their names.
 
-Whatever comes is brought into 2-D arrays or refused, with the place of the first cell
-that is wrong.
+Everything becomes 2-D arrays or is refused, with the row and column of the first wrong
+value.
 """
 
 import difflib
@@ -139,13 +139,13 @@ def match_names(first, first_name, second, second_name):
 
 
 def check_zeros_and_ones(values, names, target):
-    """Refuse a target with a cell that is neither 0 nor 1."""
+    """Refuse a target with a value that is neither 0 nor 1."""
     right = (values == 0) | (values == 1)
     check_values(right, values, names, f"{target} must hold 0 and 1 only")
 
 
 def check_finite(scores, names):
-    """Refuse scores with a cell that is nan or infinite."""
+    """Refuse scores with a value that is nan or infinite."""
     rule = "y_score must not hold nan or infinity"
     check_values(np.isfinite(scores), scores, names, rule)
 

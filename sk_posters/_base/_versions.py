@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["find_versions"]
 
-# What answers may depend on.
+# Predictions may depend on these.
 PACKAGES = (
     *("sk-posters", "scikit-learn", "numpy", "skops", "keras", "tensorflow"),
     *("onnxruntime", "pillow"),
@@ -13,7 +13,7 @@ PACKAGES = (
 
 
 def find_versions():
-    """Return the versions of Python and of the packages that answers may depend on."""
+    """Return the versions of Python and of packages that predictions depend on."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

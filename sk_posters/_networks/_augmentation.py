@@ -61,15 +61,15 @@ class MixedBatches(keras.utils.PyDataset):
         return len(self._batches)
 
     def __getitem__(self, index):
-        return self._mixed(self._batches[index], self._epoch, index)
+        return self._mix(self._batches[index], self._epoch, index)
 
     def epoch(self):
         """Yield the batches of one epoch, in the order of its beginning."""
         epoch = self._epoch
         for index, batch in enumerate(self._batches.epoch()):
-            yield self._mixed(batch, epoch, index)
+            yield self._mix(batch, epoch, index)
 
-    def _mixed(self, batch, epoch, index):
+    def _mix(self, batch, epoch, index):
         images, targets, *weights = batch
         # Another stream than that of the order, which has two numbers.
         random = np.random.default_rng([self._seed, epoch, index])

@@ -32,7 +32,7 @@ from sk_posters._networks._targets import TargetEncoder
 
 __all__ = ["PosterClassifier"]
 
-# Arguments of Keras's Model.fit that can be given as fit__name.
+# Arguments of Keras's Model.fit that can be set as fit__name.
 FIT_ARGUMENTS = (
     "batch_size",
     "epochs",
@@ -49,35 +49,35 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
 
     The network of the movie poster tutorial [1]_: blocks of convolution, batch
     normalisation, pooling and dropout, then dense layers, then one sigmoid per label.
-    Or a backbone that has learned from ImageNet, with sigmoids of its own.
+    Or a backbone pretrained on ImageNet, with a new head of sigmoids.
 
     Parameters
     ----------
     network : str, default="poster_cnn"
         "poster_cnn", or a backbone: "efficientnet_lite0", "efficientnet_lite1" or
-        "efficientnet_lite2". Those take images in colour, and have no use for
-        `filters`, `dense_units` and `batch_norm`: they keep the batch statistics of
-        ImageNet. See the notes.
+        "efficientnet_lite2". Backbones take colour images and ignore `filters`,
+        `dense_units` and `batch_norm`: they keep the batch statistics of ImageNet. See
+        the notes.
     dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
         Dropout rate of each block and then of each dense layer, or one rate for all.
-        A backbone has one dropout layer, before its sigmoids: rates per layer are not
-        meant for it and give 0.2.
+        A backbone has one dropout layer, before its head, for which rates per layer
+        mean 0.2.
     filters : tuple of int, default=(16, 32, 64, 128)
         Filters of each block's 3×3 convolution.
     dense_units : tuple of int, default=(128, 128)
         Units of each dense layer.
     batch_norm : bool, default=True
-        Whether to normalise by the statistics of the batch. They count rows, whatever
-        their `sample_weight`.
+        Whether to use batch normalisation. Its statistics ignore `sample_weight`.
     unfreeze : "all" or int, default="all"
-        How much of a backbone is trained: all, or so many of its 7 stages, the last
-        ones. 0 trains the sigmoids alone, on features that are computed once.
+        How much of a backbone is trained: "all", or the number of stages to train,
+        counted from the last (of 7). 0 trains the head alone, on features that are
+        computed once.
     head_start : bool, default=True
-        Whether the sigmoids of a backbone start from logistic regressions on its
-        features, which serves rare labels. With ``unfreeze=0`` they are all there is,
-        and no epoch follows.
+        Whether the head of a backbone starts from logistic regressions on its features,
+        which helps rare labels. With ``unfreeze=0`` these are the final head, and no
+        epoch follows.
     augment : tuple of str, default=None
-        How images are varied while training: "flip" (left and right), "crop",
+        Augmentation of training images: "flip" (left and right), "crop",
         "colour", "mixup" and "cutmix". None is ("flip", "crop") for a backbone, and
         () for the tutorial's network and where ``unfreeze=0``.
     epochs : int, default=5
@@ -86,42 +86,43 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         Rows in a training step and in a step of prediction.
     optimizer : str, class or keras.optimizers.Optimizer, default="auto"
         Keras optimizer. Its own parameters are given as ``optimizer__name``. "auto" is
-        Adam for the tutorial's network. For a backbone it is AdamW, whose rate rises
-        and falls once in each call of `fit`, and is ``optimizer__head_factor=10``
-        times higher for the sigmoids; ``optimizer__use_ema=True`` averages weights,
-        but `patience` goes back to weights that are not averaged.
+        Adam for the tutorial's network. For a backbone it is AdamW, with a one-cycle
+        schedule in each call of `fit`, and a rate ``optimizer__head_factor=10`` times
+        higher for the head; ``optimizer__use_ema=True`` averages weights,
+        but `patience` restores weights that are not averaged.
     learning_rate : float, default=None
-        Learning rate, the highest where it changes; None leaves the optimizer's own
-        (0.001 for Adam, 0.0004 for a backbone).
+        Learning rate, or its peak under a schedule; None uses the default of the
+        optimizer (0.001 for Adam, 0.0004 for a backbone).
     loss : str, callable, class or keras.losses.Loss, default="binary_crossentropy"
-        Loss of each label; "focal" [2]_ and "asymmetric" [3]_ count easy cells less.
+        Loss of each label; "focal" [2]_ and "asymmetric" [3]_ weight easy examples
+        less.
         Its own parameters are given as ``loss__name``.
     label_weight : "balanced", array-like of shape (n_labels,) or dict, default=None
-        Weight of the positive cells of each label, in the order of labels or by name;
-        names that are left out have weight 1. "balanced" stands for ``(negatives +
-        1) / (positives + 1)``, counted in the rows of the first `fit`. The loss must
-        be a mean over labels, as those above are.
+        Weight of the positives of each label, in the order of labels or by name; names
+        that are left out have weight 1. "balanced" means ``(negatives + 1) /
+        (positives + 1)``, counted in the rows of the first `fit`. The loss must be a
+        mean over labels, as those above are.
     logit_adjustment : float, default=0.0
         While training, add this times ``log((positives + 1) / (negatives + 1))`` of
-        each label to its logit [4]_. Probabilities are left unadjusted, so that those
+        each label to its logit [4]_. Predicted probabilities are not adjusted, so those
         of rare labels rise; 1 makes all labels equal, 0 is off.
     metrics : str, list or dict, default=None
-        Keras metrics that `history_` shall hold beside the loss.
+        Keras metrics to record in `history_`, in addition to the loss.
     callbacks : keras.callbacks.Callback, class, list or dict, default=None
         Keras callbacks. Classes are built in each fit, with ``callbacks__name``.
     patience : int, default=None
-        Stop when the loss of the rows held out has not improved for so many epochs,
-        and go back to the best weights. None trains for all `epochs`.
+        Stop when the validation loss has not improved for this many epochs, and restore
+        the best weights. None trains for all `epochs`.
     validation_fraction : float, default=0.0
-        Share of the training rows that is held out, drawn at random, to watch the
-        loss. Repeated posters may fall on both sides: hold them out by yourself and
-        give `fit` ``validation_data`` if that matters.
+        Share of the training rows that becomes the validation set, drawn at random.
+        Repeated posters may be on both sides: pass ``validation_data`` to `fit` if that
+        matters.
     shuffle : bool, default=True
         Whether each epoch goes through the rows in a new order.
     warm_start : bool, default=False
-        Whether a further `fit` goes on from the weights of the last one.
+        Whether a further `fit` continues from the weights of the last one.
     random_state : int, RandomState instance or None, default=None
-        Draws weights, dropout, held-out rows and the order of rows. With an int, two
+        Draws weights, dropout, validation set and the order of rows. With an int, two
         fits agree exactly on a CPU, and no global random state is touched.
     verbose : {0, 1, 2, "auto"}, default=0
         Progress, as Keras shows it: none, a bar, or a line per epoch.
@@ -132,12 +133,12 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         global policy.
     jit_compile : bool or "auto", default="auto"
         Whether XLA compiles the network. "auto" leaves it to Keras: with a GPU, but
-        not for several; never on a CPU, where it is slower by far.
+        not for several; never on a CPU, where it is far slower.
     distribute : {"mirrored"} or None, default=None
         "mirrored": all GPUs of this host (or all CPU devices that TensorFlow is set
         to) share each batch of `batch_size` rows; TensorFlow backend only. A batch
-        that does not divide is filled up with rows of weight 0: `metrics`, which know
-        no weights, count them. Batch normalisation uses each device's share.
+        that does not divide evenly is padded with rows of weight 0; `metrics`, which
+        ignore weights, count them. Batch normalisation uses each device's share.
 
     Attributes
     ----------
@@ -145,7 +146,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         The trained network, compiled; it takes floats and returns a probability for
         each label.
     history_ : dict of list of float
-        Loss and metrics by epoch; those of held-out rows start with ``val_``.
+        Loss and metrics by epoch; those of the validation set start with ``val_``.
     label_names_ : ndarray of shape (n_labels,), dtype object
         Names of the labels: the columns of a frame, else 0, 1, …; the classes of a
         1-D target.
@@ -163,7 +164,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
 
     See Also
     --------
-    PosterImageLoader : Turns paths into what this classifier takes.
+    PosterImageLoader : Turns paths into images.
     sklearn.neural_network.MLPClassifier : Multi-label network for plain features.
 
     Notes
@@ -174,7 +175,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
     others: ``PosterClassifier(optimizer="sgd", optimizer__momentum=0.9)``.
 
     The moving averages of batch normalisation need some hundred training steps. With
-    fewer, ranks may be good while answers at 0.5 are worse than trivial ones: more
+    fewer, ranks may be good while predictions at 0.5 are worse than baselines: more
     epochs or a smaller `batch_size` help.
 
     A backbone is trained in two phases: `head_start`, then `epochs` of what

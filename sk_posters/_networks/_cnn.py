@@ -71,7 +71,7 @@ def poster_cnn(
     # Half floats are too coarse for probabilities near 0 and 1.
     last = policy if dtype is None else policy.variable_dtype
 
-    def dropped(rate, number):
+    def drop(rate, number):
         return layers.Dropout(rate, seed=0, dtype=policy, name=f"dropout_{number}")
 
     model = ImageNetwork([keras.Input(image_shape)], name="poster_cnn")
@@ -94,7 +94,7 @@ def poster_cnn(
             model.add(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
         _, pool = _windows(model.output_shape[1:3])
         model.add(layers.MaxPooling2D(pool, dtype=policy, name=f"pool_{number}"))
-        model.add(dropped(rate, number))
+        model.add(drop(rate, number))
         size = model.output_shape[1:3]
     model.add(layers.Flatten(dtype=policy, name="flatten"))
     dense_rates = rates[len(filters) :]
@@ -112,7 +112,7 @@ def poster_cnn(
         )
         if batch_norm:
             model.add(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
-        model.add(dropped(rate, number))
+        model.add(drop(rate, number))
     model.add(
         layers.Dense(
             n_labels,
@@ -127,7 +127,7 @@ def poster_cnn(
 
 
 def reseed(model, seed):
-    """Draw all weights of a network anew, as if it had just been built."""
+    """Draw all weights of a network again, as if it had just been built."""
     # RandomState, because its streams never change between versions of NumPy.
     draw = np.random.RandomState(seed).randint
     for layer in model.layers:

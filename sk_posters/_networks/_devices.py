@@ -68,7 +68,7 @@ def list_gpus():
 
 
 def compute_policy(mixed_precision="auto"):
-    """Return what layers shall compute in."""
+    """Return the dtype policy that layers compute in."""
     if mixed_precision == "auto":
         is_plain = keras.config.dtype_policy().name == "float32"
         mixed_precision = is_plain and _all_have_tensor_cores(list_gpus())

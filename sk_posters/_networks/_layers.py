@@ -14,7 +14,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def add_weight(self, *args, trainable=True, **options):
         """Add a weight, one that several devices agree on."""
-        # Keras leaves moving averages of its own to each device, so that answers
+        # Keras keeps separate moving averages on each device, so that predictions
         # depend on the device, and only those of the first are saved.
         if not trainable:
             options["aggregation"] = "mean"

@@ -43,8 +43,8 @@ class AsymmetricLoss(keras.losses.Loss):
         q = keras.ops.maximum(p - self.clip, smallest)
         positive = (1 - p) ** self.gamma_pos * keras.ops.log(p)
         negative = q**self.gamma_neg * keras.ops.log(1 - q)
-        cells = y_true * positive + (1 - y_true) * negative
-        return -keras.ops.mean(cells, axis=-1)
+        losses = y_true * positive + (1 - y_true) * negative
+        return -keras.ops.mean(losses, axis=-1)
 
     def get_config(self):
         """Return what the loss is built from."""
@@ -79,12 +79,12 @@ class LabelwiseLoss(keras.losses.Loss):
         if self.offsets is not None:
             y_pred = self._adjust(y_pred)
         of_rows = getattr(self.loss, "call", self.loss)
-        # Losses take the mean over the last axis: of one label, that is its cell.
-        cells = of_rows(y_true[..., None], y_pred[..., None])
+        # Losses average over the last axis: with one label each, that is its own loss.
+        losses = of_rows(y_true[..., None], y_pred[..., None])
         if self.weights is not None:
-            weights = keras.ops.convert_to_tensor(self.weights, dtype=cells.dtype)
-            cells = cells * (1 + y_true * (weights - 1))
-        return keras.ops.mean(cells, axis=-1)
+            weights = keras.ops.convert_to_tensor(self.weights, dtype=losses.dtype)
+            losses = losses * (1 + y_true * (weights - 1))
+        return keras.ops.mean(losses, axis=-1)
 
     def _adjust(self, probabilities):
         smallest = keras.config.epsilon()
@@ -114,7 +114,7 @@ NAMED = {
 
 
 def find_loss(loss):
-    """Return the class that a name stands for, or the loss as it is."""
+    """Return the class of a name, or the loss unchanged."""
     return NAMED.get(loss, loss) if isinstance(loss, str) else loss
 
 
@@ -126,8 +126,8 @@ def label_wise(loss, weights=None, offsets=None):
     y_pred = np.array([[0.5, 0.3, 0.1]], "float32")
     of_rows = getattr(loss, "call", loss)
     expected = np.asarray(of_rows(y_true, y_pred))
-    answer = np.asarray(LabelwiseLoss(loss).call(y_true, y_pred))
-    if expected.shape != answer.shape or not np.allclose(expected, answer, rtol=1e-3):
+    found = np.asarray(LabelwiseLoss(loss).call(y_true, y_pred))
+    if expected.shape != found.shape or not np.allclose(expected, found, rtol=1e-3):
         raise ValueError(
             "label_weight and logit_adjustment need a loss that is the mean over "
             f"labels, such as 'binary_crossentropy', 'focal' or 'asymmetric': got "

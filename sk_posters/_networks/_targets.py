@@ -17,7 +17,7 @@ __all__ = ["TargetEncoder"]
 
 @set_module("sk_posters")
 class TargetEncoder:
-    """Turn the target of a classifier into 0/1 columns, and scores into answers."""
+    """Turns targets into 0/1 columns, and scores into predictions."""
 
     def fit(self, y, classes=None):
         """Learn names and form of a target."""
@@ -85,7 +85,7 @@ class TargetEncoder:
         return np.divide(scores, total, out=uniform, where=total > 0)
 
     def decisions(self, probabilities, threshold=0.5):
-        """Return the answer for each row."""
+        """Return the predictions for each row."""
         if self.multilabel:
             return (probabilities > threshold).astype(int)
         return self.classes[probabilities.argmax(axis=1)]
@@ -131,7 +131,7 @@ def _column_names(y, n_columns):
     repeated = y.columns[y.columns.duplicated()]
     if len(repeated):
         raise ValueError(
-            f"Each label needs a column name of its own: {shorten(repeated)} stands "
-            "there more than once. Rename or drop the repeated columns."
+            f"Each label needs its own column name: {shorten(repeated)} occurs more "
+            "than once. Rename or drop the repeated columns."
         )
     return np.array(y.columns, dtype=object)

@@ -48,7 +48,7 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
 
     See Also
     --------
-    grad_cam : Which parts of a poster speak for a label.
+    grad_cam : Which parts of a poster contribute to a label.
 
     Notes
     -----

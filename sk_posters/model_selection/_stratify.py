@@ -1,10 +1,15 @@
-"""Rows or groups of rows → parts of given sizes that hold each label's share."""
+"""Rows or groups of rows → parts of given sizes with each label's share.
+
+Iterative stratification (Sechidis et al. 2011): deal out the label with the fewest rows
+left first, then exchange units while that improves the balance. Hand-made, because
+iterative-stratification knows no groups and makes folds of uneven sizes.
+"""
 
 import numpy as np
 
 __all__ = ["assign_parts"]
 
-# Of each part, the units looked at as partners of an exchange: those that promise most.
+# Candidates per part for an exchange: the most promising units.
 N_PARTNERS = 50
 # Each round exchanges one pair between any two parts. Some rounds are enough in
 # practice; the bound keeps the time in proportion to the number of units.

@@ -1,4 +1,4 @@
-"""Which thresholds of scores make the best answers, for all labels or for each."""
+"""Thresholds of scores that maximise a metric, for all labels or for each."""
 
 from functools import cached_property
 
@@ -7,16 +7,16 @@ from sklearn.base import BaseEstimator
 
 __all__ = ["find_middle_best", "make_objective", "make_threshold_search"]
 
-# Scores that are sums over labels, or ratios of such sums: their best thresholds can be
-# found label by label. All others must be asked for every trial.
+# Sums over labels, or ratios of such sums: their best thresholds can be found label by
+# label. All other metrics must be computed for every trial.
 F1_AVERAGES = {"f1_macro", "f1_micro", "f1_weighted"}
 N_TRIALS = 100
-MOST_ROUNDS = 20
-# How many rows may be given a label for each positive row.
+MAX_ROUNDS = 20
+# Predicted rows per positive row.
 RATES = np.geomspace(0.2, 10, 60)
 
 
-class Cutoffs:
+class ThresholdSearch:
     """The best threshold for all labels, and the best ones for each."""
 
     def __init__(self, labels, scores, thresholds=None):
@@ -42,16 +42,20 @@ class Cutoffs:
 
     @cached_property
     def rate(self):
-        """The number of rows given a label per positive row that is best for all."""
+        """The best number of predicted rows per positive row, common to all labels."""
         thresholds = [self._at_counts(rate * self.n_positive) for rate in RATES]
         return float(find_middle_best(RATES, self.of_trials(np.array(thresholds))))
 
     def at_rate(self):
-        """Return thresholds at which all labels are given at the same, best rate."""
+        """Return thresholds that predict all labels at the best common rate."""
         return self._at_counts(self.rate * self.n_positive)
 
     def shrink(self, own, shrinkage):
-        """Draw thresholds towards the common rate where a label has few positives."""
+        """Shrink thresholds towards the common rate where a label has few positives.
+
+        Empirical Bayes on the logarithm of the number of predicted rows: a label with
+        as many positives as `shrinkage` is half its own.
+        """
         weight = self.n_positive / np.maximum(self.n_positive + shrinkage, 1e-9)
         # Less than half a row counts as no row.
         own = np.log(np.maximum((self.scores >= own).sum(axis=0), 0.4))
@@ -59,7 +63,7 @@ class Cutoffs:
         return self._at_counts(np.exp(common + weight * (own - common)))
 
     def _at_counts(self, counts):
-        """Return thresholds that give each label to about so many rows."""
+        """Return thresholds at which about these counts of rows are predicted."""
         n = len(self.scores)
         below = n - np.clip(np.round(counts), 0, n).astype(int)
         edges = np.concatenate([self.sorted[:1], self.sorted, self.sorted[-1:]])
@@ -69,8 +73,8 @@ class Cutoffs:
         return np.where(below == n, np.nextafter(upper, np.inf), middle)
 
 
-class F1Cutoffs(Cutoffs):
-    """Thresholds for an average of F1: all that differ are tried, exactly."""
+class F1Search(ThresholdSearch):
+    """Thresholds for an average of F1, exact over all distinct thresholds."""
 
     def __init__(self, labels, scores, thresholds=None, average="macro"):
         super().__init__(labels, scores, thresholds)
@@ -80,22 +84,22 @@ class F1Cutoffs(Cutoffs):
         """Return all candidates, and the score of each as threshold of all labels."""
         if self.thresholds is not None:
             return super().for_all()
-        # Of all that differ there are as many as cells. Each label tried with each of
-        # them would take a time in proportion to the square of the number of labels.
+        # There are as many distinct thresholds as (sample, label) pairs. Trying each
+        # for each label would take time quadratic in the number of labels.
         known, places = np.unique(self.scores, return_inverse=True)
         places = places.reshape(self.scores.shape)
         value_above = self._micro_above if self.average == "micro" else self._mean_above
         return self._candidates(known), value_above(places, len(known))
 
     def _micro_above(self, places, n_places):
-        """Return micro F1 if a label is given from each place on, and nowhere."""
+        """Return micro F1 if a label is predicted from each rank on, and nowhere."""
         hits = np.bincount(places.ravel(), self.labels.ravel(), n_places + 1)
         given = np.bincount(places.ravel(), minlength=n_places + 1)
         hits, given = (each[::-1].cumsum()[::-1] for each in (hits, given))
         return _f1(hits, given, self.n_positive.sum())
 
     def _mean_above(self, places, n_places):
-        """Return the mean of F1 if a label is given from each place on, and nowhere."""
+        """Return mean F1 if labels are predicted from each rank on, and nowhere."""
         # A label's own F1 changes at its own scores alone, and is 0 above all of them.
         gains = np.zeros(n_places + 1)
         for label, order in enumerate(self.order.T):
@@ -141,7 +145,7 @@ class F1Cutoffs(Cutoffs):
         # Dinkelbach: the best ratio of two sums is the one at which the best
         # difference, numerator - ratio * denominator, is zero. It falls apart by label.
         ratio, best = 0.0, None
-        for _ in range(MOST_ROUNDS):
+        for _ in range(MAX_ROUNDS):
             chosen = [
                 curve[:, _middle_place(2 * curve[1] - ratio * curve[2])]
                 for curve in curves
@@ -158,7 +162,7 @@ class F1Cutoffs(Cutoffs):
         return np.stack([candidates, *self._outcomes(label, candidates)])
 
     def _outcomes(self, label, thresholds):
-        """Return how many rows are given a label rightly, and how many at all."""
+        """Return the numbers of true positives and of predicted rows of a label."""
         order = self.order[:, label]
         first = np.searchsorted(self.sorted[:, label], thresholds)
         hits_from = np.append(np.cumsum(self.labels[order[::-1], label])[::-1], 0)
@@ -170,69 +174,69 @@ class F1Cutoffs(Cutoffs):
         return 1 / len(self.n_positive)
 
 
-class ScorerCutoffs(Cutoffs):
-    """Thresholds for any score of answers, by trials."""
+class ScorerSearch(ThresholdSearch):
+    """Thresholds for any metric of predicted labels, by trials."""
 
-    def __init__(self, labels, scores, thresholds, judge):
+    def __init__(self, labels, scores, thresholds, objective):
         thresholds = N_TRIALS if thresholds is None else thresholds
         super().__init__(labels, scores, thresholds)
-        self.judge = judge
+        self.objective = objective
 
     def of_trials(self, thresholds):
         """Return the score of several thresholds for each label."""
-        answers = ((self.scores >= trial).astype(int) for trial in thresholds)
-        return np.array([self.judge(self.labels, each) for each in answers])
+        predicted = ((self.scores >= trial).astype(int) for trial in thresholds)
+        return np.array([self.objective(self.labels, each) for each in predicted])
 
     def for_each(self):
         """Return the best threshold of each label in turn, with the others held."""
         thresholds = self.at_rate()
-        answers = (self.scores >= thresholds).astype(int)
-        best = self.judge(self.labels, answers)
+        predicted = (self.scores >= thresholds).astype(int)
+        best = self.objective(self.labels, predicted)
         for label in range(len(thresholds)):
             candidates = self._candidates(self.scores[:, label])
             values = []
             for candidate in candidates:
-                answers[:, label] = self.scores[:, label] >= candidate
-                values.append(self.judge(self.labels, answers))
+                predicted[:, label] = self.scores[:, label] >= candidate
+                values.append(self.objective(self.labels, predicted))
             if max(values) > best:
                 best = max(values)
                 thresholds[label] = find_middle_best(candidates, np.array(values))
-            answers[:, label] = self.scores[:, label] >= thresholds[label]
+            predicted[:, label] = self.scores[:, label] >= thresholds[label]
         return thresholds
 
 
-def make_threshold_search(labels, scores, thresholds, scoring, judge):
-    """Return the `Cutoffs` for a score."""
+def make_threshold_search(labels, scores, thresholds, scoring, objective):
+    """Return the `ThresholdSearch` for a metric."""
     if isinstance(scoring, str) and scoring in F1_AVERAGES:
         average = scoring.removeprefix("f1_")
-        return F1Cutoffs(labels, scores, thresholds, average)
-    return ScorerCutoffs(labels, scores, thresholds, judge)
+        return F1Search(labels, scores, thresholds, average)
+    return ScorerSearch(labels, scores, thresholds, objective)
 
 
 def make_objective(scorer, scoring):
-    """Return a function of labels and answers: the score to make great."""
+    """Return the objective: a function of true and predicted labels."""
 
-    def judge(labels, answers):
+    def objective(labels, predicted):
         try:
-            return scorer(_Answers(), answers, labels)
+            return scorer(_Predictions(), predicted, labels)
         except AttributeError as error:
             raise ValueError(
-                "scoring must judge answers of 0 and 1, from the method predict, as "
+                "scoring must be a metric of predicted labels, those of predict, as "
                 f"'f1_macro' does: got {scoring!r}."
             ) from error
 
-    return judge
+    return objective
 
 
-class _Answers(BaseEstimator):
-    """What a scorer takes for an estimator: its X are the answers themselves."""
+class _Predictions(BaseEstimator):
+    """An estimator for a scorer, whose X are the predictions themselves."""
 
     def predict(self, X):
         return X
 
 
 def find_middle_best(candidates, values):
-    """Return the best candidate, of several the middle one."""
+    """Return the best candidate; the middle one of several."""
     return candidates[_middle_place(values)]
 
 

@@ -62,31 +62,30 @@ class MultilabelTunedThresholdClassifierCV(
     """Multi-label classifier whose thresholds are tuned by cross-validation.
 
     Where labels are rare, probabilities seldom reach 0.5, and a classifier that ranks
-    well gives hardly any label. This one learns from out-of-fold scores, those of rows
-    that the scoring classifier was not fitted on, above which score each label should
-    be given. It is for label indicator matrices what
-    `sklearn.model_selection.TunedThresholdClassifierCV` is for binary targets.
+    well predicts hardly any label. This one learns a threshold for each label from
+    out-of-fold scores, those of rows that the scoring classifier was not fitted on. It
+    does for label indicator matrices what
+    `sklearn.model_selection.TunedThresholdClassifierCV` does for binary targets.
 
     Parameters
     ----------
     estimator : estimator instance
         Any multi-label classifier with `predict_proba` (an array, or a list of arrays)
-        or `decision_function`: a `Pipeline`, for instance. What `X` is, paths or
-        numbers, is its own affair.
+        or `decision_function`, such as a `Pipeline`. `X` is passed on unchanged.
     scoring : str or callable, default="f1_macro"
-        What thresholds shall make great. ``"f1_macro"``, ``"f1_micro"`` and
-        ``"f1_weighted"`` are optimized exactly, over all thresholds that differ. Any
-        other name of a scikit-learn scorer, or any scorer, is tried out, for each
-        label in turn; it must judge answers, not probabilities.
+        Metric that the thresholds maximise. ``"f1_macro"``, ``"f1_micro"`` and
+        ``"f1_weighted"`` are maximised exactly over all distinct thresholds. Any other
+        name of a scikit-learn scorer, or any scorer, is maximised by trials, for each
+        label in turn; it must be a metric of predicted labels, not of probabilities.
     response_method : {"auto", "decision_function", "predict_proba"}, default="auto"
         The scores that thresholds are for; ``"auto"`` takes `predict_proba` where there
         is one.
     per_label : bool, default=True
-        Whether each label has a threshold of its own, or all have the same.
+        Whether each label has its own threshold, or all have the same.
     shrinkage : float, default=200
-        How strongly the thresholds of rare labels are drawn towards what is best for
-        all labels: a label with that many positives counts half its own. 0 does not
-        draw at all. Only for ``per_label=True``.
+        How strongly the thresholds of rare labels are shrunk towards what is best for
+        all labels: a label with that many positives counts half its own. 0 disables
+        shrinkage. Only for ``per_label=True``.
     at_least_one : bool, default=False
         Whether rows without any label get the one whose score comes nearest to its
         threshold.
@@ -95,18 +94,18 @@ class MultilabelTunedThresholdClassifierCV(
         thresholds are tuned: one sigmoid for each label (Platt), or one temperature
         for all. `predict_proba` returns them.
     thresholds : int or array-like, default=None
-        How many thresholds are tried at most, or which. None tries all that differ for
-        the three F1 scores, and 100 for others.
+        Maximum number of thresholds to try, or which ones. None tries all distinct ones
+        for the three F1 scores, and 100 for others.
     cv : int, float, cross-validation generator, iterable or "prefit", default=None
         How rows are split:
 
         - None or an int: that many folds (5) of `MultilabelStratifiedKFold`, or of
           `MultilabelStratifiedGroupKFold` if `fit` is given `groups`;
-        - a float: one split that holds out that share of the rows, by
+        - a float: one split with that share of the rows as validation set, by
           `multilabel_train_test_split`;
         - any cross-validator of scikit-learn, or an iterable of splits;
-        - ``"prefit"``: `estimator` is fitted already, on other rows than those that
-          `fit` is given.
+        - ``"prefit"``: `estimator` is already fitted, on other rows than those passed
+          to `fit`.
     refit : bool, default=True
         Whether the classifier is fitted on all rows in the end. It must be False for
         ``cv="prefit"``, and may be for a single split, whose classifier is then kept.
@@ -115,34 +114,34 @@ class MultilabelTunedThresholdClassifierCV(
     random_state : int, RandomState instance or None, default=None
         Seed of the split if `cv` is a float.
     store_cv_results : bool, default=False
-        Whether out-of-fold scores and what was tried are kept in `cv_results_`.
+        Whether out-of-fold scores and trials are kept in `cv_results_`.
 
     Attributes
     ----------
     estimator_ : estimator instance
         The fitted classifier.
     best_thresholds_ : ndarray of shape (n_labels,)
-        Labels are given where their score is at least this.
+        Labels are predicted where their score is at least this.
     common_threshold_ : float
         The best threshold for all labels.
     best_score_ : float
         The objective for the out-of-fold rows, at the thresholds learned from them:
-        too good an estimate. Cross-validate this classifier for an honest one.
+        an optimistic estimate. Cross-validate this classifier for an honest one.
     calibration_ : object or None
         The learned calibration, None without one.
     cv_results_ : dict
         Only with ``store_cv_results=True``: ``"thresholds"`` and ``"scores"``, the
         objective at each threshold for all labels; ``"label_thresholds"``, those of
-        each label before they were shrunk; ``"rows"`` and ``"y_score"``, the rows that
-        were held out and their scores, calibrated if asked for.
+        each label before they were shrunk; ``"rows"`` and ``"y_score"``, the
+        out-of-fold rows and their scores, calibrated if `calibration` is set.
     classes_ : list of ndarray
         [0, 1] for each label.
     label_names_ : ndarray of shape (n_labels,), dtype object
         Columns of the target, 0, 1, … if it was not a DataFrame.
     n_features_in_ : int
-        Columns of X, if `estimator_` counts them.
+        Number of columns of X, if `estimator_` has it.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns of X. Only there if `estimator_` knows them.
+        Names of the columns of X. Only if `estimator_` has them.
 
     See Also
     --------
@@ -151,28 +150,30 @@ class MultilabelTunedThresholdClassifierCV(
 
     Notes
     -----
-    Scores of all folds are put together before thresholds are sought: a rare label has
-    too few positives in each fold. The candidates lie midway between scores, and of
-    several equally good ones the middle one is taken.
+    Scores of all folds are pooled before the search: a rare label has too few positives
+    in each fold. Candidates lie midway between scores, and the middle one of several
+    equally good ones is taken.
 
     Shrinkage happens in ranks, as scores of different labels need not be comparable.
-    Let a label have n positives, and its own best threshold give it to k rows. For all
-    labels, one rate r is sought, so that giving each label to r * n rows is best. The
-    label then gets the threshold that gives it to ``(r * n) ** (1 - w) * k ** w`` rows,
+    Let a label have n positives, and its own best threshold predict it for k rows. For
+    all labels, one rate r is searched, so that predicting each label for r * n rows is
+    best. The label then gets the threshold that predicts it for
+    ``(r * n) ** (1 - w) * k ** w`` rows,
     where ``w = n / (n + shrinkage)``: the form of an empirical Bayes estimate whose
-    sampling variance goes with 1 / n. So a label without a positive is never given, and
-    one with few is not given to nearly all rows because that happened to be best.
+    sampling variance goes with 1 / n. So a label without a positive is never
+    predicted, and one with few is not predicted for nearly all rows because that
+    happened to be best.
 
-    A label whose scores are the same in all rows keeps the usual threshold: 0.5 for
+    A label with constant scores keeps the usual threshold: 0.5 for
     probabilities, 0 for decision functions.
 
-    `at_least_one` does not enter the search for thresholds, but `best_score_` does
-    count it. Sample weights reach the `fit` of `estimator` only: all rows count the
+    `at_least_one` does not affect the search for thresholds, but `best_score_`
+    includes it. Sample weights reach the `fit` of `estimator` only: all rows count the
     same when thresholds are tuned.
 
-    Without metadata routing, `fit` gives `groups` to the splitter and all else to the
-    estimator, as scikit-learn's searches do. With it, what has been requested goes
-    where it was requested.
+    Without metadata routing, `fit` passes `groups` to the splitter and everything else
+    to the estimator, as scikit-learn's searches do. With it, metadata are routed as
+    requested.
 
     References
     ----------
@@ -196,8 +197,8 @@ class MultilabelTunedThresholdClassifierCV(
     >>> classifier = OneVsRestClassifier(LogisticRegression(C=0.01))
     >>> tuned = MultilabelTunedThresholdClassifierCV(classifier)
     >>> for model in (classifier, tuned):
-    ...     answers = model.fit(X, y).predict(X_test)
-    ...     print(f"{f1_score(y_test, answers, average='macro'):.2f}")
+    ...     y_pred = model.fit(X, y).predict(X_test)
+    ...     print(f"{f1_score(y_test, y_pred, average='macro'):.2f}")
     0.51
     0.59
     """
@@ -322,7 +323,7 @@ class MultilabelTunedThresholdClassifierCV(
         if not informative.any():
             raise ValueError(
                 "The estimator gives every row the same scores, from which no "
-                "threshold can be learned. Look at its parameters and at X."
+                "threshold can be learned. Check its parameters and X."
             )
         scores = self._calibrate(np.concatenate(parts), labels)
         # A sigmoid without a slope takes from scores what they told.
@@ -402,12 +403,12 @@ class MultilabelTunedThresholdClassifierCV(
 
     def _answers(self, scores):
         """Return 0/1 for each row and label."""
-        answers = (scores >= self.best_thresholds_).astype(int)
+        predicted = (scores >= self.best_thresholds_).astype(int)
         if self.at_least_one:
-            without = np.flatnonzero(~answers.any(axis=1))
+            without = np.flatnonzero(~predicted.any(axis=1))
             above = self._distances(scores[without])
-            answers[without, above.argmax(axis=1)] = 1
-        return answers
+            predicted[without, above.argmax(axis=1)] = 1
+        return predicted
 
     def _distances(self, scores):
         if self._as_probabilities:

@@ -302,7 +302,7 @@ def test_a_list_of_arrays_is_settled_by_the_training_rows():
     y_true, y_train = [[1, 0], [1, 1], [1, 1]], [[1, 0], [1, 1]]
     report = report_of((y_true, y_score), y_train=y_train)
     assert report.scores.loc["hamming loss", "value"] == 0
-    assert "trivial answers know the label frequencies of y_train" in report.about
+    assert "baselines use the label frequencies of y_train" in report.about
     with pytest.raises(ValueError, match="fit met one class only"):
         report_of((y_true, y_score))
 
@@ -319,7 +319,7 @@ def test_a_list_of_arrays_is_settled_by_the_training_rows():
         ),
         ({"thresholds": np.nan}, "thresholds must be finite: got nan"),
         ({"groups": [1, 2]}, r"a group for each of the 80 rows: got shape \(2,\)"),
-        ({"groups": [None] + 79 * ["a"]}, "must not be missing: got None in row 0"),
+        ({"groups": [None] + 79 * ["a"]}, "missing values: got None in row 0"),
         ({"y_train": [[1, 0]]}, "y_train and y_true must have the same labels: got 2"),
         ({"method": "basic"}, "'method' parameter"),
         ({"n_bootstrap": -1}, "'n_bootstrap' parameter"),
@@ -377,7 +377,7 @@ def test_notes_are_counted_in_print(problem):
     y_true, y_score = problem
     y_true[:, 0] = 1  # No constant label and no row without a label below.
     y_true[0, 0], y_true[0, 1] = 0, 1
-    below = "* the whole interval is better than all trivial answers"
+    below = "* the whole interval is better than all baselines"
     lines = str(report_of((y_true, y_score), n_bootstrap=0)).splitlines()
     assert below in lines
     lines = str(report_of((y_true, y_score))).splitlines()

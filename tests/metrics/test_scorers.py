@@ -219,7 +219,7 @@ def test_decisions_of_another_shape_are_refused():
             return self.proba
 
     message = (
-        r"predict's answer must have the shape of y_true: got \(1, 1\) and \(1, 2\)"
+        r"What predict returns must have the shape of y_true: got \(1, 1\) and \(1, 2\)"
     )
     with pytest.raises(ValueError, match=message):
         get_multilabel_scorer("micro_f1")(Short(np.array([[1]])), None, [[1, 0]])
@@ -233,7 +233,7 @@ def test_a_k_that_counts_nothing_is_refused(top_k):
 
 
 def test_an_unknown_name_lists_all():
-    message = "no multi-label scorer named 'f1': choose of 'element_accuracy'"
+    message = "no multi-label scorer named 'f1': choose one of 'element_accuracy'"
     with pytest.raises(ValueError, match=message):
         get_multilabel_scorer("f1")
 

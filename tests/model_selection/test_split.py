@@ -346,7 +346,9 @@ def test_missing_groups_are_refused(target):
     with pytest.raises(ValueError, match=r"groups must be given.*got None"):
         next(cv.split(target, target, None))
     groups = ["a", None, *"b" * 198]
-    with pytest.raises(ValueError, match=r"missing values: got one in row 1 \(1 in al"):
+    with pytest.raises(
+        ValueError, match=r"missing values: got None in row 1 \(1 in al"
+    ):
         next(cv.split(target, target, groups))
 
 

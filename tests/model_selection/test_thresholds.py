@@ -519,7 +519,9 @@ def test_constant_scores_are_refused(data):
 
 @pytest.mark.parametrize("scoring", ["roc_auc", "average_precision", "neg_log_loss"])
 def test_scoring_of_probabilities_is_refused(data, scoring):
-    with pytest.raises(ValueError, match=f"must judge answers of 0 and 1.*{scoring}"):
+    with pytest.raises(
+        ValueError, match=f"must be a metric of predicted labels.*{scoring}"
+    ):
         tuned(scoring=scoring).fit(*data)
 
 
@@ -569,7 +571,9 @@ def test_a_scorer_that_asks_for_more_than_answers_is_told():
     def scorer(estimator, X, y):
         return estimator.decision_function(X)
 
-    with pytest.raises(ValueError, match=r"must judge answers.*'mine'"):
+    with pytest.raises(
+        ValueError, match=r"must be a metric of predicted labels.*'mine'"
+    ):
         make_objective(scorer, "mine")([[1]], [[1]])
 
 
