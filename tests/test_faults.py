@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from sk_posters._base._atomic import remove_abandoned, replace_when_done, write_file
 from sk_posters.datasets import make_posters
 from sk_posters.datasets._home import (
-    changed_files,
-    folder_made_whole,
-    one_at_a_time,
+    find_changed_files,
+    lock_folder,
+    replace_folder_when_done,
     write_checksums,
 )
 
@@ -121,7 +122,7 @@ def test_an_abandoned_folder_is_removed_unless_a_file_in_it_is_new(tmp_path):
     aged(old / "Images")
     aged(old)
     aged(busy)
-    with folder_made_whole(tmp_path / "it"):
+    with replace_folder_when_done(tmp_path / "it"):
         pass
     assert not old.exists()
     assert busy.exists()
@@ -191,19 +192,22 @@ def test_a_drawn_poster_that_has_changed_is_refused(tmp_path, name):
 
 def test_posters_drawn_before_there_were_checksums_are_taken(tmp_path):
     (tmp_path / "a").write_text("a")
-    assert changed_files(tmp_path, "sums") == []
+    assert find_changed_files(tmp_path, "sums") == []
     write_checksums(tmp_path, "sums", ["a"])
-    assert changed_files(tmp_path, "sums") == []
+    assert find_changed_files(tmp_path, "sums") == []
 
 
 @pytest.mark.parametrize("line", ["no sum", f"{'0' * 64}  a", f"{'0' * 64}  a\0b"])
 def test_damaged_checksums_are_noticed(tmp_path, line):
     (tmp_path / "a").write_text("a")
     (tmp_path / "sums").write_text(line)
-    assert len(changed_files(tmp_path, "sums")) == 1
+    assert len(find_changed_files(tmp_path, "sums")) == 1
 
 
-def test_without_locks_there_is_no_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr("sk_posters.datasets._home.fcntl", None)
-    with one_at_a_time(tmp_path / "it"), one_at_a_time(tmp_path / "it"):
+def test_one_process_at_a_time_makes_a_folder(tmp_path):
+    with lock_folder(tmp_path / "it"):
+        waiting = FileLock(tmp_path / "it.lock", is_singleton=False)
+        with pytest.raises(Timeout):
+            waiting.acquire(timeout=0)
+    with waiting.acquire(timeout=0):
         assert (tmp_path / "it.lock").exists()

@@ -12,13 +12,16 @@ __all__ = ["download"]
 
 TIMEOUT = 30
 CHUNK = 1 << 16
-# What may pass with time; any other answer of a server is final.
+# Errors that may pass with time; any other response of a server is final.
 PASSING_STATUS = {408, 425, 429, 500, 502, 503, 504}
 NOTHING_LEFT_TO_SEND = 416
 
 
 def download(url, file, *, n_retries, delay, verbose=0):
-    """Download a file into a ``.part`` file beside it, then rename it."""
+    """Download a file into a ``.part`` file next to it, then rename it.
+
+    Hand-made, because an interrupted download of 259 MB continues where it stopped.
+    """
     if file.is_file():
         return True
     part = Path(f"{file}.part")

@@ -10,7 +10,6 @@ __all__ = [
     "check_indicators",
     "contradictions",
     "genres_to_indicators",
-    "indicators_to_genres",
     "read_genres",
 ]
 
@@ -31,33 +30,13 @@ def genres_to_indicators(genres, label_names=None):
         for name in names:
             if name not in column_of:
                 raise ValueError(
-                    f"genres: row {row} names {name!r}, which is none of the "
+                    f"genres: row {row} names {name!r}, which is not one of the "
                     f"{len(column_of)} label_names {list(column_of)}. Correct the row, "
                     "or add the name to label_names."
                 )
             values[row, column_of[name]] = 1
     index = genres.index if isinstance(genres, pd.Series) else None
     return pd.DataFrame(values, columns=list(column_of), index=index)
-
-
-def indicators_to_genres(indicators, label_names=None):
-    """Turn a table of zeros and ones into the list of genres of each row."""
-    if label_names is None:
-        if not isinstance(indicators, pd.DataFrame):
-            raise ValueError(
-                "label_names is needed, because indicators has no column names: "
-                f"got {type(indicators).__name__}. Give one name per column."
-            )
-        label_names = indicators.columns
-    names = list(label_names)
-    values = np.asarray(indicators)
-    if values.ndim != 2 or values.shape[1] != len(names):
-        raise ValueError(
-            f"indicators must have one column for each of the {len(names)} "
-            f"label_names, got an array of shape {values.shape}."
-        )
-    check_indicators(values, names, source="indicators")
-    return [[names[column] for column in np.flatnonzero(row)] for row in values]
 
 
 def check_indicators(values, names, *, source):
@@ -69,7 +48,7 @@ def check_indicators(values, names, *, source):
         raise ValueError(
             f"{source}: labels must be 0 or 1, got {value!r} in column "
             f"{names[column]!r}, row {row} ({wrong.sum()} such values in all, rows "
-            "counted from 0). Correct the values, or drop columns that are no labels."
+            "counted from 0). Correct the values, or drop columns that are not labels."
         )
 
 

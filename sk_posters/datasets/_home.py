@@ -1,24 +1,21 @@
-"""Where data sets are kept, and how a folder comes to be there whole or not at all."""
+"""Where data sets are kept, in folders that are complete or not there."""
 
 import hashlib
 import os
 import shutil
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from sk_posters._base._atomic import name_target_in_errors, remove_abandoned
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 __all__ = [
-    "changed_files",
-    "folder_made_whole",
+    "find_changed_files",
     "get_data_home",
-    "one_at_a_time",
+    "lock_folder",
+    "replace_folder_when_done",
     "write_checksums",
 ]
 
@@ -34,7 +31,7 @@ def get_data_home(data_home=None):
 
 
 @contextmanager
-def folder_made_whole(folder):
+def replace_folder_when_done(folder):
     """Yield a temporary folder that becomes ``folder`` if nothing goes wrong."""
     remove_abandoned(folder.parent, r".+\.[0-9a-f]{32}\.part")
     work = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part")
@@ -53,27 +50,24 @@ def folder_made_whole(folder):
 
 
 @contextmanager
-def one_at_a_time(folder):
-    """Let other processes wait that want to make the same folder."""
+def lock_folder(folder):
+    """Make other processes wait that want to make the same folder."""
     lock = folder.with_name(f"{folder.name}.lock")
     with name_target_in_errors(folder, lock):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock.touch()
-    with open(lock, "rb") as file:
-        with suppress(OSError):  # A file system that knows no locks.
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(lock):
         yield
 
 
 def write_checksums(folder, name, files):
-    """Write down what files hold, as ``sha256sum`` prints it."""
+    """Write the checksums of files, as ``sha256sum`` prints them."""
     lines = [f"{_sha256(folder / file)}  {file}\n" for file in files]
     (folder / name).write_text("".join(lines), encoding="utf-8")
 
 
-def changed_files(folder, name):
-    """Compare files with what was written down of them."""
+def find_changed_files(folder, name):
+    """Return the files that do not match their written checksums."""
     try:
         lines = (folder / name).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

@@ -17,7 +17,7 @@ def _wave(x):
 
 
 def _cell(x):
-    """Return the place within a cell, from -.5 to .5."""
+    """Return the position within a tile, from -.5 to .5."""
     return x - np.rint(x)
 
 
@@ -29,11 +29,11 @@ def _columns(u, v):
     return _wave(u) - 0.25
 
 
-def _rising_diagonals(u, v):
+def _diagonals_up(u, v):
     return _wave((u + v) * 0.7) - 0.25
 
 
-def _falling_diagonals(u, v):
+def _diagonals_down(u, v):
     return _wave((u - v) * 0.7) - 0.25
 
 
@@ -144,9 +144,9 @@ MOTIFS = {
     "stripes": _stripes,
     "columns": _columns,
     "dots": _dots,
-    "rising diagonals": _rising_diagonals,
+    "rising diagonals": _diagonals_up,
     "checkers": _checkers,
-    "falling diagonals": _falling_diagonals,
+    "falling diagonals": _diagonals_down,
     "crosses": _crosses,
     "rings": _rings,
     "zigzag": _zigzag,
@@ -173,7 +173,7 @@ PAIRS.remove((0, 1))  # Stripes against columns are checkers, which are there al
 N_DRAWABLE = len(FIELDS) + len(PAIRS)
 
 SHARE_OF_EDGES = 0.1
-SAMPLED = 17  # Every so many points are enough to know the share.
+SAMPLED = 17  # A sample of every 17th point is enough to know the share.
 
 
 def draw_ink(number, u, v):

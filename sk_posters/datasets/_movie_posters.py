@@ -15,10 +15,10 @@ from sk_posters._base._atomic import name_target_in_errors
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters.datasets._download import download
 from sk_posters.datasets._home import (
-    changed_files,
-    folder_made_whole,
+    find_changed_files,
     get_data_home,
-    one_at_a_time,
+    lock_folder,
+    replace_folder_when_done,
     write_checksums,
 )
 from sk_posters.datasets._table import IMAGES_FOLDER, TABLE_NAME, load_poster_table
@@ -28,7 +28,7 @@ __all__ = ["fetch_movie_posters"]
 REPOSITORY = "laxmimerit/Movies-Poster_Dataset"
 COMMIT = "0f2cea5ba255a8197cd749135080c93c3c931d48"
 # One archive, because GitHub allows few requests for single files without a login.
-# It is made anew for each request and its bytes may differ: only contents are checked.
+# GitHub generates it for each request, and its bytes may differ: contents are checked.
 ARCHIVE_URL = f"https://codeload.github.com/{REPOSITORY}/tar.gz/{COMMIT}"
 TABLE_SHA256 = "89146474a80e90abf2cdb58da7eafd6cefcc83d46954beaf04621c11a87a3f30"
 # Of the lines that `sha256sum *.jpg` prints in Images, sorted in the C locale: one
@@ -57,18 +57,18 @@ owners of the movies: they are for research, and must not be passed on.
 
 Mind these when you judge a model:
 
-- 12 ids stand in two rows. Give `groups` to the split, or a poster stands on both
+- 12 ids occur in two rows. Pass `groups` to the split, or a poster may be on both
   sides of it.
 - Two different ids have the same image, with different labels.
 - The genres are unequally frequent: Drama has 3619 posters, N/A 10, Reality-TV 2.
   "N/A" is a genre here, not a missing value.
-- The answer "no genre" for every poster is right in more than 90 % of all single
-  labels. Compare every score with that of the genres' frequencies.
+- Predicting "no genre" for every poster is right for more than 90 % of all (poster,
+  genre) pairs. Compare every score with that of the genre frequencies.
 """
 
 
 class _CorruptDataError(OSError):
-    """What is there is not the data set."""
+    """The files are not the data set."""
 
 
 @validate_params(
@@ -141,8 +141,8 @@ def fetch_movie_posters(
     Raises
     ------
     OSError
-        If the posters are not there and cannot or shall not be downloaded, or if what
-        is there is not the data set.
+        If the posters are missing and cannot or must not be downloaded, or if the files
+        are not the data set.
 
     See Also
     --------
@@ -163,7 +163,7 @@ def fetch_movie_posters(
                 f"The movie posters are not in {str(folder)!r}, and "
                 "download_if_missing=False. " + _by_hand(folder)
             )
-        with one_at_a_time(folder):
+        with lock_folder(folder):
             if not folder.is_dir():
                 _fetch(folder, n_retries, delay, verbose)
     else:
@@ -217,7 +217,7 @@ def _fetch(folder, n_retries, delay, verbose):
                 f"{error}. Call again when there is a connection. {_by_hand(folder)}"
             ) from error
         try:
-            with folder_made_whole(folder) as work:
+            with replace_folder_when_done(folder) as work:
                 _extract(archive, work)
                 _verify(work)
                 write_checksums(work, CHECKSUMS, SAMPLES)
@@ -228,7 +228,7 @@ def _fetch(folder, n_retries, delay, verbose):
                 continue
             raise OSError(
                 f"What {ARCHIVE_URL} sent is not the data set: {error}. Nothing of it "
-                f"was kept: call again to download it anew. {_by_hand(folder)}"
+                f"was kept: call again to download it again. {_by_hand(folder)}"
             ) from error
         archive.unlink(missing_ok=True)
         return
@@ -293,6 +293,6 @@ def _verify(folder):
     for name in SAMPLES:
         if not (folder / name).read_bytes().startswith(JPEG_START):
             raise _CorruptDataError(f"{name} is not a JPEG file")
-    changed = changed_files(folder, CHECKSUMS)
+    changed = find_changed_files(folder, CHECKSUMS)
     if changed:
         raise _CorruptDataError(f"{changed[0]} has changed since it was downloaded")

@@ -13,9 +13,9 @@ from tqdm import tqdm
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters.datasets._genres import genres_to_indicators
 from sk_posters.datasets._home import (
-    changed_files,
-    folder_made_whole,
+    find_changed_files,
     get_data_home,
+    replace_folder_when_done,
     write_checksums,
 )
 from sk_posters.datasets._motifs import N_DRAWABLE, draw_ink, motif_title
@@ -94,7 +94,7 @@ def make_posters(
     """Draw synthetic posters whose genres can be learned from what is drawn.
 
     Every genre is a motif, such as rings or checkers, in random colours at a random
-    scale, angle and phase: whoever only looks at colours learns nothing. A poster has
+    scale, angle and phase: colours alone are not informative. A poster has
     one to three genres, as unequally frequent as those of real movies; with fewer than
     four labels it has any number of them, none included, so that no label is constant.
 
@@ -175,13 +175,13 @@ def make_posters(
         f"{height}x{width}_seed{seed}"
     )
     if not folder.is_dir():
-        with folder_made_whole(folder) as work:
+        with replace_folder_when_done(folder) as work:
             _draw_all(work, n_samples, n_labels, (height, width), seed, verbose)
-    elif changed := changed_files(folder, CHECKSUMS):
+    elif changed := find_changed_files(folder, CHECKSUMS):
         raise ValueError(
             f"{str(folder)!r} is not what was drawn: {len(changed)} files are damaged "
             f"or missing, such as {changed[0]!r}. Delete the folder, so that it is "
-            "drawn anew."
+            "drawn again."
         )
 
     posters = load_poster_table(folder / TABLE_NAME)

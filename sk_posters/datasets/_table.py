@@ -32,8 +32,8 @@ Different ids (groups):        {n_ids}
 Labels (target_names):         {n_labels}
 Labels per row, mean:          {mean:.2f}
 
-An id that stands in more than one row is one group. Give `groups` to the split, so
-that no poster stands on both sides of it.
+An id that occurs in more than one row is one group. Pass `groups` to the split, so
+that no poster is on both sides of it.
 """
 
 
@@ -47,10 +47,10 @@ that no poster stands on both sides of it.
     prefer_skip_nested_validation=True,
 )
 def load_poster_table(csv, images=None, *, id_column="Id", return_X_y=False):
-    """Load a table of posters whose genres stand in columns of zeros and ones.
+    """Load a table of posters with genres in columns of zeros and ones.
 
     Every column is a label, except the ids and the optional text column ``Genre``.
-    No image is opened; that each of them is there is checked.
+    Each image must exist; none is opened.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def load_poster_table(csv, images=None, *, id_column="Id", return_X_y=False):
         The table, comma-separated in UTF-8, with one row per poster.
     images : str or path-like, default=None
         The folder that holds ``{Id}.jpg`` (or ``.jpeg``, ``.png``) for each row. By
-        default the folder ``Images`` beside the table.
+        default the folder ``Images`` next to the table.
     id_column : str, default="Id"
         The column that names the image of each row, without suffix.
     return_X_y : bool, default=False
@@ -146,7 +146,7 @@ def load_poster_table(csv, images=None, *, id_column="Id", return_X_y=False):
 
 
 def _read_texts(csv):
-    """Return the table with every field as the text that stands in the file."""
+    """Return the table with every field as the text of the file."""
     if csv.is_dir():
         raise IsADirectoryError(
             f"csv must be a table, but {str(csv)!r} is a folder. "
@@ -188,7 +188,7 @@ def _check_columns(columns, csv, id_column):
     doubled = sorted(name for name, times in Counter(columns).items() if times > 1)
     if doubled:
         raise ValueError(
-            f"{csv}: columns must differ, but these stand twice or more: {doubled}. "
+            f"{csv}: columns must differ, but these occur more than once: {doubled}. "
             "Rename or drop all but one of each."
         )
     if id_column not in columns:
@@ -199,7 +199,7 @@ def _check_columns(columns, csv, id_column):
     names = [name for name in columns if name not in (id_column, GENRE_COLUMN)]
     if not names:
         raise ValueError(
-            f"{csv}: there is no label column beside {columns}. "
+            f"{csv}: there is no label column in addition to {columns}. "
             "Add one column of 0 and 1 per genre."
         )
     return names

@@ -1,4 +1,4 @@
-"""Past one machine: answers for any number of posters, partition by partition."""
+"""Prediction for any number of posters, partition by partition, also on a cluster."""
 
 from sk_posters.distributed._predict import (
     PartitionedAnswers,

@@ -1,4 +1,4 @@
-"""A folder of answers: which model and which posters it is of, and nothing else."""
+"""The folder of a run: which model and which posters its predictions are of."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from sk_posters.distributed._partition import Job, model_fingerprint
 __all__ = ["open_folder"]
 
 FORMAT, FORMAT_VERSION = "sk_posters answers", 1
-# Readers of Parquet pass over names that start with an underscore or a dot.
+# Readers of Parquet ignore names that start with an underscore or a dot.
 RUN, MODEL = "_run.json", "_model.skops"
 PART = re.compile(r"part-(\d{8})\.parquet")
 UNFINISHED = re.compile(
@@ -24,18 +24,18 @@ UNFINISHED = re.compile(
     r"_model\.\w+\.part\.skops)"
 )
 OWN_COLUMNS = ("path", "error")
-ANEW = "Pass another folder, or delete this one to begin anew"
+NEXT = "Pass another folder, or delete this one to start again"
 # A file is written in seconds; one that is still temporary after an hour was left
 # behind by a process that was killed.
 STALE_AFTER = 3600
 
 
 def open_folder(folder, model, *, method, label_names, trusted, n_partitions):
-    """Make a folder for a run, or take up the run that has begun in it."""
+    """Make a folder for a run, or continue the run in it."""
     folder = Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     _check_files(folder, n_partitions)
-    content, names = _saved(model, trusted)
+    content, names = _read_model(model, trusted)
     names = names if label_names is None else [str(name) for name in label_names]
     _check_names(names)
     asked = {
@@ -72,9 +72,9 @@ def _check_files(folder, n_partitions):
     ]
     if others:
         raise ValueError(
-            f"folder must be new, empty, or hold the answers of a run: "
-            f"{str(folder)!r} holds {others[0]!r}, which is not of a run. Pass another "
-            "folder."
+            "folder must be new, empty, or hold the predictions of a run: "
+            f"{str(folder)!r} holds {others[0]!r}, which belongs to no run. Pass "
+            "another folder."
         )
     late = [
         name for name in names if parts[name] and int(parts[name][1]) >= n_partitions
@@ -82,12 +82,12 @@ def _check_files(folder, n_partitions):
     if late:
         raise ValueError(
             f"{str(folder)!r} holds {late[0]!r}, and the posters make {n_partitions} "
-            f"partitions only, so it is of other posters. {ANEW}."
+            f"partitions only, so it is of other posters. {NEXT}."
         )
 
 
-def _saved(model, trusted):
-    """Return the file of a model, and the names of its labels."""
+def _read_model(model, trusted):
+    """Return the bytes of a model file, and the names of its labels."""
     if isinstance(model, str | os.PathLike):
         return read_file(model), model_card(model)["label_names"]
     with tempfile.TemporaryDirectory() as folder:
@@ -99,21 +99,21 @@ def _saved(model, trusted):
 def _check_names(names):
     if names and (len(set(names)) < len(names) or set(names) & set(OWN_COLUMNS)):
         raise ValueError(
-            f"label_names must differ from each other, and from {OWN_COLUMNS!r}, which "
-            f"are columns of their own: got {names!r}. Pass other label_names."
+            f"label_names must differ from each other, and from the columns "
+            f"{OWN_COLUMNS!r}: got {names!r}. Pass other label_names."
         )
 
 
 def _begin(folder, asked, content):
-    """Write down what a run is about, or check it; return the checksum of its model."""
-    begun = _begun(folder)
+    """Write or check the description of a run; return the checksum of its model."""
+    begun = _read_run(folder)
     if begun is not None:
         for key, value in asked.items():
             if begun.get(key) != value:
                 raise ValueError(
                     f"{str(folder)!r} holds a run of another {key.replace('_', ' ')}: "
-                    f"asked for is {value!r}, and its {RUN} says {begun.get(key)!r}. "
-                    f"{ANEW}."
+                    f"this call has {value!r}, its {RUN} says {begun.get(key)!r}. "
+                    f"{NEXT}."
                 )
         with suppress(OSError, ValueError):
             kept = read_file(folder / MODEL)
@@ -125,7 +125,7 @@ def _begin(folder, asked, content):
     return hashlib.sha256(content).hexdigest()
 
 
-def _begun(folder):
+def _read_run(folder):
     file = folder / RUN
     try:
         found = json.loads(file.read_bytes())
@@ -133,7 +133,7 @@ def _begun(folder):
         return None
     except ValueError as error:
         raise ValueError(
-            f"{str(file)!r} is damaged ({error}). Delete this one file: the answers "
-            "beside it say themselves what they are of."
+            f"{str(file)!r} is damaged ({error}). Delete this file only: the "
+            "predictions next to it carry their own description."
         ) from error
     return found if isinstance(found, dict) else {}

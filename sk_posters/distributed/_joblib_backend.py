@@ -36,7 +36,7 @@ def _backend_class():
 
         def submit(self, func, callback=None):
             func.items = [
-                (functools.partial(_called_alone, function), arguments, options)
+                (functools.partial(_call_alone, function), arguments, options)
                 for function, arguments, options in func.items
             ]
             return super().submit(func, callback)
@@ -44,6 +44,6 @@ def _backend_class():
     return OneLevelBackend
 
 
-def _called_alone(function, *arguments, **options):
+def _call_alone(function, *arguments, **options):
     with parallel_config("sequential"):
         return function(*arguments, **options)

@@ -26,11 +26,11 @@ from sk_posters.exceptions import PosterFileError
 __all__ = [
     "Count",
     "Job",
-    "answer_partition",
     "find_finished_partition",
     "forget_models",
     "model_fingerprint",
     "part_file",
+    "predict_partition",
 ]
 
 METADATA = b"sk_posters"
@@ -66,12 +66,12 @@ def model_fingerprint(content):
     parts = unpack(parts["estimator.skops"], required=("schema.json",), **anything)
 
     # skops names arrays by where they were in memory.
-    def named_by_content(match):
+    def identify_by_content(match):
         part = parts.get(match[1])
         return match[0] if part is None else f'"{hashlib.sha256(part).hexdigest()}"'
 
     schema = parts["schema.json"].decode()
-    schema = re.sub(r'"([\w-]+\.(?:npy|bin))"', named_by_content, schema)
+    schema = re.sub(r'"([\w-]+\.(?:npy|bin))"', identify_by_content, schema)
     return hashlib.sha256(schema.encode()).hexdigest()
 
 
@@ -91,19 +91,19 @@ def find_finished_partition(paths, number, job):
     except (OSError, pyarrow.ArrowException):
         return None
     found = (table.schema.metadata or {}).get(METADATA)
-    if found != _metadata(_listed(paths), job):
+    if found != _metadata(_as_list(paths), job):
         raise ValueError(
-            f"{str(file)!r} does not hold the answers asked for: it was written for "
-            "other posters, in another order or partition, or for another model. Pass "
-            "another folder, or delete this one to begin anew."
+            f"{str(file)!r} does not hold the predictions of this call: it was written "
+            "for other posters, in another order or partition, or for another model. "
+            "Pass another folder, or delete this one to start again."
         )
     return Count(len(table), len(table) - table["error"].null_count)
 
 
-def answer_partition(paths, number, job):
-    """Ask the model, and write its answers."""
-    paths = _listed(paths)
-    reasons, values, names = _answers(paths, job)
+def predict_partition(paths, number, job):
+    """Predict a partition and write the predictions."""
+    paths = _as_list(paths)
+    reasons, values, names = _predict(paths, job)
     bad = np.array([path in reasons for path in paths], dtype=bool)
     frame = {"path": pd.array(paths, dtype="string")}
     for name, column in zip(names, values.T, strict=True):
@@ -123,7 +123,7 @@ def forget_models():
         _loaded.clear()
 
 
-def _listed(paths):
+def _as_list(paths):
     """Return the paths of a partition, which may have none."""
     paths = paths if hasattr(paths, "shape") else list(paths)
     return list(check_paths(paths)) if len(paths) else []
@@ -140,14 +140,16 @@ def _metadata(paths, job):
     return json.dumps(known).encode()
 
 
-def _answers(paths, job):
-    """Return why files are bad, the answers for the others, and names of columns."""
+def _predict(paths, job):
+    """Return reasons of bad files, predictions of the others, and column names."""
     model = _model(job)
     reasons = {}
     while True:
         good = [path for path in paths if path not in reasons]
         try:
-            values, names = _asked(model, good, job) if good else _none(model, job)
+            values, names = (
+                _call(model, good, job) if good else _predict_none(model, job)
+            )
         except PosterFileError as error:
             # A part of the model that invents paths would go on for ever.
             new = {path: why for path, why in error.failed if path in good}
@@ -158,7 +160,7 @@ def _answers(paths, job):
             return reasons, values, names
 
 
-def _asked(model, paths, job):
+def _call(model, paths, job):
     values = getattr(model, job.method)(np.array(paths, dtype=object))
     if job.method == "predict_proba":
         n_labels = None if job.label_names is None else len(job.label_names)
@@ -168,12 +170,12 @@ def _asked(model, paths, job):
     return values, _column_names(model, values.shape[1], job)
 
 
-def _none(model, job):
-    """Return no answers, of the kind that the model gives."""
+def _predict_none(model, job):
+    """Return no predictions, in the form that the model gives."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, "blank.png"))
         Image.new("RGB", (64, 64)).save(path)
-        values, names = _asked(model, [path], job)
+        values, names = _call(model, [path], job)
     return values[:0], names
 
 
@@ -193,7 +195,7 @@ def _column_names(model, n_columns, job):
 
 
 def _with_gaps(column, bad):
-    """Spread the answers over all rows, in a type that does not depend on gaps."""
+    """Spread the predictions over all rows, in a type that does not depend on gaps."""
     if column.dtype.kind == "f":
         full = np.full(len(bad), np.nan, dtype=column.dtype)
         full[~bad] = column
@@ -224,7 +226,7 @@ def _model(job):
             if hashlib.sha256(content).hexdigest() != job.sha256:
                 raise ValueError(
                     f"{job.model_file!r} has changed since the run began: delete "
-                    f"{job.folder!r}, or pass another folder, to begin anew."
+                    f"{job.folder!r}, or pass another folder, to start again."
                 )
             _loaded.clear()
             _loaded[job.sha256] = _raise_on_bad_files(

@@ -1,4 +1,4 @@
-"""Past one machine: answers for any number of posters, partition by partition."""
+"""Prediction for any number of posters, partition by partition, also on a cluster."""
 
 import os
 from numbers import Integral
@@ -12,12 +12,12 @@ from sk_posters._images._lazy import check_paths
 from sk_posters.distributed._folder import open_folder
 from sk_posters.distributed._joblib_backend import one_level_backend
 from sk_posters.distributed._partition import (
-    answer_partition,
     find_finished_partition,
     forget_models,
     part_file,
+    predict_partition,
 )
-from sk_posters.distributed._scheduler import OnCluster, OneAfterTheOther
+from sk_posters.distributed._scheduler import DaskExecutor, SerialExecutor
 from sk_posters.distributed._workers import prepare_process, settings_of_process
 from sk_posters.exceptions import PartitionError
 
@@ -36,7 +36,7 @@ class PartitionedAnswers(NamedTuple):
     Parameters
     ----------
     folder : str
-        The folder of answers, for ``pandas.read_parquet`` or
+        The folder of predictions, for ``pandas.read_parquet`` or
         ``dask.dataframe.read_parquet``.
     n_rows : int
         Number of posters, one row each.
@@ -50,8 +50,8 @@ class PartitionedAnswers(NamedTuple):
     Examples
     --------
     >>> from sk_posters.distributed import PartitionedAnswers
-    >>> answers = PartitionedAnswers("answers", 2500, 1, 3, 2)
-    >>> answers.n_partitions - answers.n_computed
+    >>> made = PartitionedAnswers("predictions", 2500, 1, 3, 2)
+    >>> made.n_partitions - made.n_computed
     1
     """
 
@@ -86,9 +86,9 @@ def predict_to_parquet(
     trusted=(),
     client=None,
 ):
-    """Answer for any number of posters, one Parquet file per partition of them.
+    """Predict any number of posters, with one Parquet file per partition of them.
 
-    Called again after a crash, it computes what is not finished.
+    Called again after a crash, it computes the partitions that are not finished.
 
     Parameters
     ----------
@@ -98,16 +98,16 @@ def predict_to_parquet(
     paths : iterable of str, or Dask bag, array, series or one-column dataframe
         The posters. What Dask holds keeps its partitions, and stays on the workers.
     folder : str or path-like
-        Where the answers go. With `client`, all workers must see it, and the posters,
-        under the same path.
+        Where the predictions go. With `client`, all workers must see it, and the
+        posters, under the same path.
     method : {"predict_proba", "predict", "transform"}, default="predict_proba"
-        What to ask the model; `"transform"` gives the features of an encoder.
+        The method to call; `"transform"` gives the features of an encoder.
     partition_size : int, default=1000
-        Posters per partition, unless `paths` are of Dask. What a killed worker had
-        begun is lost, at most one partition per thread.
+        Posters per partition, unless `paths` are of Dask. A killed worker loses what it
+        has begun, at most one partition per thread.
     label_names : array-like of str, default=None
         Names of the columns. None takes those of the model card, or else
-        ``label_0`` and so on; `"transform"` has names of its own.
+        ``label_0`` and so on; `"transform"` has its own names.
     trusted : list of str, default=()
         As in :func:`~sk_posters.load_model`.
     client : distributed.Client, default=None
@@ -122,10 +122,10 @@ def predict_to_parquet(
     Raises
     ------
     PartitionError
-        If partitions could not be answered. The others are finished.
+        If partitions failed. The others are finished.
     ValueError
-        If the folder holds other files, or answers of another model, of another
-        method or for other posters.
+        If the folder holds other files, or predictions of another model, another
+        method or other posters.
     ModelFileError
         If the model cannot be saved or read. It is a ValueError.
     ImportError
@@ -137,22 +137,22 @@ def predict_to_parquet(
 
     Notes
     -----
-    A row has the column ``path``, the answers, and the column ``error``: empty, or why
-    the file cannot be used. Then its answers are empty, whatever `on_error` the model
-    has, and the other rows are as they would be without it. Rows stand in the order of
-    `paths`.
+    A row has the column ``path``, the predictions, and the column ``error``: empty, or
+    why the file cannot be used. Then its predictions are empty, whatever `on_error` the
+    model has, and the other rows are as they would be without it. Rows are in the order
+    of `paths`.
 
     A file is written under a temporary name and then renamed, so it is there whole or
     not at all. It carries the fingerprints of the model and of its posters, and
-    checksums: one that is damaged is made anew. Files of equal partitions are equal to
+    checksums: a damaged one is made again. Files of equal partitions are equal to
     the last byte, on a cluster as in one process, for models without TensorFlow. The
     sums of TensorFlow depend on its number of threads, see :func:`prepare_workers`.
 
-    The folder also holds the model, as ``_model.skops``: with it as `model`, a run can
-    be ended that was begun with a pipeline which is gone. Features are cached where the
-    environment variable ``SK_POSTERS_CACHE`` of the workers says.
+    The folder also holds the model, as ``_model.skops``: with it as `model`, a
+    run can be finished after its pipeline is gone. Features are cached in the folder
+    that the environment variable ``SK_POSTERS_CACHE`` of the workers names.
 
-    A partition whose worker is killed is done by another one. After Dask's
+    A partition whose worker is killed is taken over by another one. After Dask's
     ``allowed-failures`` it is tried alone, and then counts as failed.
 
     Examples
@@ -165,14 +165,14 @@ def predict_to_parquet(
     >>> model = make_poster_pipeline(image_size=(48, 32))
     >>> model = model.fit(posters.data, posters.target)
     >>> paths = [*posters.data, "no_such.jpg"]
-    >>> answers = predict_to_parquet(
-    ...     model, paths, "answers", partition_size=8, label_names=["Action", "Drama"]
+    >>> made = predict_to_parquet(
+    ...     model, paths, "out", partition_size=8, label_names=["Action", "Drama"]
     ... )
-    >>> answers.n_rows, answers.n_failed, answers.n_computed
+    >>> made.n_rows, made.n_failed, made.n_computed
     (21, 1, 3)
-    >>> pd.read_parquet("answers").columns.tolist()
+    >>> pd.read_parquet("out").columns.tolist()
     ['path', 'Action', 'Drama', 'error']
-    >>> predict_to_parquet(model, paths, "answers", partition_size=8,
+    >>> predict_to_parquet(model, paths, "out", partition_size=8,
     ...                    label_names=["Action", "Drama"]).n_computed
     0
     """
@@ -188,7 +188,7 @@ def predict_to_parquet(
         trusted=trusted,
         n_partitions=len(partitions),
     )
-    work = OneAfterTheOther() if client is None else OnCluster(client)
+    work = SerialExecutor() if client is None else DaskExecutor(client)
     begun = {
         number: paths
         for number, paths in enumerate(partitions)
@@ -201,7 +201,7 @@ def predict_to_parquet(
         number: paths for number, paths in enumerate(partitions) if number not in counts
     }
     try:
-        counts |= _results(work, answer_partition, missing, job, len(partitions))
+        counts |= _results(work, predict_partition, missing, job, len(partitions))
     finally:
         forget_models()
     return PartitionedAnswers(
@@ -239,13 +239,13 @@ def dask_backend(client):
 
     See Also
     --------
-    predict_to_parquet : Answers for any number of posters.
+    predict_to_parquet : Predictions for any number of posters.
 
     Notes
     -----
-    ``joblib.parallel_config(backend="dask")`` serves, too, and gives equal scores, but
-    sends the single labels' fits of each fit to the cluster again, which takes longer
-    than the fits.
+    ``joblib.parallel_config(backend="dask")`` also works and gives equal scores, but
+    also sends the fits of single labels to the cluster, which takes longer than these
+    fits.
 
     Examples
     --------
@@ -268,7 +268,7 @@ def dask_backend(client):
     prefer_skip_nested_validation=True,
 )
 def prepare_workers(client, *, n_threads=None, pin_gpus=True):
-    """Give each worker its share of TensorFlow's threads, and a GPU of its own.
+    """Give each worker its share of TensorFlow's threads, and its own GPU.
 
     TensorFlow takes all cores and all GPUs it sees, in each process. Call this before
     the workers do anything else; those that join or are restarted later are prepared,
@@ -281,7 +281,7 @@ def prepare_workers(client, *, n_threads=None, pin_gpus=True):
     n_threads : int or None, default=None
         Threads for TensorFlow in each worker. None takes as many as the worker itself
         has (``--nthreads``). TensorFlow's sums depend on this number in their last
-        digits: for equal answers elsewhere, set ``TF_NUM_INTRAOP_THREADS`` to it there.
+        digits: for equal predictions elsewhere, set ``TF_NUM_INTRAOP_THREADS`` to it.
     pin_gpus : bool, default=True
         Whether each worker of a host with GPUs gets one of them. It is freed when the
         worker ends, however it does.
@@ -300,7 +300,7 @@ def prepare_workers(client, *, n_threads=None, pin_gpus=True):
 
     See Also
     --------
-    predict_to_parquet : Answers for any number of posters.
+    predict_to_parquet : Predictions for any number of posters.
 
     Examples
     --------

@@ -1,4 +1,8 @@
-"""Partitions, one after the other in this process, or many at once on a cluster."""
+"""Executors of partitions: serial in this process, or parallel on a Dask cluster.
+
+The loop is our own, not `distributed.as_completed`: a timeout without any completed
+partition is what shows that all workers are paused for want of memory.
+"""
 
 import itertools
 import uuid
@@ -6,14 +10,14 @@ import uuid
 from sk_posters._base._optional import import_optional
 from sk_posters.exceptions import MAX_FAILED_PARTITIONS
 
-__all__ = ["OnCluster", "OneAfterTheOther"]
+__all__ = ["DaskExecutor", "SerialExecutor"]
 
-# Seconds without an answer after which the workers are looked at.
+# Seconds without a result after which the workers are checked.
 PATIENCE = 10
 
 
-class OneAfterTheOther:
-    """Work in this process."""
+class SerialExecutor:
+    """Runs partitions in this process, one after the other."""
 
     def run(self, function, partitions, job):
         """Call a function for each partition."""
@@ -30,8 +34,8 @@ class OneAfterTheOther:
         return results, failed
 
 
-class OnCluster:
-    """Work on the workers of a Dask cluster."""
+class DaskExecutor:
+    """Runs partitions on the workers of a Dask cluster."""
 
     def __init__(self, client):
         self._client = client
@@ -42,8 +46,8 @@ class OnCluster:
     def run(self, function, partitions, job):
         """Call a function for each partition, again where a worker was lost."""
         results, failed = self._round(function, partitions, job)
-        # Dask holds the death of a worker against all that waited there. Alone, a
-        # partition shows whether it was the cause.
+        # Dask blames the death of a worker on all partitions that waited there. Run
+        # alone, a partition shows whether it was the cause.
         for number, error in list(failed.items()):
             if isinstance(error, self._dask.KilledWorker):
                 alone = {number: partitions[number]}
@@ -100,13 +104,13 @@ class OnCluster:
         if self._client.run_on_scheduler(_all_are_paused):
             raise MemoryError(
                 "all workers are paused, because their memory_limit is nearly used up "
-                "while they do nothing: Dask would wait for ever. Start them with more "
+                "while they do nothing: Dask would wait forever. Start them with more "
                 "memory"
             )
 
 
 def _all_are_paused(dask_scheduler):
-    """Tell whether no worker does anything or will."""
+    """Return whether all workers are paused and idle."""
     workers = list(dask_scheduler.workers.values())
     return bool(workers) and all(
         worker.status.name == "paused" and not worker.metrics.get("executing", 0)

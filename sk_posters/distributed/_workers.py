@@ -1,17 +1,20 @@
-"""What the process of a worker is told before TensorFlow starts: threads, and a GPU."""
+"""Settings of a worker's process before TensorFlow starts: threads, and a GPU."""
 
-import fcntl
 import os
 import sys
 import tempfile
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 __all__ = ["prepare_process", "settings_of_process", "visible_gpus"]
 
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 GPUS = "CUDA_VISIBLE_DEVICES"
 DRIVER = Path("/proc/driver/nvidia/gpus")
-NEXT = "Restart the workers, with client.restart(), and prepare them before all else"
+NEXT = (
+    "Restart the workers, with client.restart(), and prepare them before anything else"
+)
 
 # The lock of this process's GPU. The system frees it with the process, however that
 # ends, so that the worker that is started in its place finds the GPU free.
@@ -34,7 +37,7 @@ def prepare_process(n_threads, pin_gpus=True):
 
 
 def settings_of_process():
-    """Tell what this process was told."""
+    """Return the settings of this process."""
     return {name: os.environ.get(name) for name in (*THREADS, GPUS)}
 
 
@@ -44,7 +47,7 @@ def visible_gpus():
     if text is None:
         return [str(number) for number in range(len(list(DRIVER.glob("*"))))]
     names = [name.strip() for name in text.split(",")]
-    # As CUDA does: what stands behind -1 is not seen.
+    # As CUDA does: names after -1 are ignored.
     return [name for name in names[: (names + ["-1"]).index("-1")] if name]
 
 
@@ -54,11 +57,11 @@ def _pin_gpu(gpus):
         return
     if "tensorflow" in sys.modules:
         raise RuntimeError(
-            f"A GPU cannot be pinned any more: TensorFlow is already in the process "
+            f"It is too late to pin a GPU: TensorFlow is already in the process "
             f"{os.getpid()}. {NEXT}."
         )
     for gpu in gpus:
-        _lock = _locked(gpu)
+        _lock = _lock_gpu(gpu)
         if _lock is not None:
             os.environ[GPUS] = gpu
             return
@@ -69,15 +72,14 @@ def _pin_gpu(gpus):
     )
 
 
-def _locked(gpu):
-    """Return the open lock file of a GPU, or None if another process has it."""
+def _lock_gpu(gpu):
+    """Return the lock of a GPU, or None if another process has it."""
     # Two batch jobs on one host may give different GPUs the same number.
-    owner = f"{os.getuid()}-{os.environ.get('SLURM_JOB_ID', '')}"
-    name = f"sk_posters-{owner}-{gpu.replace('/', '_')}.gpu"
-    file = open(Path(tempfile.gettempdir(), name), "w")  # noqa: SIM115
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    name = f"sk_posters-{user}-{os.environ.get('SLURM_JOB_ID', '')}-"
+    lock = FileLock(Path(tempfile.gettempdir(), f"{name}{gpu.replace('/', '_')}.gpu"))
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
+        lock.acquire(timeout=0)
+    except Timeout:
         return None
-    return file
+    return lock

@@ -269,7 +269,7 @@ def test_suspicious_cells_follow_from_thresholds_made_by_hand():
     # The mean score of the ones is 0.6, that of the zeros 0.4.
     first = np.array([0.9, 0.3, 0.59, 0.61, 0.0])
     scores = np.column_stack([first, first, first])
-    cells = _label_findings.suspicious_cells(labels, scores)
+    cells = _label_findings.find_suspicious_pairs(labels, scores)
     assert cells.tolist() == [[1, 0], [3, 0]]
 
 
@@ -278,7 +278,7 @@ def test_suspicious_cells_are_those_that_were_flipped_where_scores_are_good():
     labels = (random.random((2000, 3)) < [0.5, 0.2, 0.05]).astype(int)
     scores = np.clip(labels * 0.8 + 0.1 + 0.1 * random.normal(size=labels.shape), 0, 1)
     flipped = random.random(labels.shape) < 0.01
-    cells = _label_findings.suspicious_cells(
+    cells = _label_findings.find_suspicious_pairs(
         np.where(flipped, 1 - labels, labels), scores
     )
     hits = flipped[tuple(cells.T)]
@@ -391,11 +391,11 @@ def test_long_lists_of_rows_are_shortened(paths, y):
     assert "<td>0, 1, 2, 3, 4, 5, 6, 7 and 4 more</td>" in check.to_html()
 
 
-def test_the_text_says_what_was_not_looked_at(paths, y):
+def test_the_text_says_what_was_skipped(paths, y):
     check = check_posters(paths, y, splits=KFold(2), max_distance=None)
     assert check.about == [
         "12 rows, 12 files, 2 labels, 12 groups of rows that belong together",
-        "not looked at, for want of: genre_text, scores, max_distance",
+        "skipped, because not given: genre_text, scores, max_distance",
     ]
     scores = np.full(y.shape, 0.5)
     text = ["['Drama']", "['Comedy']"] * (N // 2)
@@ -434,16 +434,16 @@ def test_without_imagehash_the_message_says_what_to_do(paths, y, monkeypatch):
         ({"y": [[1, 2]] * N}, "y must hold 0 and 1 only: got 2 in row 0, column 1"),
         (
             {"y": pd.DataFrame([[1, 0]] * N, columns=["Drama", "Drama"])},
-            "columns of y must differ, .* twice or more: 'Drama'. Rename or drop",
+            "columns of y must differ, .* more than once: 'Drama'. Rename or drop",
         ),
         (
             {"groups": [1, 2]},
-            "groups must have one row for each of the 12 paths: got 2",
+            "group for each of the 12 rows: got shape",
         ),
         ({"groups": [[1]] * N}, r"groups must be a 1-D .* got shape \(12, 1\)"),
         (
             {"groups": [None, *range(1, N)]},
-            r"groups must not hold missing values: got one in row 0 \(1 in all\)",
+            r"groups must not hold missing values: got None in row 0 \(1 in all\)",
         ),
         ({"genre_text": ["[]"]}, "genre_text must have one row for each .* got 1"),
         (

@@ -154,7 +154,7 @@ def test_only_the_data_set_is_left_in_the_data_home(server, tmp_path):
 def test_the_description_speaks_of_copyright_and_of_groups(server, tmp_path):
     description = fetch(tmp_path).DESCR
     assert "copyrighted" in description
-    assert "12 ids stand in two rows. Give `groups` to the split" in description
+    assert "12 ids occur in two rows. Pass `groups` to the split" in description
 
 
 def test_paths_and_labels_alone_can_be_asked_for(server, tmp_path):
@@ -265,7 +265,9 @@ def test_other_contents_are_refused_and_not_kept(files, message, server, tmp_pat
     with pytest.raises(OSError, match=re.escape(message)) as caught:
         fetch(tmp_path)
     assert f"What {server.url} sent is not the data set" in str(caught.value)
-    assert "Nothing of it was kept: call again to download it anew" in str(caught.value)
+    assert "Nothing of it was kept: call again to download it again" in str(
+        caught.value
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["movie_posters.lock"]
     assert server.asked == [None]
 

@@ -153,9 +153,9 @@ def test_a_folder_is_no_table(tmp_path):
         (b"Id,War\na,1,0\n", "train.csv: not a comma-separated table .*line 2, saw 3"),
         (b"Id,War\n\xff,1\n", "train.csv: the table must be text in UTF-8"),
         (b",Id,War\n0,a,1\n", r"column 0 \(counted from 0\) has no name.*index=False"),
-        (b"Id,War,War,Id\na,1,1,a\n", r"stand twice or more: \['Id', 'War'\]"),
+        (b"Id,War,War,Id\na,1,1,a\n", r"occur more than once: \['Id', 'War'\]"),
         (b"imdb,War\na,1\n", r"no column 'Id' to name the images.*\['imdb', 'War'\]"),
-        (b"Id,Genre\na,[]\n", r"no label column beside \['Id', 'Genre'\]"),
+        (b"Id,Genre\na,[]\n", r"no label column in addition to \['Id', 'Genre'\]"),
         (b"Id,War\na,1\n,0\n", "row 1 .counted from 0. has no id in column 'Id'"),
         (
             b"Id,War\na,1\nb,2\n",

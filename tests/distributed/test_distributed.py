@@ -448,7 +448,7 @@ def test_a_model_that_changes_in_the_middle_is_refused(alone, model_file, tmp_pa
     _partition.forget_models()
     job = _partition.Job(*(str(alone), str(model_file), "0", "", "predict", None, ()))
     with pytest.raises(ValueError, match="has changed since the run began: delete"):
-        _partition.answer_partition(["a.jpg"], 0, job)
+        _partition.predict_partition(["a.jpg"], 0, job)
 
 
 @pytest.mark.parametrize("names", [["a", "a", "b"], ["a", "path", "b"]])
@@ -505,7 +505,7 @@ def test_errors_of_a_model_are_not_asked_for_ever(tmp_path, posters):
     job = _partition.Job(str(tmp_path), "", "key", "", "predict", None, ())
     _partition._loaded["key"] = Inventive()
     with pytest.raises(_partition.PosterFileError, match=r"elsewhere.jpg"):
-        _partition.answer_partition(posters.data, 0, job)
+        _partition.predict_partition(posters.data, 0, job)
     _partition.forget_models()
 
 
@@ -533,7 +533,7 @@ class Odd:
 def test_other_forms_of_answers(method, names, row, tmp_path):
     job = _partition.Job(str(tmp_path), "", "key", "", method, None, ())
     _partition._loaded["key"] = Odd()
-    assert _partition.answer_partition(["a.jpg", "b.jpg"], 0, job) == (2, 0)
+    assert _partition.predict_partition(["a.jpg", "b.jpg"], 0, job) == (2, 0)
     _partition.forget_models()
     frame = pd.read_parquet(_partition.part_file(tmp_path, 0))
     assert frame.columns.tolist() == ["path", *names, "error"]
@@ -558,7 +558,7 @@ def test_paused_workers_are_not_waited_for(monkeypatch):
     answers = iter([False, True])
     with started_here() as client:
         monkeypatch.setattr(client, "run_on_scheduler", lambda _: next(answers))
-        work = _scheduler.OnCluster(client)
+        work = _scheduler.DaskExecutor(client)
         results, failed = work.run(sleepy, {0: ["a"], 1: ["b"]}, None)
     assert results == {}
     assert set(failed) == {0, 1}
@@ -775,7 +775,7 @@ def test_more_workers_than_gpus_are_refused(fresh, monkeypatch):
     gpu = f"GPU-{uuid.uuid4().hex}"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpu)
     with (
-        _workers._locked(gpu),
+        _workers._lock_gpu(gpu),
         pytest.raises(RuntimeError, match=r"Start no more workers than GPUs, or pass"),
     ):
         _workers.prepare_process(1)

@@ -1,4 +1,4 @@
-"""The check of a table of posters: what to look at before anything is trained."""
+"""`check_posters`: what to correct in a table before anything is trained."""
 
 from numbers import Integral
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sk_posters._base._compat import Interval, validate_params
+from sk_posters._base._groups import encode_groups
 from sk_posters._base._validation import (
     check_values,
     indicator_matrix,
@@ -44,7 +45,7 @@ class PosterCheck:
     groups : ndarray of shape (n_samples,), dtype int
         Which rows belong together.
     about : list of str
-        What was looked at, and what was not, a line each.
+        What was checked, and what was not, a line each.
 
     See Also
     --------
@@ -131,9 +132,9 @@ def check_posters(
 ):
     """Find what is wrong with a table of posters before anything is trained on it.
 
-    Each finding says which rows it concerns and what to do. Nothing is changed or
-    dropped. The check also tells which rows belong together, because they have one id
-    or show the same, so that a split can keep them on one side.
+    Each finding names its rows and what to do. Nothing is changed or dropped. The check
+    also finds which rows belong together, because they share an id or show the same
+    image, so that a split can keep them on one side.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ def check_posters(
     y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
         0/1 for each row and label.
     groups : array-like of shape (n_samples,), default=None
-        What a row belongs to, such as the Id of its poster.
+        Group of each row, such as the Id of its poster.
     genre_text : sequence or Series of length n_samples, default=None
         The genres of each row as a list of names, or such a list as text, which are
         compared with `y`. Its columns must have names then.
@@ -151,10 +152,11 @@ def check_posters(
         without the row, such as ``cross_val_predict(..., method="predict_proba")``
         returns; also its list with an array of shape (n_samples, 2) per label.
     splits : cross-validator or iterable of (train, test), default=None
-        The splits to look for leaks in. A cross-validator is given `groups`.
+        The splits to check for leaks. A cross-validator gets `groups`.
     max_distance : int or None, default=6
-        In how many of 64 bits the perceptual hashes of near duplicates may differ, 0
-        to 12. None looks for exact duplicates only, which needs no further package.
+        Number of the 64 bits in which the perceptual hashes of near duplicates may
+        differ, 0 to 12. None finds exact duplicates only, which needs no further
+        package.
     min_side : int, default=64
         Pixels that the shorter side of an image should have.
     n_splits : int, default=5
@@ -206,18 +208,18 @@ def check_posters(
     - notes: ``"suspicious label"``.
 
     Near duplicates are found by the perceptual hash ``phash`` of the package ImageHash,
-    which looks at coarse structure in grey. Copies of 150 real posters at half the
+    which describes coarse structure in grey. Copies of 150 real posters at half the
     size, in another compression, darker or without colour were all found at a distance
     of 6, brighter ones or those cropped by 1 % nearly all, and half of those cropped by
     3 % or with a border; mirrored ones are not. Among 3989 real posters, no pair that
     looks different is that close; from 10 on there are some. Yet two films may share
-    a design: look at near duplicates before you drop any. Hashes are compared within
+    a design: inspect near duplicates before you drop any. Hashes are compared within
     buckets, not all with all.
 
     Suspicious labels are found by confident learning, a label at a time: the other
-    value is likelier than the one given, and at least as likely as for the average row
-    that is given it. With a weak model, most of them are right, and the model is
-    wrong: they are an order in which to look at posters, and nothing more.
+    value is likelier than the given one, and at least as likely as for the average row
+    with that value. With a weak model, most of them are right, and the model is
+    wrong: they are only an order in which to review posters.
 
     References
     ----------
@@ -242,7 +244,7 @@ def check_posters(
     _check_columns(y)
     labels, names = indicator_matrix(y, "y", ONE_COLUMN)
     _check_length(labels, "y", len(paths))
-    ids = None if groups is None else _check_ids(groups, len(paths))
+    ids = None if groups is None else encode_groups(groups, len(paths))
     if genre_text is not None:
         genre_text = list(genre_text)
         _check_length(genre_text, "genre_text", len(paths))
@@ -279,7 +281,7 @@ def _check_columns(y):
     doubled = names[names.duplicated()].unique()
     if len(doubled):
         raise ValueError(
-            "The columns of y must differ, but these stand twice or more: "
+            "The columns of y must differ, but these occur more than once: "
             f"{shorten(doubled)}. Rename or drop all but one of each."
         )
 
@@ -290,24 +292,6 @@ def _check_length(values, name, n):
             f"{name} must have one row for each of the {n} paths: got {len(values)}. "
             "Select the rows of both by the same mask."
         )
-
-
-def _check_ids(groups, n):
-    groups = np.asarray(groups)
-    if groups.ndim != 1:
-        raise ValueError(
-            "groups must be a 1-D array-like, an id for each row: got shape "
-            f"{groups.shape}. Give one column."
-        )
-    _check_length(groups, "groups", n)
-    ids, _ = pd.factorize(groups)
-    if (ids < 0).any():
-        raise ValueError(
-            "groups must not hold missing values: got one in row "
-            f"{np.argmin(ids)} ({(ids < 0).sum()} in all). Give each of these rows a "
-            "group of its own."
-        )
-    return ids
 
 
 def _check_scores(scores, labels, names):
@@ -349,5 +333,5 @@ def _about(posters, n_files, asked):
         f"{n_groups} groups of rows that belong together"
     ]
     if left_out:
-        lines.append(f"not looked at, for want of: {', '.join(left_out)}")
+        lines.append(f"skipped, because not given: {', '.join(left_out)}")
     return lines

@@ -15,17 +15,17 @@ def image_findings(posters, min_side):
         yield from _of_file(posters.facts[rows[0]], rows, min_side)
     if posters.ids is not None:
         for rows in sets_of(posters.ids):
-            yield _repeated(posters, rows)
+            yield _report_repeated(posters, rows)
     for rows in sets_of(posters.images):
         if not posters.share_id(rows):
-            yield _exact(posters, rows)
+            yield _report_exact(posters, rows)
     for rows in sets_of(posters.looks):
         if len(set(posters.images[rows])) > 1 and not posters.share_id(rows):
-            yield _near(posters, rows)
+            yield _report_near(posters, rows)
     for rows in sets_of(posters.same):
         names = posters.names_that_differ(rows)
         if names:
-            yield _disagree(posters, rows, names)
+            yield _report_disagreement(posters, rows, names)
 
 
 def _rows_of_each_file(paths):
@@ -51,7 +51,7 @@ def _of_file(fact, rows, min_side):
         yield Finding("tiny image", "warning", rows, [], detail, advice)
 
 
-def _repeated(posters, rows):
+def _report_repeated(posters, rows):
     n_images = len(set(posters.images[rows]))
     images = "the same image" if n_images == 1 else f"{n_images} different images"
     detail = f"{len(rows)} rows have one id, with {images}"
@@ -59,7 +59,7 @@ def _repeated(posters, rows):
     return Finding("repeated id", "warning", rows, [], detail, advice)
 
 
-def _exact(posters, rows):
+def _report_exact(posters, rows):
     one_path = len(set(posters.paths[rows])) == 1
     one_file = len({posters.facts[row].content for row in rows}) == 1
     which = "path" if one_path else "file content" if one_file else "pixels"
@@ -68,7 +68,7 @@ def _exact(posters, rows):
     return Finding("exact duplicates", "warning", rows, [], detail, advice)
 
 
-def _near(posters, rows):
+def _report_near(posters, rows):
     n_images = len(set(posters.images[rows]))
     distance = posters.distances.get(posters.looks[rows[0]], 0)
     detail = f"{n_images} images look alike (hashes differ in up to {distance} of 64 "
@@ -80,7 +80,7 @@ def _near(posters, rows):
     return Finding("near duplicates", "warning", rows, names, detail, advice)
 
 
-def _disagree(posters, rows, names):
+def _report_disagreement(posters, rows, names):
     same = "id" if posters.share_id(rows) else "image"
     values = posters.labels[rows]
     values = values[:, values.min(axis=0) != values.max(axis=0)]

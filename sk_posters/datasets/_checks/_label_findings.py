@@ -5,7 +5,12 @@ import numpy as np
 from sk_posters.datasets._checks._rows import Finding
 from sk_posters.datasets._genres import contradictions
 
-__all__ = ["label_findings", "suspicious_cells", "suspicious_labels", "text_findings"]
+__all__ = [
+    "find_suspicious_pairs",
+    "label_findings",
+    "suspicious_labels",
+    "text_findings",
+]
 
 
 def label_findings(posters, n_splits):
@@ -53,9 +58,9 @@ def text_findings(posters, genre_text):
 
 
 def suspicious_labels(posters, scores):
-    """Yield the cells that out-of-fold scores contradict, the most certain first."""
-    advice = "Look at the poster, and correct the label if it is wrong."
-    for row, column in suspicious_cells(posters.labels, scores):
+    """Yield the labels that out-of-fold scores contradict, the most certain first."""
+    advice = "Review the poster, and correct the label if it is wrong."
+    for row, column in find_suspicious_pairs(posters.labels, scores):
         name = posters.names[column]
         detail = (
             f"{name!r} is {posters.labels[row, column]}, but a model that did not see "
@@ -64,8 +69,11 @@ def suspicious_labels(posters, scores):
         yield Finding("suspicious label", "note", [row], [name], detail, advice)
 
 
-def suspicious_cells(labels, scores):
-    """Return where scores are surer of the other value than of what is given."""
+def find_suspicious_pairs(labels, scores):
+    """Return (row, label) pairs whose scores favour the other value.
+
+    Confident learning (Northcutt et al. 2021), for each label by itself.
+    """
     given = labels == 1
     found = np.zeros(labels.shape, dtype=bool)
     for column in range(labels.shape[1]):
@@ -75,6 +83,6 @@ def suspicious_cells(labels, scores):
         too_high = (score > 0.5) & (score >= score[ones].mean())
         too_low = (score < 0.5) & (score <= score[~ones].mean())
         found[:, column] = np.where(ones, too_low, too_high)
-    cells = np.argwhere(found)
+    pairs = np.argwhere(found)
     wrong = np.where(given, 1 - scores, scores)[found]
-    return cells[np.argsort(-wrong, kind="stable")]
+    return pairs[np.argsort(-wrong, kind="stable")]

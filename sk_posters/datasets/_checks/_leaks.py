@@ -1,4 +1,4 @@
-"""Posters that stand on both sides of a split."""
+"""Posters that are on both sides of a split."""
 
 import warnings
 
@@ -41,7 +41,7 @@ def check_splits(splits, paths, y, groups):
 
 def _rows_of_splits(splits, paths, y, groups):
     with warnings.catch_warnings():
-        # What a splitter does without groups is what is looked at here.
+        # What a splitter does without groups is what is checked here.
         ignored = ".*(groups parameter is ignored|ignores groups)"
         warnings.filterwarnings("ignore", message=ignored, category=UserWarning)
         return list(splits.split(paths, y, groups))

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["joined", "near_pairs"]
+__all__ = ["join_pairs", "near_pairs"]
 
 N_BITS = 64
 # In how many parts hashes must agree at most: enough for some ten million of them.
@@ -19,7 +19,7 @@ SORTING = 10
 def near_pairs(codes, max_distance):
     """Return the pairs of hashes that differ in a few bits at most."""
     found = [np.empty((0, 2), dtype=np.intp)]
-    n_agreeing = _agreeing_parts(len(codes), max_distance)
+    n_agreeing = _choose_n_parts(len(codes), max_distance)
     edges = np.linspace(0, N_BITS, max_distance + n_agreeing + 1).astype(int)
     parts = [_bits(start, end) for start, end in pairwise(edges)]
     for chosen in combinations(range(len(parts)), n_agreeing):
@@ -35,7 +35,7 @@ def near_pairs(codes, max_distance):
     return pairs, _distances(codes[pairs[:, 0]], codes[pairs[:, 1]])
 
 
-def _agreeing_parts(n_codes, max_distance):
+def _choose_n_parts(n_codes, max_distance):
     """Return in how many parts hashes must agree to be compared, for least work."""
 
     def work(n_agreeing):
@@ -68,7 +68,7 @@ def _distances(first, second):
     return np.bitwise_count(first ^ second).astype(np.intp)
 
 
-def joined(n, pairs):
+def join_pairs(n, pairs):
     """Return a number for each item, the same for items that pairs join."""
     pairs = np.asarray(pairs, dtype=np.intp).reshape(-1, 2)
     ones = np.ones(len(pairs), dtype=bool)

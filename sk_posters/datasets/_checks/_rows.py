@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from sk_posters.datasets._checks._near import joined, near_pairs
+from sk_posters.datasets._checks._near import join_pairs, near_pairs
 
 __all__ = ["Finding", "PosterRows", "sets_of"]
 
@@ -76,7 +76,7 @@ class PosterRows:
         codes, of_row = np.unique(codes, return_inverse=True)
         pairs, distances = near_pairs(codes, self.max_distance)
         keys = -1 - self.images  # Images without a hash look like themselves alone.
-        keys[rows] = joined(len(codes), pairs)[of_row]
+        keys[rows] = join_pairs(len(codes), pairs)[of_row]
         looks = _numbers(keys)
         look_of_code = np.empty(len(codes), dtype=np.intp)
         look_of_code[of_row] = looks[rows]
@@ -86,7 +86,7 @@ class PosterRows:
     def _join(self, keys):
         rows = np.arange(len(self.paths))
         pairs = [np.column_stack([rows, _first_rows(key)]) for key in keys]
-        return joined(len(rows), np.vstack(pairs))
+        return join_pairs(len(rows), np.vstack(pairs))
 
 
 def sets_of(numbers):

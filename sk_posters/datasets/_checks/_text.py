@@ -1,4 +1,4 @@
-"""How a check of posters looks as text and as HTML."""
+"""A check of posters as text and as HTML."""
 
 from html import escape
 
@@ -8,8 +8,8 @@ __all__ = ["check_html", "check_text"]
 
 WIDTH = 88
 INDENT = " " * 10
-MOST_ROWS = 8
-MOST_FINDINGS = 10
+MAX_ROWS = 8
+MAX_FINDINGS = 10
 
 
 def check_text(check):
@@ -34,20 +34,20 @@ def _rows(findings):
     rows = sorted({row for rows in findings["rows"] for row in rows})
     if not rows:
         return "all rows"
-    return f"{'row' if len(rows) == 1 else 'rows'} {_few(rows)}"
+    return f"{'row' if len(rows) == 1 else 'rows'} {_list_first(rows)}"
 
 
-def _few(items):
-    shown = ", ".join(map(str, items[:MOST_ROWS]))
-    more = f" and {len(items) - MOST_ROWS} more" if len(items) > MOST_ROWS else ""
+def _list_first(items):
+    shown = ", ".join(map(str, items[:MAX_ROWS]))
+    more = f" and {len(items) - MAX_ROWS} more" if len(items) > MAX_ROWS else ""
     return shown + more
 
 
 def check_html(check):
     """Return paragraphs and tables, all names escaped."""
     lines = "".join(f"<p>{escape(line)}</p>" for line in check.about)
-    first = check.findings.groupby("kind", sort=False).head(MOST_FINDINGS)
-    lists = {column: _few for column in ("rows", "paths", "labels")}
+    first = check.findings.groupby("kind", sort=False).head(MAX_FINDINGS)
+    lists = {column: _list_first for column in ("rows", "paths", "labels")}
     # pandas would cut short what to do.
     with pd.option_context("display.max_colwidth", None):
         tables = check.counts().to_html(escape=True)
