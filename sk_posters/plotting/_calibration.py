@@ -19,8 +19,8 @@ from sk_posters.plotting._style import (
     add_legend,
     add_title,
     axes_for,
-    check_told_apart,
-    shown_names,
+    check_distinguishable,
+    format_names,
 )
 from sk_posters.plotting._text import QUIET
 
@@ -37,23 +37,23 @@ OPTIONS = {
 class MultilabelCalibrationDisplay:
     """Reliability curves: whether probabilities mean what they say.
 
-    Cells (a row and a label) are put into bins by their probability. Above each bin's
-    mean probability stands the share of its cells that are positive: on the diagonal
-    where probabilities are right. Bins of few cells are drawn hollow. A histogram below
-    says how many there are. Use `from_estimator` or `from_predictions` to draw it.
+    (Sample, label) pairs are binned by their probability. Above each bin's mean
+    probability is the share of its pairs that are positive: on the diagonal where
+    probabilities are right. Bins of few pairs are drawn hollow. A histogram below shows
+    their counts. Use `from_estimator` or `from_predictions` to draw it.
 
     Parameters
     ----------
     curves : dict of dicts of ndarray
         For each name the arrays ``"probability"``, ``"positive"`` and ``"count"`` of
-        shape (n_bins,): mean probability, share of positives and cells of bins that
-        hold some.
+        shape (n_bins,): mean probability, share of positives and count of the
+        bins that are not empty.
     scores : dict of ndarray
         For each name the probabilities themselves, for the histogram.
     errors : dict of float, default=None
         For each name the calibration error.
     base_rates : dict of float, default=None
-        For each name the share of positive cells.
+        For each name the share of positive pairs.
 
     Attributes
     ----------
@@ -114,11 +114,11 @@ class MultilabelCalibrationDisplay:
             The true labels, 0/1.
         labels : sequence of str, default=("all labels",)
             What to draw: names of labels, at most seven, and ``"all labels"`` for the
-            cells of all labels together.
+            pairs of all labels together.
         n_bins : int, default=15
             Number of bins.
         strategy : {"uniform", "quantile"}, default="uniform"
-            Whether bins have the same width, or hold the same number of cells.
+            Whether bins have the same width, or hold the same number of pairs.
         ax : matplotlib Axes, default=None
             Where to draw the curves, without a histogram; None makes a new figure with
             both.
@@ -170,11 +170,11 @@ arrays
             Names of the labels; None takes the columns of a DataFrame, or numbers.
         labels : sequence of str, default=("all labels",)
             What to draw: names of labels, at most seven, and ``"all labels"`` for the
-            cells of all labels together.
+            pairs of all labels together.
         n_bins : int, default=15
             Number of bins.
         strategy : {"uniform", "quantile"}, default="uniform"
-            Whether bins have the same width, or hold the same number of cells.
+            Whether bins have the same width, or hold the same number of pairs.
         ax : matplotlib Axes, default=None
             Where to draw the curves, without a histogram; None makes a new figure with
             both.
@@ -198,7 +198,7 @@ arrays
         names = list(check_names(label_names, names, "y_true and y_score"))
         check_probabilities(scores, names)
         labels = [labels] if isinstance(labels, str) else list(labels)
-        check_told_apart(labels)
+        check_distinguishable(labels)
         unknown = [name for name in labels if name not in [*names, POOLED]]
         if unknown:
             raise ValueError(
@@ -208,12 +208,12 @@ arrays
         report = multilabel_report(true, scores, label_names=names, n_bootstrap=0)
         errors = report.labels["calibration error"].to_dict()
         errors.setdefault(POOLED, report.scores.loc["calibration error", "value"])
-        cells = {name: _cells(name, names, true, scores) for name in labels}
+        pairs = {name: _select_pairs(name, names, true, scores) for name in labels}
         display = cls(
-            {name: _curve(*cell, n_bins, strategy) for name, cell in cells.items()},
-            {name: score for name, (_, score) in cells.items()},
+            {name: _curve(*pair, n_bins, strategy) for name, pair in pairs.items()},
+            {name: score for name, (_, score) in pairs.items()},
             errors={name: float(errors[name]) for name in labels},
-            base_rates={name: float(y.mean()) for name, (y, _) in cells.items()},
+            base_rates={name: float(y.mean()) for name, (y, _) in pairs.items()},
         )
         return display.plot(ax)
 
@@ -236,7 +236,7 @@ arrays
         ValueError
             If there are more curves than can be told apart.
         """
-        check_told_apart(self.curves)
+        check_distinguishable(self.curves)
         self.ax_, self.histogram_ax_ = ax, None
         if ax is None:
             size = (6.8, 6.6 + 0.2 * len(self.curves))
@@ -250,7 +250,7 @@ arrays
         for number, (name, curve) in enumerate(self.curves.items()):
             self._draw_curve(name, curve, COLOURS[number], MARKERS[number])
             handles.append(self.lines_[name])
-        shown = shown_names(list(self.curves))
+        shown = format_names(list(self.curves))
         for name, text in zip(self.curves, shown, strict=True):
             if self.errors is not None:
                 text += f": calibration error {self.errors[name]:.3f}"
@@ -287,8 +287,8 @@ arrays
     def _finish(self):
         self.ax_.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is positive")
         if self.histogram_ax_ is not None:
-            self.histogram_ax_.set(yscale="log", ylabel="cells")
-        self._lowest.set_xlabel("probability that the model gives")
+            self.histogram_ax_.set(yscale="log", ylabel="pairs")
+        self._lowest.set_xlabel("predicted probability")
         for ax in {self.ax_, self._lowest}:
             ax.spines[["top", "right"]].set_visible(False)
             ax.grid(True, color="#d8dee4", linewidth=0.8)
@@ -296,15 +296,15 @@ arrays
         lines = [
             "Do probabilities mean what they say?",
             "above the diagonal they are too low, below it too high",
-            f"hollow: less than {FEW} cells, which say little",
+            f"hollow: fewer than {FEW} pairs, too few to judge",
         ]
         if self.base_rates is not None:
             lines.append("dotted, flat: where they would lie without information")
         add_title(self.ax_, *lines)
 
 
-def _cells(name, names, labels, scores):
-    """Return the outcomes and probabilities that belong to a curve."""
+def _select_pairs(name, names, labels, scores):
+    """Return the outcomes and probabilities of a curve."""
     if name in names:
         column = names.index(name)
         return labels[:, column], scores[:, column]
@@ -312,7 +312,7 @@ def _cells(name, names, labels, scores):
 
 
 def _curve(labels, scores, n_bins, strategy):
-    """Return mean probability, share of positives and count of bins that hold cells."""
+    """Return mean probability, share of positives and count of nonempty bins."""
     if strategy == "uniform":
         bins = np.minimum((scores * n_bins).astype(int), n_bins - 1)
     else:

@@ -4,7 +4,7 @@ import numpy as np
 
 from sk_posters._base._validation import check_names, label_matrix, match_names
 from sk_posters.plotting._estimators import match_learned_names
-from sk_posters.plotting._style import add_title, axes_for, shown_names
+from sk_posters.plotting._style import add_title, axes_for, format_names
 from sk_posters.plotting._text import PLAIN
 
 __all__ = ["LabelCooccurrenceDisplay"]
@@ -13,32 +13,31 @@ NO_ROW = "#d0d7de"
 
 
 class LabelCooccurrenceDisplay:
-    """Heat maps: which labels come together, in truth and in answers.
+    """Heat maps: which labels occur together, true and predicted.
 
-    Each row of a map holds the rows of the data with one label, and says how many of
-    these have each other label, too. The row "all rows" below says how many have a
-    label whatever else they have: what would stand in every row if labels had nothing
-    to do with each other. Use `from_estimator` or `from_predictions` to draw it.
+    Each row of a map is for the samples with one label, and shows what share of them
+    has each other label. The row "all rows" below shows the share of all samples that
+    have a label: what every row would show if labels were independent. Use
+    `from_estimator` or `from_predictions` to draw it.
 
     Parameters
     ----------
     y_true : ndarray of shape (n_samples, n_labels)
         The true labels, 0/1.
     y_pred : ndarray of shape (n_samples, n_labels)
-        The labels that were given, 0/1.
+        The predicted labels, 0/1.
     label_names : list of str, default=None
         Names of the labels; None counts them from 0.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes, of shape (2,)
-        True labels, and those given.
+        True labels, and predicted ones.
     figure_ : matplotlib Figure
         The figure that holds them.
     true_, predicted_ : ndarray of shape (n_labels + 1, n_labels)
         What is drawn, the row of all rows at the end: of the rows with one label, the
-        share that has another; nan where no row has the first, and for a label beside
-        itself.
+        share that has another; nan where no row has the first, and on the diagonal.
     order_ : ndarray of shape (n_labels,), dtype int
         The columns of labels in the order drawn: those of most rows first.
 
@@ -99,7 +98,7 @@ class LabelCooccurrenceDisplay:
         y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
             The true labels, 0/1.
         y_pred : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            The labels that were given, 0/1.
+            The predicted labels, 0/1.
         label_names : sequence of shape (n_labels,), default=None
             Names of the labels; None takes the columns of a DataFrame, or numbers.
         ax : sequence of two matplotlib Axes, default=None
@@ -113,7 +112,7 @@ class LabelCooccurrenceDisplay:
         Raises
         ------
         ValueError
-            If shapes or names differ, or a cell is neither 0 nor 1.
+            If shapes or names differ, or a value is neither 0 nor 1.
         """
         true, names = label_matrix(y_true, "y_true")
         predicted, other_names = label_matrix(y_pred, "y_pred")
@@ -185,7 +184,7 @@ class LabelCooccurrenceDisplay:
     def _write(self):
         n_rows, n_labels = self.y_true.shape
         names = range(n_labels) if self.label_names is None else self.label_names
-        names = np.array(shown_names(names), dtype=object)[self.order_]
+        names = np.array(format_names(names), dtype=object)[self.order_]
         places = np.append(np.arange(n_labels), n_labels + 0.5)
         for ax, labels in zip(self.axes_, [self.y_true, self.y_pred], strict=True):
             rows = [str(n) for n in [*labels.sum(axis=0)[self.order_], n_rows]]
@@ -200,7 +199,7 @@ class LabelCooccurrenceDisplay:
         add_title(
             self.axes_[0],
             f"True labels, {self.y_true.sum(axis=1).mean():.2f} a row",
-            "of the rows with the label at left (counted beside it),",
+            "of the rows with the label at left (with its count),",
             "the share that has the label below, too",
         )
         add_title(

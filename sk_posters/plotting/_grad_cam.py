@@ -1,4 +1,4 @@
-"""Posters beside the heat of their genres: where the network found them."""
+"""Posters with the saliency maps of their genres."""
 
 from numbers import Integral
 
@@ -18,9 +18,9 @@ __all__ = ["GradCAMDisplay"]
 
 AT_LEAST_ONE = [Interval(Integral, 1, None, closed="left")]
 
-# Perceived alike with any colour vision; its light end stands out from a grey poster.
+# Perceptually uniform with any colour vision; its light end contrasts with grey.
 COLOUR_MAP = "inferno"
-STRONGEST = 0.85  # Opacity of the hottest spot.
+STRONGEST = 0.85  # Opacity at the maximum.
 BLACK, WHITE = 0.15, 0.95  # What the greys of the poster beneath are drawn to.
 
 # Sizes of the grid, in inches: the same text fits at any resolution.
@@ -28,14 +28,14 @@ CELL_WIDTH, IMAGE_WIDTH, IMAGE_HEIGHT = 2.0, 1.85, 2.7
 LINE_HEIGHT, MARGIN, SCALE_HEIGHT = 0.19, 0.2, 0.1
 
 TITLE = (
-    "Each row: a poster, then labels with their scores. Bright: the parts that speak "
-    "most for the label, to the model (Grad-CAM). Each map has a scale of its own."
+    "Each row: a poster, then labels with their scores. Bright: the parts that "
+    "contribute most to the label (Grad-CAM). Each map has its own scale."
 )
-NO_HEAT = "nothing speaks for it"
+NOTHING = "nothing contributes"
 
 
 class GradCAMDisplay:
-    """Posters, each beside heat maps of its genres.
+    """Posters, each with the saliency maps of its genres.
 
     Use `from_estimator` or `from_predictions` to make and draw it.
 
@@ -44,9 +44,9 @@ class GradCAMDisplay:
     images : list of ndarray of shape (height, width, 3), dtype uint8
         The posters; None stands for one that cannot be read.
     maps : ndarray of shape (n_posters, n_shown, map_height, map_width)
-        Heat from 0 to 1, for each poster and each of the labels shown beside it.
+        Saliency from 0 to 1, for each poster and each label shown with it.
     label_names : list of list of str, default=None
-        Names of the labels shown beside each poster; None counts them from 0.
+        Names of the labels shown with each poster; None counts them from 0.
     y_score : ndarray of shape (n_posters, n_shown), default=None
         Their scores.
 
@@ -62,7 +62,7 @@ class GradCAMDisplay:
     See Also
     --------
     sk_posters.inspection.grad_cam : Computes the maps, and says what they show.
-    PosterGridDisplay : Posters with the genres that were found.
+    PosterGridDisplay : Posters with their predicted genres.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class GradCAMDisplay:
     >>> names = ["Drama", "Comedy"]
     >>> display = GradCAMDisplay.from_predictions(images, maps, label_names=names)
     >>> display.texts_
-    [['Drama', 'Comedy (nothing speaks for it)']]
+    [['Drama', 'Comedy (nothing contributes)']]
     """
 
     def __init__(self, images, maps, *, label_names=None, y_score=None):
@@ -91,9 +91,9 @@ class GradCAMDisplay:
     def from_estimator(
         cls, estimator, X, *, labels=None, label_names=None, k=3, max_posters=4
     ):
-        """Compute heat maps and draw them.
+        """Compute saliency maps and draw them.
 
-        A file that cannot be read, but which the estimator let pass, leaves a gap.
+        A file that cannot be read, but that the estimator accepts, leaves a gap.
 
         Parameters
         ----------
@@ -106,11 +106,11 @@ class GradCAMDisplay:
             The labels to show, by name or position; None shows the `k` most probable
             ones of each poster.
         label_names : array-like of str, default=None
-            Names of all labels; None takes those that the estimator knows.
+            Names of all labels; None takes those of the estimator.
         k : int, default=3
             How many labels to show where `labels` is None.
         max_posters : int, default=4
-            Only the first so many rows are explained and drawn.
+            Maximum number of rows, from the first, to explain and draw.
 
         Returns
         -------
@@ -167,25 +167,25 @@ class GradCAMDisplay:
     def from_predictions(
         cls, images, maps, *, label_names=None, y_score=None, k=None, max_posters=4
     ):
-        """Draw heat maps that were computed before.
+        """Draw saliency maps.
 
         Parameters
         ----------
         images : array-like of path, or ndarray of shape (n_samples, height, width, 3)
             Paths of image files, or images (uint8, or floats from 0 to 1).
         maps : array-like of shape (n_samples, n_labels, map_height, map_width)
-            Heat from 0 to 1, as :func:`~sk_posters.inspection.grad_cam` returns it. A
-            map may have another size than its poster: it is stretched.
+            Saliency from 0 to 1, as :func:`~sk_posters.inspection.grad_cam` returns it.
+            A map may have another size than its poster: it is stretched.
         label_names : array-like of str, default=None
             Names of these labels; None counts them from 0.
         y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of \
 arrays, default=None
             Scores of these labels, as `predict_proba` returns them.
         k : int, default=None
-            Show only so many labels for each poster, those with the highest scores.
-            None shows all, as they come.
+            Number of labels to show for each poster, those with the highest scores.
+            None shows all, in their order.
         max_posters : int, default=4
-            Only the first so many posters are drawn.
+            Maximum number of posters, from the first, to draw.
 
         Returns
         -------
@@ -252,11 +252,11 @@ arrays, default=None
             [self._text(row, shown) for shown in range(n_shown)]
             for row in range(n_posters)
         ]
-        cells = [
+        headings = [
             [ruler.wrap(text, IMAGE_WIDTH) for text in ["Poster", *texts]]
             for texts in self.texts_
         ]
-        lines = [LINE_HEIGHT * max(map(len, row)) for row in cells]
+        lines = [LINE_HEIGHT * max(map(len, row)) for row in headings]
         header = len(title) * LINE_HEIGHT + MARGIN
         footer = LINE_HEIGHT + SCALE_HEIGHT + 2 * MARGIN
         frame = IMAGE_HEIGHT + MARGIN
@@ -276,14 +276,14 @@ arrays, default=None
         top = height - header
         for row in range(n_posters):
             top -= MARGIN / 2 + lines[row]
-            for column, texts in enumerate(cells[row]):
+            for column, texts in enumerate(headings[row]):
                 left = MARGIN + column * CELL_WIDTH
                 for number, text in enumerate(reversed(texts)):
                     style = {"weight": "bold"} if column else {"color": QUIET}
                     write(left, top + 0.06 + number * LINE_HEIGHT, text, **style)
                 ax = axes(left, top - IMAGE_HEIGHT, IMAGE_WIDTH, IMAGE_HEIGHT)
-                heat = self.maps[row, column - 1] if column else None
-                _show(ax, self.images[row], heat)
+                saliency = self.maps[row, column - 1] if column else None
+                _show(ax, self.images[row], saliency)
                 self.axes_[row, column] = ax
             top -= IMAGE_HEIGHT + MARGIN / 2
         _show_scale(axes(MARGIN, MARGIN, IMAGE_WIDTH, SCALE_HEIGHT))
@@ -299,7 +299,7 @@ arrays, default=None
             # A position in place of a name.
             name = f"label {name}" if isinstance(name, Integral) else str(name)
         score = "" if self.y_score is None else f" {self.y_score[row, shown]:.2f}"
-        note = "" if self.maps[row, shown].any() else f" ({NO_HEAT})"
+        note = "" if self.maps[row, shown].any() else f" ({NOTHING})"
         return f"{name}{score}{note}"
 
 
@@ -316,7 +316,7 @@ def _check_maps(maps):
 
 
 def _names_for(label_names, names):
-    """Return names that a user gave in place of those that scores come with."""
+    """Return the user's names in place of those of the scores."""
     if len(label_names) != len(names):
         raise ValueError(
             f"label_names must hold a name for each of the {len(names)} labels: got "
@@ -330,37 +330,37 @@ def _one_row(rows, row):
     return rows.iloc[part] if hasattr(rows, "iloc") else rows[part]
 
 
-def _show(ax, image, heat):
+def _show(ax, image, saliency):
     ax.set(xticks=[], yticks=[])
     if image is None:
         ax.text(0.5, 0.5, "file cannot be read", ha="center", transform=ax.transAxes)
         return
     ax.axis("off")
     ax.set_anchor("NW")
-    if heat is None:
+    if saliency is None:
         ax.imshow(image)
         return
     grey = image @ np.array([0.299, 0.587, 0.114]) / 255
     ax.imshow(BLACK + (WHITE - BLACK) * grey, cmap="gray", vmin=0, vmax=1)
     high, wide = image.shape[:2]
-    _lay_heat(ax, heat, (-0.5, wide - 0.5, high - 0.5, -0.5))
+    _overlay(ax, saliency, (-0.5, wide - 0.5, high - 0.5, -0.5))
 
 
 def _show_scale(ax):
     ax.axis("off")
     steps = np.linspace(0, 1, 256)[np.newaxis]
     ax.imshow(np.full((1, 1), (BLACK + WHITE) / 2), cmap="gray", vmin=0, vmax=1)
-    _lay_heat(ax, steps, (-0.5, 0.5, 0.5, -0.5))
+    _overlay(ax, steps, (-0.5, 0.5, 0.5, -0.5))
     ax.set_aspect("auto")
 
 
-def _lay_heat(ax, heat, extent):
+def _overlay(ax, saliency, extent):
     ax.imshow(
-        heat,
+        saliency,
         cmap=COLOUR_MAP,
         vmin=0,
         vmax=1,
-        alpha=np.sqrt(heat) * STRONGEST,
+        alpha=np.sqrt(saliency) * STRONGEST,
         extent=extent,
         interpolation="bilinear",
         zorder=2,

@@ -58,8 +58,8 @@ class TrainingHistoryDisplay:
             A fitted estimator with a `history_`, such as `PosterClassifier`, or a
             Pipeline or search whose last step it is.
         y : array-like, DataFrame or sparse matrix, default=None
-            The 0/1 labels of the training rows. The cross-entropy of answering each
-            label's frequency in them becomes the baseline of the loss.
+            The 0/1 labels of the training set. The cross-entropy of predicting each
+            label's frequency becomes the baseline of the loss.
         metric : str, default="loss"
             What to draw: a key of `history_`.
         baseline : float, default=None

@@ -13,7 +13,7 @@ from sk_posters.plotting._style import (
     add_legend,
     add_title,
     axes_for,
-    shown_names,
+    format_names,
 )
 from sk_posters.plotting._text import PLAIN, QUIET
 
@@ -25,7 +25,7 @@ NEEDED = ["support", "average precision", "chance"]
 
 
 class LabelScoresDisplay:
-    """Bars: average precision of each label, beside what chance would score.
+    """Bars: average precision of each label, next to that of chance.
 
     Labels whose interval reaches down to chance are pale: these rows do not show that
     the model has learned them. Use `from_report`, `from_estimator` or
@@ -236,9 +236,9 @@ arrays
             )
         self.ax_ = axes_for(ax, self, (7.5, 1.9 + 0.235 * len(self.labels)))
         self.figure_ = self.ax_.figure
-        self.labels_ = self._sorted(sort_by)
+        self.labels_ = self._sort(sort_by)
         values = self.labels_["average precision"].to_numpy(dtype=float)
-        places, learned = np.arange(len(values)), self._learned()
+        places, learned = np.arange(len(values)), self._beats_chance()
         self.bars_ = self.ax_.barh(
             places, values, height=0.72, color=np.where(learned, FULL, PALE)
         )
@@ -253,7 +253,7 @@ arrays
                 texts.append(text)
         if self._has_intervals:
             handles.append(self._draw_intervals(places))
-            texts.append("interval: where it may lie on other rows like these")
+            texts.append("interval: where it may be on other rows like these")
         (self.chances_,) = self.ax_.plot(
             self.labels_["chance"], places, "|", color=COLOURS[1], ms=11, mew=2.5
         )
@@ -268,13 +268,13 @@ arrays
         known = [name for name in BOUNDS if name in self.labels]
         return known == BOUNDS and bool(self.labels[BOUNDS].notna().any(axis=None))
 
-    def _sorted(self, sort_by):
+    def _sort(self, sort_by):
         if sort_by == "label":
             return self.labels
         # Undefined scores, nan, come last.
         return self.labels.sort_values(sort_by, ascending=False, kind="stable")
 
-    def _learned(self):
+    def _beats_chance(self):
         """Return whether the whole interval of a label lies above chance."""
         if not self._has_intervals:
             return self.labels_["average precision"].notna().to_numpy()
@@ -285,7 +285,7 @@ arrays
         return self.ax_.hlines(places, low, high, color=DARK, linewidth=1.3)
 
     def _finish(self, places, values):
-        names = shown_names(self.labels_.index)
+        names = format_names(self.labels_.index)
         counts = self.labels_["support"].astype(int)
         texts = [f"{name}  {n}" for name, n in zip(names, counts, strict=True)]
         self.ax_.set_yticks(places, texts, **PLAIN)
@@ -302,7 +302,7 @@ arrays
         mean, chance = self.labels_[["average precision", "chance"]].mean()
         add_title(
             self.ax_,
-            "How well is each label found?",
+            "How well is each label predicted?",
             f"mean over labels {mean:.3f}, by chance {chance:.3f}",
-            "beside each name: how many rows have the label",
+            "next to each name: number of rows with the label",
         )

@@ -11,17 +11,7 @@ METRICS = ("F1", "precision", "recall")
 
 
 class Outcomes:
-    """Labels beside scores; `values` tells what thresholds make of them.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_samples, n_labels)
-        0/1 for each row and label.
-    scores : ndarray of shape (n_samples, n_labels)
-        A label is given where its score is at least a threshold.
-    names : list of str
-        Names of the labels.
-    """
+    """Labels and scores; a label is predicted where its score reaches a threshold."""
 
     def __init__(self, labels, scores, names):
         self.labels, self.scores, self.names = labels, scores, names
@@ -43,7 +33,7 @@ class Outcomes:
             return _metrics(*self._counts(label, thresholds), self.n_positive[label])
         return self._average(name, [thresholds] * len(self.names))
 
-    def chosen(self, name, thresholds):
+    def evaluate(self, name, thresholds):
         """Return the threshold of a label, and its F1 there.
 
         An average has a threshold if all labels have the same, or else nan.
@@ -71,7 +61,7 @@ class Outcomes:
         }
 
     def _counts(self, label, thresholds):
-        """Return how many rows are given a label rightly, and how many at all."""
+        """Return the numbers of true positives and of predicted rows of a label."""
         order = np.argsort(self.scores[:, label])
         first = np.searchsorted(self.scores[order, label], thresholds)
         hits = np.append(np.cumsum(self.labels[order[::-1], label])[::-1], 0)

@@ -1,4 +1,4 @@
-"""Posters side by side, each with the genres found for it."""
+"""Posters in a grid, each with its predicted genres."""
 
 from numbers import Integral
 
@@ -96,9 +96,9 @@ default=None
         k : int, default=3
             How many genres to show for each poster.
         max_posters : int, default=12
-            Only the first so many rows are predicted and drawn.
+            Maximum number of rows, from the first, to predict and draw.
         n_columns : int, default=4
-            Posters side by side.
+            Number of columns of the grid.
 
         Returns
         -------
@@ -154,9 +154,9 @@ n_labels), default=None
         k : int, default=3
             How many genres to show for each poster.
         max_posters : int, default=12
-            Only the first so many posters are drawn.
+            Maximum number of posters, from the first, to draw.
         n_columns : int, default=4
-            Posters side by side.
+            Number of columns of the grid.
 
         Returns
         -------
@@ -206,7 +206,7 @@ n_labels), default=None
         k : int, default=3
             How many genres to show for each poster.
         n_columns : int, default=4
-            Posters side by side.
+            Number of columns of the grid.
 
         Returns
         -------
@@ -224,9 +224,9 @@ n_labels), default=None
         if self.y_true is not None:
             title += " Bold with a check mark: among the true genres."
         title = ruler.wrap(title, width - 2 * MARGIN)
-        cells = [list(self._lines(row, k, ruler)) for row in range(n_posters)]
+        texts = [list(self._lines(row, k, ruler)) for row in range(n_posters)]
         header = len(title) * LINE_HEIGHT + 2 * MARGIN
-        rows = [cells[i : i + n_columns] for i in range(0, n_posters, n_columns)]
+        rows = [texts[i : i + n_columns] for i in range(0, n_posters, n_columns)]
         frame = IMAGE_HEIGHT + 2 * MARGIN
         heights = [frame + LINE_HEIGHT * max(map(len, row)) for row in rows]
         height = header + sum(heights)
@@ -238,7 +238,7 @@ n_labels), default=None
         for number, line in enumerate(title, start=1):
             write(MARGIN, height - MARGIN / 2 - number * LINE_HEIGHT, line, color=QUIET)
         self.axes_, self.texts_ = np.empty(n_posters, dtype=object), []
-        for i, lines in enumerate(cells):
+        for i, lines in enumerate(texts):
             left = MARGIN + i % n_columns * CELL_WIDTH
             bottom = height - header - sum(heights[: i // n_columns]) - IMAGE_HEIGHT
             box = np.array([left, bottom, TEXT_WIDTH, IMAGE_HEIGHT])
@@ -252,7 +252,7 @@ n_labels), default=None
         return self
 
     def _lines(self, row, k, ruler):
-        """Yield what stands on each line under a poster: (x, text, style) of texts."""
+        """Yield the lines under a poster, each a list of (x, text, style)."""
         names, positions = self.label_names, range(self.y_score.shape[1])
         if names is None or list(names) == list(positions):
             names = [f"label {j}" for j in positions]

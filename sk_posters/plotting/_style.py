@@ -1,4 +1,4 @@
-"""What the pictures of scores share: colours, names, legends, axes to draw on."""
+"""Colours, names, legends and axes that the displays of scores share."""
 
 from sk_posters._base._optional import import_optional
 from sk_posters.plotting._text import PLAIN, QUIET
@@ -12,16 +12,16 @@ __all__ = [
     "add_legend",
     "add_title",
     "axes_for",
-    "check_told_apart",
-    "shown_names",
+    "check_distinguishable",
+    "format_names",
 ]
 
-# Okabe and Ito's palette, which can be told apart with any colour vision, without the
+# Okabe and Ito's palette, distinguishable with any colour vision, without the
 # yellow that is too bright for lines on white.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 FULL, PALE, DARK = "#0072B2", "#b7d3e8", "#24292f"
-MOST_LETTERS = 28
+MAX_LETTERS = 28
 AXIS_HEIGHT = 0.5  # Of ticks and the name of an axis, in inches.
 
 
@@ -34,21 +34,21 @@ def axes_for(ax, display, size, **options):
     return plt.subplots(figsize=size, layout="constrained", **options)[1]
 
 
-def shown_names(names):
-    """Return names as they are drawn: positions in words, long names cut."""
+def format_names(names):
+    """Return names as they are drawn: positions as words, long names cut."""
     if list(names) == list(range(len(names))):
         return [f"label {j}" for j in names]
     texts = [" ".join(str(name).split()) for name in names]
-    longest = MOST_LETTERS
+    longest = MAX_LETTERS
     return [t if len(t) <= longest else f"{t[: longest - 1]}…" for t in texts]
 
 
-def check_told_apart(labels):
-    """Refuse more curves than can be told apart."""
+def check_distinguishable(labels):
+    """Refuse more curves than can be distinguished."""
     if not 1 <= len(labels) <= len(COLOURS):
         raise ValueError(
-            f"labels must name 1 to {len(COLOURS)} curves, as more cannot be told "
-            f"apart: got {len(labels)}."
+            f"labels must name 1 to {len(COLOURS)} curves, as more cannot be "
+            f"distinguished: got {len(labels)}."
         )
 
 
@@ -71,7 +71,7 @@ def add_title(ax, first, *others):
 
 
 def add_legend(ax, handles, texts):
-    """Put a legend under axes, or at the foot of a figure; names as they stand."""
+    """Put a legend under axes, or at the foot of a figure; names as they are."""
     place = {"loc": "outside lower left"}
     if hasattr(ax, "transAxes"):
         transforms = import_optional(
@@ -81,7 +81,7 @@ def add_legend(ax, handles, texts):
         lower = transforms.ScaledTranslation(0, -AXIS_HEIGHT, scale)
         place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "borderaxespad": 0}
         place |= {"bbox_transform": ax.transAxes + lower, "borderpad": 0}
-    # Matplotlib leaves out what starts with an underscore, so texts come afterwards.
+    # Matplotlib omits texts that start with an underscore, so texts are set afterwards.
     legend = ax.legend(
         handles,
         ["text"] * len(handles),

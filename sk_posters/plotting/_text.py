@@ -1,9 +1,9 @@
-"""How text looks, and how much room it takes."""
+"""Styles of text, and how much room it takes."""
 
 __all__ = ["FOUND", "MARK", "PLAIN", "QUIET", "Ruler"]
 
 QUIET = "#57606a"
-# Names are drawn as they stand: a dollar sign in one starts no formula.
+# Names are drawn as they are: a dollar sign does not start a formula.
 PLAIN = {"fontsize": 9, "color": "#24292f", "parse_math": False, "usetex": False}
 FOUND = {"color": "#116329", "weight": "bold"}
 MARK = {"family": "DejaVu Sans"}  # Comes with Matplotlib, and has a check mark.

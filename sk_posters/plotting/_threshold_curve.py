@@ -18,7 +18,7 @@ from sk_posters.plotting._style import (
     add_legend,
     add_title,
     axes_for,
-    shown_names,
+    format_names,
 )
 from sk_posters.plotting._text import PLAIN, QUIET
 
@@ -35,8 +35,8 @@ OPTIONS = {
 class ThresholdCurveDisplay:
     """F1, precision and recall of labels against the threshold of their scores.
 
-    A label is given where its score is at least the threshold. Few labels are drawn as
-    curves; more than seven as rows of a heat map. Use `from_estimator` or
+    A label is predicted where its score is at least the threshold. Few labels are drawn
+    as curves; more than seven as rows of a heat map. Use `from_estimator` or
     `from_predictions` to draw it.
 
     Parameters
@@ -50,7 +50,7 @@ class ThresholdCurveDisplay:
         For a name the chosen threshold and the F1 at it. The threshold of an average is
         nan if its labels have different ones.
     always : dict, default=None
-        For a name the F1 of always giving the label: the trivial level.
+        For a name the F1 of always predicting the label: the baseline.
 
     Attributes
     ----------
@@ -208,10 +208,10 @@ default=None
 
         Notes
         -----
-        Micro averages count the cells of all labels together. Macro averages are means
-        over the labels that have a positive and for which the value is defined.
-        Precision is undefined where a label is never given, F1 and recall of a label
-        without a positive are.
+        Micro averages pool the (sample, label) pairs of all labels. Macro averages are
+        means over the labels with a positive for which the value is defined.
+        Precision is undefined where a label is never predicted; F1 and recall are
+        undefined for a label without a positive.
         """
         true, scores, names = check_predictions(y_true, y_score)
         names = list(check_names(label_names, names, "y_true and y_score"))
@@ -226,7 +226,7 @@ default=None
         always = {name: float(curves[name]["F1"][0]) for name in labels}
         chosen = None
         if thresholds is not None:
-            chosen = {name: outcomes.chosen(name, thresholds) for name in labels}
+            chosen = {name: outcomes.evaluate(name, thresholds) for name in labels}
         display = cls(steps, curves, chosen=chosen, always=always)
         return display.plot(ax, metrics=metrics)
 
@@ -254,7 +254,7 @@ default=None
         if not metrics or not set(metrics) <= set(METRICS):
             raise ValueError(f"metrics must be some of {METRICS!r}: got {metrics!r}.")
         self.lines_, self.marks_ = {}, {}
-        names = dict(zip(self.curves, shown_names(list(self.curves)), strict=True))
+        names = dict(zip(self.curves, format_names(list(self.curves)), strict=True))
         if len(names) <= len(COLOURS):
             height = 4.2 + 0.2 * len(names) * len(metrics)
             self.ax_ = axes_for(ax, self, (7, height))
@@ -291,11 +291,11 @@ default=None
         self.ax_.set(ylim=(0, 1), ylabel=f"{', '.join(metrics)} (1 is perfect)")
         self.ax_.spines[["top", "right"]].set_visible(False)
         self.ax_.grid(True, color="#d8dee4", linewidth=0.8)
-        self._finish(metrics, "dotted: a label is given to every row")
+        self._finish(metrics, "dotted: the label is predicted for every row")
         add_legend(self.ax_, handles, texts)
 
     def _draw_levels(self, name, colour, marker):
-        """Draw the chosen and the trivial F1 of a curve; return both in words."""
+        """Draw the chosen and the baseline F1 of a curve; return both in words."""
         said = []
         if np.isnan(self.curves[name]["F1"]).all():
             return ": no row has it"
@@ -314,7 +314,7 @@ default=None
         if self.always is not None:
             level = self.always[name]
             self.ax_.axhline(level, color=colour, linewidth=1.2, linestyle=":")
-            said.append(f"{level:.2f} given to every row")
+            said.append(f"{level:.2f} predicted for every row")
         return f": {', '.join(said)}" if said else ""
 
     def _draw_rows(self, names, metric):
@@ -354,8 +354,8 @@ default=None
         room = 0.02 * (self.thresholds[-1] - self.thresholds[0])  # For a mark there.
         self.ax_.set_xlim(self.thresholds[0] - room, self.thresholds[-1] + room)
         known = ["at the mark"] * (self.chosen is not None)
-        known += ["if every row were given it"] * (self.always is not None)
-        last = f"beside names: F1 {', and '.join(known)}" * with_levels
+        known += ["if predicted for every row"] * (self.always is not None)
+        last = f"next to names: F1 {', and '.join(known)}" * with_levels
         self._finish([metric], last)
 
     def _levels(self, name):
@@ -364,15 +364,15 @@ default=None
         return ", ".join(f"{value:.2f}" for value in values if not np.isnan(value))
 
     def _finish(self, metrics, last):
-        lines = [f"What does each threshold give in {' and '.join(metrics)}?"]
+        lines = [f"How does each threshold affect {' and '.join(metrics)}?"]
         if metrics[0] == "F1":
             lines = ["Which threshold gives the best F1?"]
         if any(not np.isnan(self.chosen[name][0]) for name in self.marks_):
-            lines.append("marks: the thresholds that were chosen")
+            lines.append("marks: the chosen thresholds")
         if last and "F1" in metrics and self.always is not None:
             lines.append(last)
         add_title(self.ax_, *lines)
-        self.ax_.set_xlabel("threshold: a label is given from this score")
+        self.ax_.set_xlabel("threshold: a label is predicted from this score")
 
 
 def _methods_for(tuner):

@@ -219,7 +219,9 @@ def test_giving_a_label_to_every_row_is_the_trivial_level(answers):
     display = ThresholdCurveDisplay.from_predictions(y, y_score, labels=["Drama"])
     everywhere = f1_score(y["Drama"], np.ones(len(y)))
     assert display.always["Drama"] == pytest.approx(everywhere)
-    assert f"F1 of Drama: {everywhere:.2f} given to every row" in legend_of(display.ax_)
+    assert f"F1 of Drama: {everywhere:.2f} predicted for every row" in legend_of(
+        display.ax_
+    )
 
 
 def test_chosen_thresholds_are_marked_on_the_curve(answers):
@@ -282,7 +284,7 @@ def test_metrics_have_lines_of_their_own(answers):
         if m != "F1"
     ]
     assert len(set(styles)) == 2
-    assert "What does each threshold give in precision and recall?" in texts_of(
+    assert "How does each threshold affect precision and recall?" in texts_of(
         display.ax_
     )
 

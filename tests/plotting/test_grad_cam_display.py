@@ -44,7 +44,7 @@ def test_a_row_holds_the_poster_and_then_its_maps():
     assert display.figure_ is display.axes_[0, 0].figure
     assert display.texts_ == [
         ["Drama 0.25", "Comedy 0.75"],
-        ["Drama 0.50 (nothing speaks for it)", "Comedy 0.12"],
+        ["Drama 0.50 (nothing contributes)", "Comedy 0.12"],
         ["Drama 0.00", "Comedy 1.00"],
     ]
     for row in range(3):
@@ -69,7 +69,7 @@ def test_only_the_labels_with_the_highest_scores_are_shown():
     display = draw(label_names=["Drama", "Comedy"], y_score=SCORES, k=1)
     assert [len(row) for row in display.texts_] == [1, 1, 1]
     assert display.texts_[0] == ["Comedy 0.75"]
-    assert display.texts_[1] == ["Drama 0.50 (nothing speaks for it)"]
+    assert display.texts_[1] == ["Drama 0.50 (nothing contributes)"]
     np.testing.assert_array_equal(heat_of(display.axes_[0, 1]), MAPS[0, 1])
 
 
