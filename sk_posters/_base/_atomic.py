@@ -27,7 +27,7 @@ HEX = "[0-9a-f]{32}"
 # What keeps a file from being written, and what to do about it.
 NEXT_STEPS = {
     **dict.fromkeys(
-        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+        (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)),
         "Free some space, or write to another disk",
     ),
     **dict.fromkeys(

@@ -394,7 +394,7 @@ def test_other_runs_are_refused(alone, model_file, model, posters, tmp_path):
     before = {file: file.read_bytes() for file in sorted(alone.iterdir())}
     other = make_poster_pipeline(image_size=SIZE, C=1.0)
     other.fit(posters.data, posters.target)
-    anew = "Pass another folder, or delete this one to begin anew"
+    anew = "Pass another folder, or delete this one to start again"
     names = {"label_names": ["Action", "Comedy", "Drama"]}
     with pytest.raises(ValueError, match=f"a run of another model: (.|\n)*{anew}"):
         ask(other, **names)
@@ -413,14 +413,16 @@ def test_other_runs_are_refused(alone, model_file, model, posters, tmp_path):
 
 def test_a_folder_of_other_files_is_refused(model_file, posters, tmp_path):
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(ValueError, match=r"holds 'thesis.txt', which is not of a run"):
+    with pytest.raises(
+        ValueError, match=r"holds 'thesis.txt', which belongs to no run"
+    ):
         predict_to_parquet(model_file, posters.data, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]"])
 def test_a_damaged_run_file_is_named(content, alone, model_file, posters):
     (alone / "_run.json").write_bytes(content)
-    message = "Delete this one file" if content == b"{" else "_run.json says None"
+    message = "Delete this file only" if content == b"{" else "_run.json says None"
     with pytest.raises(ValueError, match=message):
         predict_to_parquet(model_file, posters.data, alone, partition_size=N_EACH)
     (alone / "_run.json").unlink()
@@ -670,7 +672,7 @@ def test_what_does_not_ask_for_jobs_stays_here(client):
 def test_what_is_called_alone_starts_nothing():
     with joblib.parallel_config("threading", n_jobs=2):
         assert joblib.effective_n_jobs(2) == 2
-        assert _joblib_backend._called_alone(joblib.effective_n_jobs, 2) == 1
+        assert _joblib_backend._call_alone(joblib.effective_n_jobs, 2) == 1
 
 
 def nested_pids():
@@ -713,7 +715,7 @@ def fresh(monkeypatch):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     yield
     if _workers._lock is not None:
-        _workers._lock.close()
+        _workers._lock.release()
 
 
 def test_threads_are_those_of_the_worker(fresh):
@@ -789,7 +791,7 @@ def test_too_late_for_tensorflow(fresh, monkeypatch):
         monkeypatch.setenv(name, "2")
     _workers.prepare_process(2, pin_gpus=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    with pytest.raises(RuntimeError, match=r"cannot be pinned any more(.|\n)*restart"):
+    with pytest.raises(RuntimeError, match=r"too late to pin a GPU(.|\n)*restart"):
         _workers.prepare_process(2)
 
 
