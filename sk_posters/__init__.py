@@ -4,7 +4,7 @@ import importlib
 
 from sk_posters._networks._onednn import prepare_tensorflow
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 # Where each public name lives. Names are loaded on first use, so that importing
 # the package imports no TensorFlow.

@@ -29,7 +29,7 @@ PYPI_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 PUBLIC_MODULES = ["sk_posters", "sk_posters.datasets", "sk_posters.metrics"]
 PUBLIC_MODULES += ["sk_posters.model_selection", "sk_posters.plotting"]
-PUBLIC_MODULES += ["sk_posters.app"]
+PUBLIC_MODULES += ["sk_posters.app", "sk_posters.exceptions", "sk_posters.inspection"]
 PUBLIC_MODULES += ["sk_posters.distributed"]
 
 
@@ -124,9 +124,10 @@ def test_links_of_the_readme_lead_to_files_of_the_repository():
 
 
 @pytest.mark.parametrize("name", public_names())
-def test_readme_and_changelog_name_every_public_object(name):
+def test_reference_and_changelog_name_every_public_object(name):
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert re.search(rf"\b{name}\b", README)
+    reference = (ROOT / "docs" / "api" / "index.md").read_text(encoding="utf-8")
+    assert re.search(rf"\b{name}\b", reference)
     assert re.search(rf"\b{name}\b", changelog)
 
 

@@ -56,10 +56,7 @@ WITH_PATHS = {"PosterEncoder", "PosterImageLoader"}
 
 
 def estimator_to_bytes(estimator, *, trusted=()):
-    """Return an estimator as a zip of skops, without its places on this machine.
-
-    Raises ModelFileError if it cannot be written, or holds a type that is not trusted.
-    """
+    """Return an estimator as a zip of skops, without its places on this machine."""
     skops = _skops("save_model")
     try:
         content = skops.dumps(estimator)
@@ -73,10 +70,7 @@ def estimator_to_bytes(estimator, *, trusted=()):
 
 
 def estimator_from_bytes(content, *, trusted=()):
-    """Load what `estimator_to_bytes` wrote, after everything in it was checked.
-
-    Raises ModelFileError if it is damaged, or holds a type that is not trusted.
-    """
+    """Load what `estimator_to_bytes` wrote, after everything in it was checked."""
     skops = _skops("load_model")
     content = _check_content(skops, content, trusted)
     try:

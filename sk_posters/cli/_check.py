@@ -50,16 +50,7 @@ def check(
         Option(metavar="FILE", help="CSV file to write all findings to."),
     ] = None,
 ):
-    """Find problems in posters and their table, and suggest fixes.
-
-    Finds damaged files, duplicates, contradictions and rare labels. The exit code is 1
-    if any finding is an error. Nothing is changed.
-
-    \b
-    Examples:
-      sk-posters check train.csv
-      sk-posters check new_posters/
-    """
+    """Find problems in posters and their table, and suggest fixes."""
     from sk_posters.cli._writers import check_target
 
     check_target(output)

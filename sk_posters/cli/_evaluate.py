@@ -39,16 +39,7 @@ def evaluate(
     n_bootstrap: Resamples = 1000,
     random_state: Seed = 0,
 ):
-    """Score a model on a table, next to baselines that use no poster.
-
-    Take posters that are not in the training set, such as the test set that train
-    writes with --held-out.
-
-    \b
-    Examples:
-      sk-posters evaluate genres.model held_out.csv
-      sk-posters evaluate genres.model held_out.csv --html report.html
-    """
+    """Score a model on a table, next to baselines that use no poster."""
     from sk_posters._base._predictions import predict_scores
     from sk_posters._base._unwrap import find_thresholds
     from sk_posters.cli._models import open_model, remember_probabilities
@@ -99,10 +90,7 @@ def evaluate(
 
 
 def select_labels(target, names, table):
-    """Return the columns of a target that a model predicts, or all if `names` is None.
-
-    They are in the order of the model.
-    """
+    """Return the columns of a target that a model predicts; all without names."""
     if names is None:
         return target
     missing = [name for name in names if name not in target.columns]

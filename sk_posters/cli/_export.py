@@ -19,12 +19,7 @@ def export(
         Argument(metavar="FILE.onnx", show_default=False, help="ONNX file to write."),
     ],
 ):
-    """Export a model as an ONNX graph, from pixels to probabilities.
-
-    \b
-    Example:
-      sk-posters export genres.model genres.onnx
-    """
+    """Export a model as an ONNX graph, from pixels to probabilities."""
     from sk_posters._persistence._onnx import export_onnx
     from sk_posters.cli._models import open_model
     from sk_posters.cli._writers import check_target

@@ -25,11 +25,7 @@ def prepare_loading(path):
 
 
 def import_quietly(module):
-    """Import a module without what it prints.
-
-    TensorFlow prints what it finds on this machine before it reads how much it should
-    print, and not through Python: only the file descriptor can be redirected.
-    """
+    """Import a module without what it prints."""
     if module in sys.modules:
         return
     stderr = os.dup(2)

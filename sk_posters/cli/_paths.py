@@ -20,12 +20,7 @@ REPEATED_STARS = re.compile(r"(?<![^/])(?:\*\*/+)+(?=\*\*(?:/|$))")
 
 
 def iterate_paths(arguments, stdin):
-    """Yield (path, None) for each file of some arguments, (argument, problem) if none.
-
-    Arguments are files, folders with their subfolders, patterns, and ``-`` for lines of
-    `stdin`, in bytes. Folders give their images, by suffix, in the order of the file
-    system; no links to folders are followed.
-    """
+    """Yield (path, None) for each file, or (argument, problem) if there is none."""
     for argument in arguments:
         if argument == STDIN:
             for line in stdin:

@@ -25,12 +25,7 @@ class Prediction(NamedTuple):
 
 
 class Predictor:
-    """A model that predicts for paths in batches, and goes on after unreadable files.
-
-    Features are computed once for labels and probabilities. `names` are the labels of
-    the model, numbers if None; `top_k`, the number of labels to predict in place of
-    those that reach their thresholds.
-    """
+    """Predicts for paths in batches, and continues after unreadable files."""
 
     def __init__(
         self,
@@ -117,10 +112,7 @@ class Predictor:
 
 
 def _split(model):
-    """Return the transformers of a model, or None, and its classifier.
-
-    The classifier computes the probabilities of the same features once.
-    """
+    """Return the transformers of a model, or None, and its classifier."""
     steps, tuners = unwrap(model)
     classifier = remember_probabilities(steps[-1][1])
     for _, tuner in reversed(tuners):

@@ -42,10 +42,7 @@ class TableWriter:
 
 
 class CsvWriter:
-    """Writes CSV in UTF-8 with a header, in which no cell is a formula.
-
-    A path gets ``./`` in front, which names the same file, other text an apostrophe.
-    """
+    """Writes CSV in UTF-8 with a header, in which no cell is a formula."""
 
     def __init__(self, stream, names, probabilities):
         self.stream = stream

@@ -18,10 +18,7 @@ NOTHING_LEFT_TO_SEND = 416
 
 
 def download(url, file, *, n_retries, delay, verbose=0):
-    """Download a file into a ``.part`` file next to it, then rename it.
-
-    Hand-made, because an interrupted download of 259 MB continues where it stopped.
-    """
+    """Download a file into a ``.part`` file next to it, then rename it."""
     if file.is_file():
         return True
     part = Path(f"{file}.part")

@@ -26,12 +26,7 @@ SMALLEST_CORRELATION = 0.01
 
 
 def linear_weights(steps):
-    """Return the weights of features in each label's score, or None.
-
-    Of shape (n_labels, n_features), or (n_labels, 1) where one column holds for all; 0
-    for labels that had one class in fit. None if the steps after the encoders are not
-    a OneVsRestClassifier of linear classifiers, with or without a StandardScaler.
-    """
+    """Return the weights of features in each label's score, or None."""
     *scalers, classifier = steps
     if not isinstance(classifier, OneVsRestClassifier) or not classifier.multilabel_:
         return None
@@ -53,12 +48,7 @@ def linear_weights(steps):
 
 
 def linear_maps(encoders, weights, X):
-    """Return the maps of images, (n, n_labels, height, width), at the images' size.
-
-    Maps of several networks are added up at the size of the largest images. The mean
-    over a map is what averages and maxima would add to the score if each feature were
-    the average of its map.
-    """
+    """Return the maps of images, (n, n_labels, height, width), at the images' size."""
     images = [as_images(encoder, X) for encoder, _ in encoders]
     size = max((each.shape[1:3] for each in images), key=np.prod)
     maps = np.zeros((len(images[0]), len(weights), *size), dtype=np.float32)
@@ -111,10 +101,7 @@ def _weigh_maps(network, weights, image):
 
 
 def _divide_covariances(maps, weights):
-    """Divide weighted roots of covariances among the positions of a map.
-
-    The means of the resulting maps are the weighted sums.
-    """
+    """Divide weighted roots of covariances among the positions of a map."""
     shape = maps.shape
     centred = (maps - maps.mean(axis=(0, 1))).reshape(-1, shape[2])
     covariance = centred.T @ centred / len(centred)

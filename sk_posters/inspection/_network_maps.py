@@ -16,11 +16,7 @@ _traced = WeakKeyDictionary()
 
 
 def network_maps(model, images, labels, batch_size):
-    """Yield the maps of images, (n, n_labels, rows, columns), batch by batch.
-
-    `model` is functional or sequential, of nested models if need be; `images` are what
-    `check_images` returns. Raises ValueError if the network has no feature map.
-    """
+    """Yield the maps of images, (n, n_labels, rows, columns), batch by batch."""
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             "Grad-CAM of a Keras network needs gradients by TensorFlow, and Keras runs "
@@ -81,10 +77,7 @@ def _trace_functions(model, dtype):
 
 
 def _cut(model):
-    """Return models below the last feature map, the map, and functions above it.
-
-    The functions lead up to the logits. None if there is no such map.
-    """
+    """Return models below the last feature map, the map, and functions above it."""
     output = model.outputs[0] if getattr(model, "outputs", None) else None
     for node in [] if output is None else reversed(_nodes_below(output)):
         tensor, layer = node.output_tensors[0], node.operation

@@ -34,10 +34,7 @@ class Outcomes:
         return self._average(name, [thresholds] * len(self.names))
 
     def evaluate(self, name, thresholds):
-        """Return the threshold of a label, and its F1 there.
-
-        An average has a threshold if all labels have the same, or else nan.
-        """
+        """Return the threshold of a label, and its F1 there."""
         if name in self.names:
             threshold = thresholds[self.names.index(name)]
             f1 = self.values(name, np.array([threshold]))["F1"]

@@ -26,10 +26,7 @@ class Body(NamedTuple):
 
 
 def name_inputs(encoders):
-    """Return the name of each input that encoders need, by (size, interpolation).
-
-    ``images`` if there is only one, else names such as ``images_384x272``.
-    """
+    """Return the name of each input that encoders need, by (size, interpolation)."""
     kinds = list(dict.fromkeys(_find_kind(encoder) for encoder, _ in encoders))
     if len(kinds) == 1:
         return {kinds[0]: "images"}

@@ -41,11 +41,7 @@ class Graph:
         return name
 
     def embed(self, content, images, outputs, *, place, owner):
-        """Add the part of a network that computes some of its outputs.
-
-        Names of nodes start with `place`, those of weights with `owner`: networks of
-        one owner share them. Returns the outputs' names in this graph.
-        """
+        """Add the part of a network that computes some of its outputs."""
         network = self._onnx.load_model_from_string(content).graph
         weights = {value.name: value for value in network.initializer}
 

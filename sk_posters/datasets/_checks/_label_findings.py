@@ -70,10 +70,7 @@ def suspicious_labels(posters, scores):
 
 
 def find_suspicious_pairs(labels, scores):
-    """Return (row, label) pairs whose scores favour the other value.
-
-    Confident learning (Northcutt et al. 2021), for each label by itself.
-    """
+    """Return (row, label) pairs whose scores favour the other value."""
     given = labels == 1
     found = np.zeros(labels.shape, dtype=bool)
     for column in range(labels.shape[1]):
