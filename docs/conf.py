@@ -26,6 +26,7 @@ scripts = str(Path(sys.executable).parent)
 for name, place in [("PATH", scripts), ("PYTHONPATH", HERE)]:
     os.environ[name] = os.pathsep.join(filter(None, [place, os.environ.get(name)]))
 os.environ |= {"COLUMNS": "88", "IPYTHONDIR": made.name}
+os.environ["OMP_NUM_THREADS"] = "1"  # Threads are no gain on a few rows.
 os.environ["SK_POSTERS_DATA"] = str(Path(made.name, "data"))
 os.environ.pop("SK_POSTERS_CACHE", None)
 

@@ -169,6 +169,7 @@ def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SK_POSTERS_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("SK_POSTERS_CACHE", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # Of commands, as of this process.
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     pyplot = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setattr(pyplot, "show", lambda: pyplot.close("all"))
