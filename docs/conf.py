@@ -1,21 +1,34 @@
 """Sphinx: the guide, the API reference and the gallery as one web site.
 
 ``python -m sphinx -W -b html docs docs/_build/html`` builds all of it, the gallery
-included, which runs the examples; with ``-D plot_gallery=0`` they are shown without
-being run, which takes seconds.
+included, which runs the examples; ``-D plot_gallery=0`` shows them without running
+them. The code of pages is run as well, and ``-D nb_execution_mode=off`` shows it alone.
+With both, a build takes seconds.
 """
 
 import inspect
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 # TensorFlow greets with several lines about the processor, on every page it runs on.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 # The order of the gallery is given to Sphinx-Gallery by name.
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = str(Path(__file__).parent)
+sys.path.insert(0, HERE)
+# Pages run in processes of their own, which inherit this: where the command
+# `sk-posters` and `console.py` are, how wide a terminal is, and a place for files.
+made = tempfile.TemporaryDirectory(prefix="sk-posters-docs-")
+scripts = str(Path(sys.executable).parent)
+for name, place in [("PATH", scripts), ("PYTHONPATH", HERE)]:
+    os.environ[name] = os.pathsep.join(filter(None, [place, os.environ.get(name)]))
+os.environ |= {"COLUMNS": "88", "IPYTHONDIR": made.name}
+os.environ["OMP_NUM_THREADS"] = "1"  # Threads are no gain on a few rows.
+os.environ["SK_POSTERS_DATA"] = str(Path(made.name, "data"))
+os.environ.pop("SK_POSTERS_CACHE", None)
 
 import sk_posters  # noqa: E402
 
@@ -28,7 +41,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "numpydoc",
-    "myst_parser",
+    "myst_nb",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
@@ -44,7 +57,7 @@ if tags.has("intersphinx"):  # noqa: F821  Sphinx defines tags.
         "sklearn": ("https://scikit-learn.org/stable", None),
     }
 
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery/*.ipynb"]  # The latter are for download.
 templates_path = ["_templates"]
 default_role = "literal"  # As in scikit-learn, docstrings write `name` for code.
 
@@ -61,6 +74,12 @@ autodoc_typehints = "none"
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120  # Seconds for a cell.
+nb_merge_streams = True
+nb_output_stderr = "remove"  # TensorFlow's remarks on the processor.
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -19,27 +19,31 @@ import sk_posters
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 GUIDE = DOCS / "guide"
-BUILDERS = ("sphinx", "myst_parser", "numpydoc", "pydata_sphinx_theme")
+BUILDERS = ("sphinx", "myst_nb", "numpydoc", "pydata_sphinx_theme")
 BUILDERS += ("sphinx_design", "sphinx_gallery")
 # The guide's pages, those that come before it, and the landing page.
 PAGES = sorted(DOCS.glob("[it]*.md")) + sorted(GUIDE.glob("*.md"))
-# Whose code is not run, and why; that of all others is.
-NOT_RUN = {
-    "app": "serves a page until it is stopped",
-    "cluster": "takes the paths of a cluster",
-    "explaining": "takes a table of real posters, and trains networks on it",
-    "report": "trains at full size; the function's own example is run",
-}
-RUN = [page for page in PAGES if page.stem not in NOT_RUN]
-BLOCK = re.compile(r"(?:<!-- (?P<note>.*?) -->\n)?```python\n(?P<code>.*?)```\n", re.S)
+EXECUTED = [DOCS / "tour.md", *sorted(GUIDE.glob("*.md"))]  # Show their outputs.
+BLOCK = re.compile(
+    r"(?:<!-- (?P<note>[^>]*?) -->\n)?"
+    r"```(?P<kind>\w+|\{code-cell\})\n(?::tags: [^\n]*\n)?(?P<code>.*?)```\n",
+    re.S,
+)
 
 
-def blocks(page):
-    """Yield (note, code, line) of the blocks of Python on a page."""
+def blocks(page, kinds=("python", "{code-cell}")):
+    """Yield (note, code, line) of the blocks of some kinds on a page."""
     text = page.read_text(encoding="utf-8")
     for found in BLOCK.finditer(text):
-        line = text.count("\n", 0, found.start("code")) + 1
-        yield found["note"] or "", found["code"], line
+        if found["kind"] in kinds:
+            line = text.count("\n", 0, found.start("code")) + 1
+            yield found["note"] or "", found["code"], line
+
+
+@pytest.fixture
+def docs_modules(monkeypatch):
+    """Let the modules beside the pages be imported."""
+    monkeypatch.syspath_prepend(DOCS)
 
 
 def public_modules():
@@ -60,7 +64,10 @@ def public_names():
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Folder of the web site, built without running the examples."""
+    """Folder of the web site, built without running the examples and all but one page.
+
+    The code of the others is run page by page below, which is faster.
+    """
     for name in BUILDERS:
         pytest.importorskip(name, reason='the documentation needs ".[docs]"')
     folder = tmp_path_factory.mktemp("site")
@@ -69,8 +76,14 @@ def site(tmp_path_factory):
     for part in ["docs", "examples"]:
         shutil.copytree(ROOT / part, folder / part, ignore=made)
     shutil.copy(ROOT / "CHANGELOG.md", folder)
+    page = folder / "docs" / "guide" / "thresholds.md"
+    head = "file_format: mystnb\n"
+    text = page.read_text(encoding="utf-8")
+    run = text.replace(head, head + "mystnb:\n  execution_mode: force\n")
+    page.write_text(run, encoding="utf-8")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    command += ["-D", "plot_gallery=0", folder / "docs", folder / "html"]
+    command += ["-D", "plot_gallery=0", "-D", "nb_execution_mode=off"]
+    command += [folder / "docs", folder / "html"]
     here = os.environ | {"PYTHONPATH": str(ROOT)}
     built = subprocess.run(command, capture_output=True, text=True, env=here)
     assert built.returncode == 0, built.stderr
@@ -80,6 +93,11 @@ def site(tmp_path_factory):
 def test_the_documentation_builds_without_a_warning(site):
     for page in ["index", "install", "tour", "guide/index", "gallery/index"]:
         assert (site / f"{page}.html").is_file()
+
+
+def test_a_page_shows_what_its_code_prints(site):
+    text = (site / "guide" / "thresholds.html").read_text(encoding="utf-8")
+    assert re.search(r"macro F1, tuned: 0\.\d\d\n", text)
 
 
 def test_the_reference_has_every_public_name(site):
@@ -118,12 +136,9 @@ def test_no_link_within_the_site_is_dead(site):
     assert dead == []
 
 
+@pytest.mark.usefixtures("docs_modules")
 def test_every_example_is_in_the_gallery_and_in_its_order(site):
-    sys.path.insert(0, str(DOCS))
-    try:
-        order = importlib.import_module("gallery_order").ORDER
-    finally:
-        sys.path.remove(str(DOCS))
+    order = importlib.import_module("gallery_order").ORDER
     names = {path.stem for path in (ROOT / "examples").glob("plot_*.py")}
     assert names - set(order) == set(), "not in docs/gallery_order.py"
     assert all((site / "gallery" / f"{name}.html").is_file() for name in names)
@@ -132,20 +147,30 @@ def test_every_example_is_in_the_gallery_and_in_its_order(site):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page_parses(page):
     for _, code, _ in blocks(page):
-        if not code.startswith(">>> "):
+        if not code.startswith((">>> ", "%")):
             compile(code, page.name, "exec")
 
 
-@pytest.mark.usefixtures("one_blas_thread")
+@pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.stem)
+def test_a_page_shows_outputs_made_by_its_code_or_says_why_not(page):
+    notes = [note for note, _, _ in blocks(page, kinds=["python"])]
+    assert all(note.startswith("not run: ") for note in notes)
+    assert list(blocks(page, kinds=["console"])) == [], "pasted from a terminal"
+
+
+@pytest.mark.usefixtures("one_blas_thread", "docs_modules")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that few rows lack.
-@pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(
     page, tmp_path, monkeypatch
 ):
-    for name in ["onnxruntime", "imagehash", "skops"]:
+    for name in ["IPython", "imagehash", "onnxruntime", "skops", "uvicorn"]:
         pytest.importorskip(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SK_POSTERS_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("SK_POSTERS_CACHE", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # Of commands, as of this process.
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     pyplot = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setattr(pyplot, "show", lambda: pyplot.close("all"))
     names = {"__name__": "__main__"}
@@ -162,7 +187,10 @@ def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(
             runner.run(test, out=report.append, clear_globs=False)
             assert report == [], "".join(report)
             names |= test.globs
+        elif code.startswith("%%console\n"):
+            importlib.import_module("console").run(code.partition("\n")[2])
         else:
+            code = code.removeprefix("%load_ext console\n")
             exec(compile("\n" * line + code, str(page), "exec"), names)
     pyplot.close("all")
 
