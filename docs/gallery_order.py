@@ -1,9 +1,9 @@
-"""The order of the gallery: from a first answer to what one asks later."""
+"""The order of the gallery: from first predictions to later questions."""
 
 __all__ = ["as_one_reads"]
 
 ORDER = [
-    "plot_first_answer",
+    "plot_first_predictions",
     "plot_evaluation",
     "plot_explain",
     "plot_pooling",

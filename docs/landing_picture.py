@@ -1,7 +1,7 @@
 """Draw the picture at the head of README and site: ``docs/_static/landing.png``.
 
 ``python docs/landing_picture.py`` trains the recipe "frozen" on drawn posters, and
-shows what it finds in posters that were held out, and how well it does by genre.
+shows its predictions for test posters, and how good they are by genre.
 """
 
 from pathlib import Path
@@ -93,7 +93,7 @@ def main():
     right.suptitle("How well, by genre")
     FILE.parent.mkdir(exist_ok=True)
     figure.savefig(FILE, dpi=100)
-    # So many colours are enough, and take a third of the bytes.
+    # This many colours are enough, and take a third of the bytes.
     with Image.open(FILE) as picture:
         picture.convert("RGB").quantize(96).save(FILE, optimize=True)
     print(f"wrote {FILE}: {FILE.stat().st_size / 1000:.0f} kB")

@@ -1,7 +1,7 @@
 """Which genres does a movie have, judged by its poster?
 
 The main job from end to end: posters in, a network trained, scores on posters it has
-not seen beside what trivial answers score, the top genres of new posters, and two
+not seen, next to those of baselines, the top genres of new posters, and two
 pictures. Without options it draws synthetic posters; with ``--data FOLDER`` it takes
 those of a folder that holds ``train.csv`` and ``Images/``.
 """
@@ -61,7 +61,7 @@ def load(options):
 
 
 def split(posters, random_state):
-    """Hold out 15 % of the movies: a repeated poster must not stand on both sides."""
+    """Hold out 15 % of the movies: a repeated poster must not be on both sides."""
     splitter = GroupShuffleSplit(test_size=0.15, random_state=random_state)
     return next(splitter.split(posters.data, groups=posters.groups))
 
@@ -82,8 +82,10 @@ def build(options):
 
 
 def print_scores(y_test, y_score, y_train):
-    print(f"\nScores of {len(y_test)} held-out posters, beside those of answers that")
-    print("never look at a poster:\n")
+    print(
+        f"\nScores on a test set of {len(y_test)} posters, next to those of baselines"
+    )
+    print("that never see a poster:\n")
     table = scores_beside_trivial(y_test, y_score, y_train=y_train)
     print(table.to_string(float_format="{:.3f}".format))
 
@@ -101,7 +103,7 @@ def main(arguments=None):
     posters = load(options)
     train, test = split(posters, options.random_state)
     y_train, y_test = posters.target.iloc[train], posters.target.iloc[test]
-    print(f"{len(train)} posters to learn from, {len(test)} held out")
+    print(f"training set: {len(train)} posters, test set: {len(test)}")
 
     pipeline = build(options)
     pipeline.fit(posters.data[train], y_train)

@@ -55,8 +55,8 @@ for name, model in models.items():
         y_test, model.predict_proba(X_test), y_train=y_train, n_bootstrap=0
     )
     scores[name] = report.scores["value"]
-    trivial = report.scores["label frequencies"]
-print(pd.DataFrame(scores | {"label frequencies": trivial}).loc[names].round(3))
+    baseline = report.scores["label frequencies"]
+print(pd.DataFrame(scores | {"label frequencies": baseline}).loc[names].round(3))
 
 # %%
 # All three rank alike: neither way changes the order within a genre. But the log loss

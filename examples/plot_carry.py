@@ -1,10 +1,10 @@
 """
-Does the model give the same answers elsewhere?
+Does the model give the same predictions elsewhere?
 ===============================================
 
 A model that was trained here is needed there: in another process, another program,
 another language. A file that Python alone can read, or one that any program can? And
-are the answers the same?
+are the predictions the same?
 """
 
 # %%
@@ -45,14 +45,14 @@ here = model.predict_proba(X_test)
 # %%
 # One file for Python
 # -------------------
-# No code is in it, so nothing runs when it is loaded, whoever sent it. What is known of
-# the model stands in its card.
+# No code is in it, so nothing runs when it is loaded, from any source. What is known of
+# the model is in its card.
 folder = Path(tempfile.mkdtemp())
 score = mean_average_precision_score(y_test, here)
 save_model(
     model,
     folder / "genres.model",
-    scores={"macro mAP, held out": score},
+    scores={"macro mAP, test set": score},
     training_data=(X_train, y_train),
 )
 card = model_card(folder / "genres.model")
@@ -62,7 +62,7 @@ print("scores:    ", card["scores"])
 print("trained on:", card["training_data"]["n_rows"], "rows")
 
 # %%
-# A process of its own loads it, and writes what it answers.
+# A separate process loads it, and writes its predictions.
 ELSEWHERE = """
 import sys, numpy as np
 from sk_posters import load_model
@@ -71,9 +71,9 @@ np.save(sys.argv[2], model.predict_proba(sys.argv[3:]))
 """
 command = [sys.executable, "-c", ELSEWHERE, str(folder / "genres.model")]
 started = time.perf_counter()
-subprocess.run([*command, str(folder / "answers.npy"), *X_test], check=True)
+subprocess.run([*command, str(folder / "predictions.npy"), *X_test], check=True)
 seconds_elsewhere = time.perf_counter() - started
-loaded = np.load(folder / "answers.npy")
+loaded = np.load(folder / "predictions.npy")
 print(f"equal to the last bit: {np.array_equal(loaded, here)}")
 
 # %%
@@ -97,23 +97,23 @@ onnx = np.array(onnx)
 print(f"largest difference: {np.abs(onnx - here).max():.1e}")
 
 # %%
-# The file for Python answers to the last bit. The graph computes in single precision
-# what scikit-learn computes in double, and differs in the seventh digit.
+# The file for Python predicts the same to the last bit. The graph computes in single
+# precision what scikit-learn computes in double, and differs in the seventh digit.
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 4), layout="constrained")
-for ax, answers, title in [
+for ax, elsewhere, title in [
     (axes[0], loaded, "genres.model, another process"),
     (axes[1], onnx, "genres.onnx, onnxruntime alone"),
 ]:
-    largest = np.abs(answers - here).max()
+    largest = np.abs(elsewhere - here).max()
     difference = (
         f"differs by up to {largest:.0e}" if largest else "no difference at all"
     )
-    largest = np.abs(answers - here).max()
+    largest = np.abs(elsewhere - here).max()
     difference = (
         f"differs by up to {largest:.0e}" if largest else "no difference at all"
     )
     ax.plot([0, 1], [0, 1], color="0.7", zorder=0)
-    ax.plot(here.ravel(), answers.ravel(), ".", color="#0072B2", markersize=4)
+    ax.plot(here.ravel(), elsewhere.ravel(), ".", color="#0072B2", markersize=4)
     ax.set_title(f"{title}\n{difference}", loc="left", fontsize=10)
     ax.set(xlabel="probability here", ylabel="probability there", aspect="equal")
     ax.spines[["top", "right"]].set_visible(False)
@@ -123,12 +123,14 @@ plt.show()
 # What it cost
 # ------------
 sizes = {path.name: path.stat().st_size / 1e6 for path in folder.iterdir()}
-print(pd.Series(sizes, name="MB").drop("answers.npy").round(2).to_string())
-print(f"\nload and answer in a new process: {seconds_elsewhere:.1f} s")
-print(f"answer by onnxruntime: {1000 * seconds_onnx / len(X_test):.0f} ms per poster")
+print(pd.Series(sizes, name="MB").drop("predictions.npy").round(2).to_string())
+print(f"\nload and predict in a new process: {seconds_elsewhere:.1f} s")
+print(
+    f"prediction by onnxruntime: {1000 * seconds_onnx / len(X_test):.0f} ms per poster"
+)
 
 # %%
 # The file for Python is small because the network comes with its package on the other
-# side, too; the graph holds it. Thresholds are not in the graph: they stand in its
-# metadata. Other versions of libraries may answer differently, and ``load_model`` warns
-# of them.
+# side, too; the graph holds it. Thresholds are not in the graph: they are in its
+# metadata. Other versions of libraries may predict differently, and ``load_model``
+# warns of them.

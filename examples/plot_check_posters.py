@@ -63,7 +63,7 @@ print(check)
 
 # %%
 # Both files that are no posters are found, and all ten copies. So are five pairs that
-# are no copies: the hash looks at coarse structure in grey, and drawn posters share
+# are not copies: the hash describes coarse structure in grey, and drawn posters share
 # designs. That is why it advises to look before anything is dropped. Below, the third
 # and the fifth pair are such, and the fourth is a copy whose genres are others.
 near = check.findings[check.findings["kind"] == "near duplicates"]
@@ -111,8 +111,8 @@ print(f"  wrong among them {hits.mean():.0%}, among all rows {is_wrong.mean():.0
 print(f"  wrong among the first 20 {hits[:20].mean():.0%}")
 
 # %%
-# It finds 15 of 17, among 82 that it names: four of five are right as they stand. That
-# is an order in which to look at posters, three times better than none, and nothing to
+# It finds 15 of 17, among 82 that it names: four of five are right as they are. That
+# is an order in which to review posters, three times better than none, and nothing to
 # correct labels by unseen.
 #
 # What it cost

@@ -47,7 +47,7 @@ print(pd.DataFrame(alone).T[columns].astype(float).round(3))
 # %%
 # The difference, on more and more posters
 # ----------------------------------------
-# The posters held out, and the first half, quarter and eighth of them.
+# The test set, and the first half, quarter and eighth of it.
 larger, smaller = scores["efficientnet_lite2"], scores["efficientnet_lite0"]
 differences = {}
 for part in [8, 4, 2, 1]:

@@ -4,7 +4,7 @@ Has this model learned anything, and what?
 
 A score alone does not say. This example trains a linear classifier on synthetic rows
 whose labels are as common, and as rare, as genres of movies; two of the labels are pure
-chance. It reads the report and four pictures of it, all of rows that were held out.
+chance. It reads the report and four pictures of it, all of a test set.
 What is shown works for any multi-label classifier.
 """
 
@@ -79,7 +79,7 @@ seconds_tuned = time.perf_counter() - started - seconds_balanced
 # %%
 # The report
 # ----------
-# Every score has an interval, and beside it what answers score that look at no row.
+# Every score has an interval, and next to it the scores of baselines that see no row.
 report = multilabel_report(
     y_test,
     tuned.predict_proba(X_test),
@@ -92,7 +92,7 @@ print(report)
 # %%
 # It has learned: mean average precision is about five times that of chance. The bars
 # below are the same by label. Two of the 20 labels are chance, and their bars say so,
-# pale and beside their marks. The intervals of rare labels are wide: fifteen rows of
+# pale and next to their marks. The intervals of rare labels are wide: fifteen rows of
 # Western tell little.
 LabelScoresDisplay.from_report(report)
 
@@ -100,13 +100,13 @@ LabelScoresDisplay.from_report(report)
 # What the change won
 # -------------------
 # F1 on rows that no threshold was tuned on:
-answers = {
+predictions = {
     "every label to every row": np.ones_like(y_test),
     "balanced classes, cut at 0.5": balanced.predict(X_test),
     "calibrated, one threshold": tuned.predict_proba(X_test) >= tuned.common_threshold_,
     "calibrated and tuned": tuned.predict(X_test),
 }
-for name, given in answers.items():
+for name, given in predictions.items():
     micro, macro = (
         f1_score(y_test, given, average=average, zero_division=0)
         for average in ("micro", "macro")

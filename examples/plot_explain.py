@@ -1,13 +1,13 @@
 """
-Does the model look at the cue of a genre, or anywhere else?
+Does the model use the cue of a genre, or anything else?
 ============================================================
 
-On synthetic posters the answer can be checked: a genre is a motif, such as stripes or
-dots, and each of a poster's three panels shows the motif of one of its genres. Heat
-maps say which parts of held-out posters speak for their most probable genres. Every
-heat map should pass two checks:
+On synthetic posters this can be checked: a genre is a motif, such as stripes or
+dots, and each of a poster's three panels shows the motif of one of its genres. Saliency
+maps show which parts of test posters contribute to their most probable genres. Every
+map should pass two checks:
 
-- cover the hottest fifth of the poster: does the probability fall by more than if a
+- cover the brightest fifth of the poster: does the probability fall by more than if a
   fifth is covered at random?
 - give the model random weights: does the map change?
 """
@@ -51,50 +51,50 @@ names = [f"{name}: {motifs[name]}" for name in posters.target_names]
 GradCAMDisplay.from_estimator(model, X_test, label_names=names, k=3, max_posters=3)
 
 # %%
-# Mostly, the model looks at the cue: columns light up for Comedy, dots for Action,
+# Mostly, the model uses the cue: columns light up for Comedy, dots for Action,
 # stripes for Drama. Not always. In the second poster, "rising diagonals" light up
 # columns and stripes that are slightly turned: the probability is for a genre that is
 # not there. In the third, stripes are also seen in the small print of the title. Maps
-# of wrong answers are as bright as those of right ones; they can tell why an answer is
-# wrong. They have 10 by 7 cells, enlarged: hot spots have no edges worth a look.
+# of wrong predictions are as bright as those of right ones; they can show why one is
+# wrong. They are 10 by 7, enlarged: bright spots have no meaningful edges.
 #
 # First check: cover what is hot
 # ------------------------------
 loader = PosterImageLoader(image_size=(320, 224), interpolation="bilinear")
 images = np.asarray(loader.fit_transform(X_test[:30]))
-answers = y_test[:30]
+truth = y_test[:30]
 
 
-def covered(images, cells):
-    """Return images that are grey where `cells` are greatest."""
-    least = np.quantile(cells, 1 - COVERED, axis=(1, 2), keepdims=True)
-    return np.where((cells > least)[..., np.newaxis], np.float32(0.5), images)
+def cover(images, values):
+    """Return images that are grey where `values` are greatest."""
+    least = np.quantile(values, 1 - COVERED, axis=(1, 2), keepdims=True)
+    return np.where((values > least)[..., np.newaxis], np.float32(0.5), images)
 
 
 started = time.perf_counter()
 maps = grad_cam(model, images)
 milliseconds = 1000 * (time.perf_counter() - started) / len(images)
 before = model.predict_proba(images)
-falls = {"hottest": [], "random": [], "coldest": []}
-for label in range(answers.shape[1]):
-    has_it = answers[:, label] == 1
-    heat = maps[has_it, label]
+falls = {"brightest": [], "random": [], "darkest": []}
+for label in range(truth.shape[1]):
+    has_it = truth[:, label] == 1
+    saliency = maps[has_it, label]
     # Patches, as the maps are. They also order what is equally cold.
-    patches = np.kron(rng.random((len(heat), 10, 7)), np.ones((1, 32, 32)))
-    for name, cells in {
-        "hottest": heat + 1e-3 * patches,
+    patches = np.kron(rng.random((len(saliency), 10, 7)), np.ones((1, 32, 32)))
+    for name, values in {
+        "brightest": saliency + 1e-3 * patches,
         "random": patches,
-        "coldest": 1e-3 * patches - heat,
+        "darkest": 1e-3 * patches - saliency,
     }.items():
-        after = model.predict_proba(covered(images[has_it], cells))
+        after = model.predict_proba(cover(images[has_it], values))
         falls[name].extend(before[has_it, label] - after[:, label])
 print(f"The probability of a true genre falls, with {COVERED:.0%} covered, by")
 for name, values in falls.items():
     print(f"  {name:8} part: {np.mean(values):.3f}")
 
 # %%
-# Covering the hottest fifth costs true genres 0.18 of their probability, three times
-# what a fifth covered at random costs (0.06), and the coldest fifth costs least (0.04).
+# Covering the brightest fifth costs true genres 0.18 of their probability, three times
+# what a fifth covered at random costs (0.06), and the darkest fifth costs least (0.04).
 #
 # Second check: a model whose weights are shuffled
 # ------------------------------------------------

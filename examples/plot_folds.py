@@ -36,7 +36,7 @@ y = posters.target[posters.target.sum().sort_values().index]
 
 
 def counts_by_fold(splitter):
-    """Number of posters of each genre in each of the folds that are held out."""
+    """Number of posters of each genre in each of the test folds."""
     folds = splitter.split(posters.data, y)
     return np.array([y.iloc[held_out].sum() for _, held_out in folds]).T
 

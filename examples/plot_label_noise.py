@@ -93,6 +93,6 @@ print(f"30 fits {seconds:.1f} s")
 
 # %%
 # The last column of the table shows what does break: probabilities shrink with the
-# genres that were forgotten. Thresholds must be learned anew then. All this holds for
+# genres that were forgotten. Thresholds must be learned again then. All this holds for
 # mistakes at random. People forget the same genres of the same kinds of posters, and
 # models learn that.

@@ -2,7 +2,7 @@
 Would more posters help?
 ========================
 
-Before anyone collects a thousand more posters, the ones at hand can answer: how did the
+Before anyone collects a thousand more posters, the ones at hand can tell: how did the
 score grow from the first hundred to now, and is it still growing?
 """
 
@@ -45,11 +45,11 @@ for size, scores in zip(sizes, held_out, strict=True):
 
 # %%
 # On posters it was fitted on, the classifier is perfect with any number of them, which
-# says nothing. On those held out it still gains with each doubling, by less each time.
+# is uninformative. On the test folds it still gains with each doubling, less each time.
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for scores, colour, name in [
     (fitted, "#D55E00", "posters it was fitted on"),
-    (held_out, "#0072B2", "posters held out"),
+    (held_out, "#0072B2", "test folds"),
 ]:
     mean, spread = scores.mean(axis=1), scores.std(axis=1, ddof=1)
     ax.fill_between(sizes, mean - spread, mean + spread, color=colour, alpha=0.2)

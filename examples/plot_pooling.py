@@ -56,7 +56,7 @@ print(f"\nlabel frequencies alone: {chance:.3f}")
 # %%
 # Larger images rank better, and most of that comes with the first step: at 112 × 80 the
 # motifs are a few pixels wide. Maxima are a little ahead of averages at each size, by
-# about as much as the folds differ among themselves; both side by side are no better
+# about as much as the folds differ among themselves; both concatenated are no better
 # than maxima alone.
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 sizes = list(results["size"].unique())
@@ -90,7 +90,7 @@ by_size = results.groupby("size", sort=False)["ms per poster"].mean()
 print(by_size.round(1).to_string())
 
 # %%
-# Folds are the same for all, so that differences can be looked at fold by fold: here
+# Folds are the same for all, so that differences can be compared fold by fold: here
 # they all point one way, though they are small. But that is one kind of posters. On
 # real ones, larger images also paid, and maxima did not: see :doc:`/benchmarks`. The
 # times are of one run; where other work is done meanwhile they say little.

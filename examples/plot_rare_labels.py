@@ -3,8 +3,8 @@ What do rare genres gain from another loss?
 ===========================================
 
 Where a genre is rare, a network that never gives it is right nearly always, and learns
-just that. There are many remedies: losses that count easy cells less, weights for rare
-genres, shifted logits. Do they rank better, or do they only move the threshold?
+just that. There are many remedies: losses that weight easy examples less, weights for
+rare genres, shifted logits. Do they rank better, or do they only move the threshold?
 """
 
 # %%
@@ -80,7 +80,7 @@ print(f"\ngenres per poster in truth: {y_test.sum(axis=1).mean():.2f}")
 
 # %%
 # None of the three ranks rare genres better than plain cross-entropy does, which is not
-# even behind. What they change is the answer at 0.5: about twice as many posters of
+# even behind. What they change is the prediction at 0.5: about twice as many posters of
 # rare genres are found, and macro F1 rises by 0.07 to 0.09. Adjusted logits find most,
 # and give more genres than there are.
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
@@ -88,7 +88,7 @@ places = np.arange(len(losses))
 shown = table.loc[list(losses)]
 for ax, columns, title in [
     (axes[0], ["mAP, all", "mAP, rare"], "How well it ranks"),
-    (axes[1], ["macro F1", "recall, rare"], "What it answers at 0.5"),
+    (axes[1], ["macro F1", "recall, rare"], "What it predicts at 0.5"),
 ]:
     for shift, column, colour in zip(
         [-0.2, 0.2], columns, ["#b7d3e8", "#0072B2"], strict=True

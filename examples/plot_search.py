@@ -46,13 +46,13 @@ print(f"best: {search.best_params_}")
 
 # %%
 # The more freedom, the better the pipeline knows the posters it was fitted on, up to a
-# perfect 1. That says nothing: of posters held out, it knows no more from 0.01 on.
+# perfect 1. That is uninformative: on test folds, it is no better from 0.01 on.
 results = search.cv_results_
 values = results["param_classifier__estimator__C"].astype(float)
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for kind, colour, name in [
     ("train", "#D55E00", "posters it was fitted on"),
-    ("test", "#0072B2", "posters of the fold held out"),
+    ("test", "#0072B2", "posters of the test fold"),
 ]:
     mean, spread = results[f"mean_{kind}_score"], results[f"std_{kind}_score"]
     ax.fill_between(values, mean - spread, mean + spread, color=colour, alpha=0.2)
@@ -62,7 +62,7 @@ ax.axhline(chance, color="0.4", linestyle="--", label="label frequencies")
 ax.axvline(values[search.best_index_], color="0.4", linewidth=1, label="chosen")
 ax.set(xscale="log", xlabel="C (the further right, the freer)", ylabel="macro mAP")
 ax.set_ylim(0, 1.05)
-ax.set_title("Only posters held out tell which C is right", loc="left")
+ax.set_title("Only test folds tell which C is right", loc="left")
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(loc="center right", frameon=False)
 plt.show()
@@ -87,7 +87,7 @@ print(f"36 fits {seconds_search:.1f} s, one more {seconds_default:.1f} s")
 cache.cleanup()
 
 # %%
-# The gain over the recipe's own value is 0.02, on 150 posters: small beside how far
-# such a score moves with other posters. Had the choice been made on those 150 posters,
-# nothing would be left to judge it by. And real posters want another value: the default
-# was found on them.
+# The gain over the recipe's own value is 0.02, on 150 posters: small compared with how
+# far such a score moves with other posters. Had the choice been made on those 150
+# posters, nothing would be left to judge it by. And real posters want another value:
+# the default was found on them.

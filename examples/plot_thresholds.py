@@ -48,18 +48,20 @@ models = {
     "each its own": {"shrinkage": 0},
     "own, but shrunk": {},
 }
-rows, answers = {}, {}
+rows, predictions = {}, {}
 for name, model in models.items():
     if isinstance(model, dict):
         model = MultilabelTunedThresholdClassifierCV(classifier, **model)
     started = time.perf_counter()
     model.fit(X_train, y_train)
     seconds = time.perf_counter() - started
-    answers[name] = model.predict(X_test)
+    predictions[name] = model.predict(X_test)
     rows[name] = {
-        "macro F1": f1_score(y_test, answers[name], average="macro", zero_division=0),
-        "micro F1": f1_score(y_test, answers[name], average="micro"),
-        "genres per poster": answers[name].sum(axis=1).mean(),
+        "macro F1": f1_score(
+            y_test, predictions[name], average="macro", zero_division=0
+        ),
+        "micro F1": f1_score(y_test, predictions[name], average="micro"),
+        "genres per poster": predictions[name].sum(axis=1).mean(),
         "seconds": seconds,
     }
 rows["every genre"] = {
@@ -77,8 +79,8 @@ print(f"\ngenres per poster in truth: {y_test.sum(axis=1).mean():.2f}")
 # scores 0.19.
 #
 # The curves show all thresholds that could be chosen for all genres, and dashed what
-# each genre's own reaches. The posters are those held out; the thresholds were learned
-# before.
+# each genre's own reaches. The posters are those of the test set; the thresholds were
+# learned before.
 tuned = MultilabelTunedThresholdClassifierCV(classifier).fit(X_train, y_train)
 ThresholdCurveDisplay.from_estimator(tuned, X_test, y_test)
 
@@ -88,7 +90,7 @@ ThresholdCurveDisplay.from_estimator(tuned, X_test, y_test)
 by_label = pd.DataFrame(
     {
         name: f1_score(y_test, given, average=None, zero_division=0)
-        for name, given in answers.items()
+        for name, given in predictions.items()
     },
     index=posters.target_names,
 ).loc[y_train.sum().sort_values().index]
@@ -104,7 +106,7 @@ ends = by_label.drop(columns="one, learned")
 ax.hlines(places, ends.min(axis=1), ends.max(axis=1), color="0.85", zorder=0)
 counts = y_train.sum()
 ax.set_yticks(places, [f"{name} ({counts[name]})" for name in by_label.index])
-ax.set(xlabel="F1 on posters held out", xlim=(-0.03, 1.03))
+ax.set(xlabel="F1 on the test set", xlim=(-0.03, 1.03))
 ax.set_title("Genres, with their number of posters to learn from", loc="left")
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False)

@@ -64,7 +64,7 @@ print(table.round(2).to_string())
 # %%
 # One guess is right for nine posters in ten, three are for nearly all, and they find
 # four in five of a poster's genres. But the three most common genres have a hit for
-# four in five, and they look at no poster: a "hit among three" of 79 % would sound well
+# four in five, without seeing a poster: a "hit among three" of 79 % would sound well
 # and mean nothing.
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
 for ax, place, title in [
@@ -88,5 +88,5 @@ plt.show()
 print(f"fit {seconds_fit:.1f} s, then {milliseconds:.0f} ms for each poster")
 
 # %%
-# No thresholds were needed. The price: three names stand under a poster that has but
+# No thresholds were needed. The price: three names are under a poster that only has
 # one genre, and nobody is told which two to leave out. That is what thresholds are for.

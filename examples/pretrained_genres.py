@@ -1,8 +1,8 @@
 """How well do pretrained features tell genres, in a minute and without a GPU?
 
 The recipe that serves most people best: features of a network that has seen ImageNet,
-a logistic regression per genre, thresholds tuned on rows held out; then a report on
-posters that none of these has seen, with intervals, beside answers that look at no
+a logistic regression per genre, thresholds tuned out of fold; then a report on
+posters that none of these has seen, with intervals, next to baselines that see no
 poster. Nothing is downloaded, and TensorFlow is not loaded. Without options it draws
 synthetic posters; with ``--data FOLDER`` it takes those of a folder that holds
 ``train.csv`` and ``Images/``.
@@ -69,11 +69,11 @@ def main(arguments=None):
         posters.target,
         posters.groups,
         stratify=posters.target,
-        groups=posters.groups,  # A repeated poster must not stand on both sides.
+        groups=posters.groups,  # A repeated poster must not be on both sides.
         test_size=0.15,
         random_state=options.random_state,
     )
-    print(f"{len(X_train)} posters to learn from, {len(X_test)} held out")
+    print(f"training set: {len(X_train)} posters, test set: {len(X_test)}")
 
     classifier = build(options)
     classifier.fit(X_train, y_train, groups=groups)

@@ -4,14 +4,14 @@ What does a network that knows photographs see in posters?
 
 The usual start is to train a network on the posters at hand. The other way is to ask
 one that has learned from ImageNet what it sees, and to train nothing but a logistic
-regression per genre on that. Which of the two gives the better first answer?
+regression per genre on that. Which of the two gives the better first predictions?
 """
 
 # %%
 # Posters
 # -------
-# Drawn ones: each genre is a motif, and colours say nothing. A quarter is held out,
-# with the same share of each genre.
+# Drawn ones: each genre is a motif, and colours are not informative. A quarter is the
+# test set, with the same share of each genre.
 import time
 
 from sk_posters import make_poster_pipeline
@@ -24,7 +24,7 @@ posters = make_posters(600, n_labels=8, image_size=(222, 150), random_state=0)
 X_train, X_test, y_train, y_test = multilabel_train_test_split(
     posters.data, posters.target, stratify=posters.target, random_state=0
 )
-print(f"{len(X_train)} posters to learn from, {len(X_test)} held out")
+print(f"training set: {len(X_train)} posters, test set: {len(X_test)}")
 
 # %%
 # The baseline: a network trained from scratch
@@ -55,7 +55,7 @@ frozen.fit(X_train, y_train)
 seconds_frozen = time.perf_counter() - started
 
 # %%
-# Both, beside answers that look at no poster
+# Both, next to baselines that see no poster
 # -------------------------------------------
 table = scores_beside_trivial(y_test, frozen.predict_proba(X_test), y_train=y_train)
 table = table.rename(columns={"model": "frozen"}).drop(columns="better")
@@ -64,12 +64,12 @@ table.insert(1, "cnn", from_scratch["model"])
 print(table.to_string(float_format="{:.3f}".format))
 
 # %%
-# Both have learned something: no trivial answer ranks better than 0.29. The features of
+# Both have learned something: no baseline ranks better than 0.29. The features of
 # photographs rank drawn stripes and dots better than a network that has seen nothing
 # but some 380 of them. Its curves say why: the loss of posters it learns from falls on,
 # that of others jumps about and comes no lower than that of label frequencies.
 #
-# Here is what the better one answers:
+# These are the predictions of the better one:
 PosterGridDisplay.from_estimator(frozen, X_test, y_test, max_posters=4)
 
 # %%
