@@ -88,9 +88,9 @@ def main():
             probabilities[row],
             y_test.columns,
         )
-    left.suptitle("Posters it has not seen, and the genres it finds (dark: right)")
+    left.suptitle("Test posters and their predicted genres (dark: right)")
     draw_scores(right.subplots(), report.labels)
-    right.suptitle("How well, by genre")
+    right.suptitle("Average precision by genre")
     FILE.parent.mkdir(exist_ok=True)
     figure.savefig(FILE, dpi=100)
     # This many colours are enough, and take a third of the bytes.
