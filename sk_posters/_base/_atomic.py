@@ -12,6 +12,7 @@ from pathlib import Path
 from sk_posters.exceptions import ModelFileError
 
 __all__ = [
+    "match_parts",
     "name_target_in_errors",
     "read_file",
     "remove_abandoned",
@@ -59,9 +60,10 @@ def write_file(path, content):
 def replace_when_done(path):
     """Give the path of a file to write, which then takes the place of another."""
     path = Path(path)
-    begin, end = re.escape(f".{path.stem}."), re.escape(f".part{path.suffix}")
     part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
-    remove_abandoned(path.parent, f"{begin}{HEX}{end}")
+    remove_abandoned(
+        path.parent, match_parts(re.escape(path.stem), re.escape(path.suffix))
+    )
     with name_target_in_errors(path, part):
         try:
             yield part
@@ -87,18 +89,23 @@ def name_target_in_errors(path, part):
         ) from error
 
 
-def remove_abandoned(folder, pattern):
-    """Remove what killed processes have left behind."""
+def match_parts(stem, suffix):
+    """Return a pattern of the temporary files of `replace_when_done`."""
+    return rf"\.{stem}\.{HEX}\.part{suffix}"
+
+
+def remove_abandoned(folder, pattern, age=ABANDONED_AFTER):
+    """Remove temporary files and folders that killed processes left `age` s ago."""
     with suppress(OSError):
         for name in filter(re.compile(pattern).fullmatch, os.listdir(folder)):
-            _remove_if_old(Path(folder, name))
+            _remove_if_old(Path(folder, name), age)
 
 
-def _remove_if_old(place):
+def _remove_if_old(place, age):
     with suppress(OSError):  # Another process removes it, too.
         inside = place.iterdir() if place.is_dir() else ()
         changed = max(each.stat().st_mtime for each in (place, *inside))
-        if time.time() - changed > ABANDONED_AFTER:
+        if time.time() - changed > age:
             if place.is_dir():
                 shutil.rmtree(place)
             else:

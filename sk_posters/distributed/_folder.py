@@ -3,26 +3,24 @@
 import hashlib
 import json
 import os
-import re
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 
-from sk_posters._base._atomic import read_file, write_file
+from sk_posters._base._atomic import (
+    match_parts,
+    read_file,
+    remove_abandoned,
+    write_file,
+)
 from sk_posters._persistence._models import model_card, save_model
-from sk_posters.distributed._partition import Job, model_fingerprint
+from sk_posters.distributed._partition import PART, Job, model_fingerprint
 
 __all__ = ["open_folder"]
 
 FORMAT, FORMAT_VERSION = "sk_posters answers", 1
 # Readers of Parquet ignore names that start with an underscore or a dot.
 RUN, MODEL = "_run.json", "_model.skops"
-PART = re.compile(r"part-(\d{8})\.parquet")
-UNFINISHED = re.compile(
-    r"\.(part-\d{8}\.\w+\.part\.parquet|_run\.\w+\.part\.json|"
-    r"_model\.\w+\.part\.skops)"
-)
 OWN_COLUMNS = ("path", "error")
 NEXT = "Pass another folder, or delete this one to start again"
 # A file is written in seconds; one that is still temporary after an hour was left
@@ -59,11 +57,8 @@ def open_folder(folder, model, *, method, label_names, trusted, n_partitions):
 
 
 def _check_files(folder, n_partitions):
+    remove_abandoned(folder, match_parts(".*", ".*"), STALE_AFTER)
     names = sorted(os.listdir(folder))
-    for name in filter(UNFINISHED.fullmatch, names):
-        with suppress(FileNotFoundError):  # Another process is just done with it.
-            if time.time() - os.stat(folder / name).st_mtime > STALE_AFTER:
-                os.unlink(folder / name)
     parts = {name: PART.fullmatch(name) for name in names}
     others = [
         name

@@ -24,6 +24,7 @@ from sk_posters._persistence._models import load_model
 from sk_posters.exceptions import PosterFileError
 
 __all__ = [
+    "PART",
     "Count",
     "Job",
     "find_finished_partition",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 METADATA = b"sk_posters"
+PART_NAME = "part-{:08d}.parquet"
+PART = re.compile(r"part-(\d{8})\.parquet")
 PURPOSE = "predict_to_parquet"
 
 _loaded = {}
@@ -77,7 +80,7 @@ def model_fingerprint(content):
 
 def part_file(folder, number):
     """Return the file of a partition: names sort as numbers do."""
-    return Path(folder, f"part-{number:08d}.parquet")
+    return Path(folder, PART_NAME.format(number))
 
 
 def find_finished_partition(paths, number, job):

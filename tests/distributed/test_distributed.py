@@ -406,7 +406,7 @@ def test_other_runs_are_refused(alone, model_file, model, posters, tmp_path):
         ask(paths=[*posters.data, posters.data[0]])
     with pytest.raises(ValueError, match=f"make 5 partitions only(.|\n)*{anew}"):
         ask(size=8)
-    with pytest.raises(ValueError, match=f"not hold the answers asked(.|\n)*{anew}"):
+    with pytest.raises(ValueError, match=f"not hold the predictions of this call(.|\n)*{anew}"):
         ask(paths=posters.data[::-1])
     assert {file: file.read_bytes() for file in sorted(alone.iterdir())} == before
 
@@ -438,7 +438,7 @@ def test_a_model_damaged_in_the_folder_is_written_anew(alone, model_file, poster
 
 
 def test_the_folder_is_rid_of_what_killed_processes_left(alone, model_file, posters):
-    old, new = (alone / f".part-00000001.{n}.part.parquet" for n in "ab")
+    old, new = (alone / f".part-00000001.{32 * n}.part.parquet" for n in "ab")
     old.touch()
     new.touch()
     os.utime(old, (0, 0))
