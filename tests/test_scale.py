@@ -10,7 +10,7 @@ from sk_posters._images._cache import ImageStore
 from sk_posters.datasets._checks import _near
 from sk_posters.datasets._checks._leaks import leaks
 from sk_posters.model_selection._stratify import _label_by_label
-from sk_posters.model_selection._threshold_search import Cutoffs, F1Cutoffs
+from sk_posters.model_selection._threshold_search import F1Search, ThresholdSearch
 
 
 class CountedReads(np.ndarray):
@@ -57,7 +57,7 @@ def test_hashes_that_become_more_are_not_compared_all_with_all(compared):
 def test_near_pairs_are_found_once_in_however_many_parts(
     n_agreeing, max_distance, monkeypatch
 ):
-    monkeypatch.setattr(_near, "_agreeing_parts", lambda n, distance: n_agreeing)
+    monkeypatch.setattr(_near, "_choose_n_parts", lambda n, distance: n_agreeing)
     generator = np.random.default_rng(n_agreeing)
     codes = drawn_codes(30)
     for n_bits in (1, 2, 5, 6, 7, 12, 13):
@@ -73,7 +73,7 @@ def test_near_pairs_are_found_once_in_however_many_parts(
 
 
 def test_more_hashes_must_agree_in_more_parts():
-    parts = [_near._agreeing_parts(n, 6) for n in (10, 10**4, 10**6, 10**7, 10**9)]
+    parts = [_near._choose_n_parts(n, 6) for n in (10, 10**4, 10**6, 10**7, 10**9)]
     assert parts == [1, 1, 2, 3, _near.MOST_AGREEING]
 
 
@@ -131,8 +131,8 @@ def test_one_threshold_for_all_labels_tries_no_label_with_all_scores(
     labels = (generator.random((40, 12)) < 0.3).astype(int)
     labels[:, 0] = 0
     scores = generator.random((40, 12)).round(2)
-    cutoffs = F1Cutoffs(labels, scores, None, average)
-    expected = Cutoffs.for_all(cutoffs)
+    cutoffs = F1Search(labels, scores, None, average)
+    expected = ThresholdSearch.for_all(cutoffs)
     tried = []
     monkeypatch.setattr(cutoffs, "_outcomes", lambda *given: tried.append(given))
     found = cutoffs.for_all()

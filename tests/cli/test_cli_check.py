@@ -65,7 +65,7 @@ def test_a_table_needs_no_column_of_genres(posters):
     Path("t.csv").write_text("Id,A,B\na,0,1\nb,1,1\nc,1,0\n")
     result = run("check", "t.csv", "--images", "posters")
     assert result.exit_code == 0, result.output
-    assert "not looked at, for want of: genre_text" in result.stdout
+    assert "skipped, because not given: genre_text" in result.stdout
     assert "rare label" in result.stdout
 
 

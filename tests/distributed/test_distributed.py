@@ -406,7 +406,9 @@ def test_other_runs_are_refused(alone, model_file, model, posters, tmp_path):
         ask(paths=[*posters.data, posters.data[0]])
     with pytest.raises(ValueError, match=f"make 5 partitions only(.|\n)*{anew}"):
         ask(size=8)
-    with pytest.raises(ValueError, match=f"not hold the predictions of this call(.|\n)*{anew}"):
+    with pytest.raises(
+        ValueError, match=f"not hold the predictions of this call(.|\n)*{anew}"
+    ):
         ask(paths=posters.data[::-1])
     assert {file: file.read_bytes() for file in sorted(alone.iterdir())} == before
 

@@ -371,7 +371,7 @@ def test_a_download_that_fails_says_what_to_put_where(no_network, monkeypatch):
     message = (
         r"weights of 'MobileNetV2' are not on this machine and could not be downloaded "
         r"\(None -- \[Errno -2\] Name or service not known\)\. Download "
-        r"https://host\.example/path/weights_no_top\.h5 where .* to "
+        r"https://host\.example/path/weights_no_top\.h5 on .* at "
         r"some/folder/models/weights_no_top\.h5"
     )
     with pytest.raises(OSError, match=message):

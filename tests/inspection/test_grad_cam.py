@@ -68,7 +68,7 @@ def test_saliency_runs_from_0_to_1_and_negative_values_become_0():
 class OwnNetwork(PosterClassifier):
     """A classifier whose network is the one that it is given, as it is."""
 
-    def _new_network(self):
+    def _build_network(self):
         return self.build()
 
 
@@ -469,9 +469,10 @@ def test_a_keras_backbone_is_explained_like_an_onnx_file(
 
 
 def test_channels_of_a_keras_backbone_may_come_first(monkeypatch):
-    (network,) = PosterEncoder(
+    encoder = PosterEncoder(
         keras.Sequential([keras.Input((4, 6, 3)), layers.Conv2D(2, 1)]), mean=0, std=1
-    )._list_networks((4, 6))
+    )
+    (network,) = list_networks(encoder, (4, 6))
     image = np.zeros((1, 4, 6, 3), dtype=np.uint8)
     assert network.maps(image).shape == (1, 4, 6, 2)
     monkeypatch.setattr(network, "_axes", (2, 3))
