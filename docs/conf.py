@@ -19,12 +19,11 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)
 # The order of the gallery is given to Sphinx-Gallery by name.
 HERE = str(Path(__file__).parent)
 sys.path.insert(0, HERE)
-# Pages run in processes of their own, which inherit this: where the command
-# `sk-posters` and `console.py` are, how wide a terminal is, and a place for files.
+# Pages run in processes of their own, which inherit this: where `console.py` is, how
+# wide a terminal is, and a place for files.
 made = tempfile.TemporaryDirectory(prefix="sk-posters-docs-")
-scripts = str(Path(sys.executable).parent)
-for name, place in [("PATH", scripts), ("PYTHONPATH", HERE)]:
-    os.environ[name] = os.pathsep.join(filter(None, [place, os.environ.get(name)]))
+paths = filter(None, [HERE, os.environ.get("PYTHONPATH")])
+os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 os.environ |= {"COLUMNS": "88", "IPYTHONDIR": made.name}
 os.environ["OMP_NUM_THREADS"] = "1"  # Threads are no gain on a few rows.
 os.environ["SK_POSTERS_DATA"] = str(Path(made.name, "data"))
