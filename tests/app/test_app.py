@@ -26,7 +26,6 @@ from sk_posters import (
     make_poster_pipeline,
     save_model,
 )
-from sk_posters._images._display import make_overlay
 from sk_posters.app import _serve, make_app, run_app
 from sk_posters.app._guard import Guard
 from sk_posters.app._uploads import Refused, keep_upload, limit_bytes
@@ -203,11 +202,6 @@ def test_the_saliency_map_is_that_of_grad_cam(client, model, posters):
     saliency = grad_cam(model, [path], labels=[1])[0, 0]
     small = np.asarray(shown.getchannel("A").resize(saliency.shape[::-1])) / 255
     np.testing.assert_allclose(small, 0.75 * saliency, atol=0.1)  # Resized twice.
-
-
-def test_a_map_without_saliency_is_transparent():
-    overlay = make_overlay(np.zeros((4, 3), dtype=np.float32), (30, 40))
-    assert overlay.getchannel("A").getextrema() == (0, 0)
 
 
 def test_an_unknown_label_is_refused(client):
