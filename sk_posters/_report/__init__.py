@@ -1,4 +1,4 @@
-"""One HTML file that shows a stranger how well a model does."""
+"""One HTML file that shows how well a model does."""
 
 from sk_posters._report._save import save_html_report
 

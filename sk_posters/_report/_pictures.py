@@ -1,112 +1,64 @@
-"""Posters, heat maps and figures as pictures inside a page."""
+"""The pictures of a report: posters, saliency maps and figures."""
 
-import base64
-from io import BytesIO
+import os
 
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from sk_posters._base._optional import import_optional
-from sk_posters.exceptions import PosterFileError
+from sk_posters._images._display import make_data_url, make_overlay, make_thumbnail
 from sk_posters.plotting import MultilabelCalibrationDisplay, TrainingHistoryDisplay
 from sk_posters.plotting._posters import read_poster
 
-__all__ = ["calibration", "heated", "learning_curves", "poster_thumbnail", "to_jpeg"]
+__all__ = ["draw_calibration", "draw_learning_curves", "picture_poster"]
 
 LARGEST_SIDE = 340  # Pixels: twice what a phone shows in two columns.
 QUALITY = 80
 DPI = 130
-HEAT = np.array([255, 96, 0])
-SHARE_OF_HEAT = 0.7
-SHARE_OF_GREY = 0.75
+BRIGHTNESS = 0.55  # Of the grey poster below a saliency map.
 
 
-def poster_thumbnail(poster):
-    """Return a poster, made small.
-
-    Parameters
-    ----------
-    poster : str, path-like or ndarray of shape (height, width, 3)
-        A path, or an image.
-
-    Returns
-    -------
-    PIL.Image.Image or None
-        None where the file cannot be read.
-    """
-    try:
-        image = Image.fromarray(np.ascontiguousarray(read_poster(poster)))
-    except PosterFileError:
-        return None
-    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
-    return image
+def picture_poster(poster, saliency=None):
+    """Return pictures of a poster and of its saliency; none for unreadable files."""
+    if not isinstance(poster, str | os.PathLike):
+        poster = read_poster(poster)
+    image = make_thumbnail(poster, LARGEST_SIDE)
+    if image is None:
+        return []
+    images = [image] if saliency is None else [image, _lay_over(image, saliency)]
+    return [
+        {
+            "src": make_data_url(each.save, "jpeg", quality=QUALITY, optimize=True),
+            "width": each.width,
+            "height": each.height,
+        }
+        for each in images
+    ]
 
 
-def heated(image, heat):
-    """Return an image in grey, with heat laid over it.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        The image.
-    heat : ndarray of shape (height, width)
-        From 0 to 1. It is brought to the size of the image.
-
-    Returns
-    -------
-    PIL.Image.Image
-        The image, orange where the heat is.
-    """
-    sized = Image.fromarray(np.asarray(heat, dtype=np.float32)).resize(
-        image.size, Image.Resampling.BILINEAR
-    )
-    share = SHARE_OF_HEAT * np.asarray(sized)[..., np.newaxis].clip(0, 1)
-    grey = SHARE_OF_GREY * np.asarray(image.convert("L"), dtype=float)[..., np.newaxis]
-    return Image.fromarray(np.uint8((1 - share) * grey + share * HEAT))
+def _lay_over(image, saliency):
+    grey = ImageEnhance.Brightness(image.convert("L")).enhance(BRIGHTNESS)
+    overlay = make_overlay(saliency, image.size)
+    return Image.alpha_composite(grey.convert("RGBA"), overlay).convert("RGB")
 
 
-def to_jpeg(image):
-    """Return an image as a ``data:`` address."""
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
-    return _address("image/jpeg", buffer)
-
-
-def calibration(labels, scores):
-    """Return reliability curve and share of cells by probability, drawn.
-
-    Parameters
-    ----------
-    labels, scores : ndarray of shape (n_samples, n_labels)
-        The truth, and probabilities.
-
-    Returns
-    -------
-    str
-        A ``data:`` address.
-    """
+def draw_calibration(labels, scores):
+    """Return the calibration curve as a ``data:`` URL."""
     return _draw(
         lambda ax: MultilabelCalibrationDisplay.from_predictions(labels, scores, ax=ax),
         (5.6, 5.6),
     )
 
 
-def learning_curves(history):
-    """Return the loss by epoch, drawn, as a ``data:`` address."""
+def draw_learning_curves(history):
+    """Return the loss by epoch as a ``data:`` URL."""
     return _draw(TrainingHistoryDisplay(history).plot, (6.4, 3.6))
 
 
 def _draw(draw, size):
     # A figure outside pyplot: no window opens, and none is left to close.
     figures = import_optional(
-        "matplotlib.figure", extra="plot", purpose="A picture in the report"
+        "matplotlib.figure", extra="plot", purpose="A figure in the report"
     )
     figure = figures.Figure(figsize=size, layout="constrained")
     draw(figure.subplots())
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight")
-    return _address("image/png", buffer)
-
-
-def _address(kind, buffer):
-    return f"data:{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return make_data_url(figure.savefig, "png", dpi=DPI, bbox_inches="tight")

@@ -1,6 +1,7 @@
-"""Everything a report needs, gathered, and its page put together."""
+"""The HTML report: its data collected, its template rendered, its file written."""
 
 from datetime import UTC, datetime
+from importlib.resources import files
 from numbers import Integral
 from os import PathLike, fspath
 from pathlib import Path
@@ -10,14 +11,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._base._atomic import write_file
 from sk_posters._base._compat import Interval, _num_samples, validate_params
+from sk_posters._base._optional import import_optional
 from sk_posters._base._validation import check_names, check_probabilities, label_matrix
-from sk_posters._report import _sections
-from sk_posters._report._markup import page
-from sk_posters._report._model import history_of, thresholds_of
-from sk_posters._report._opening import cautions, opening
-from sk_posters._report._pictures import calibration, learning_curves
-from sk_posters._report._posters import Answers, heat_maps
+from sk_posters._images._display import hash_inline
+from sk_posters._report._context import describe_model, describe_scores
+from sk_posters._report._model import describe_thresholds, find_history
+from sk_posters._report._pictures import draw_calibration, draw_learning_curves
+from sk_posters._report._posters import Predictions, map_saliency
 from sk_posters.metrics import multilabel_report
+from sk_posters.metrics._report_text import number
 from sk_posters.plotting._estimators import predict_for_display
 
 __all__ = ["save_html_report"]
@@ -51,39 +53,41 @@ def save_html_report(
     title="How well are labels found?",
     random_state=None,
 ):
-    """Save one HTML file that shows how well a model does, to hand on or to keep.
+    """Save one HTML file that shows how well a model does, to share or to keep.
 
-    It holds all scores of `sk_posters.metrics.multilabel_report` with intervals, beside
-    those of answers that look at no image; a row for each label; whether probabilities
-    mean what they say; learning curves if the model has kept some; and the posters
-    whose answers were best and worst. The file needs no other file and no network.
+    It shows all scores of `sk_posters.metrics.multilabel_report` with their intervals,
+    next to baselines; a row for each label; a calibration curve; learning curves if the
+    model kept its history; and the posters with the best and the worst predictions.
+    The file needs no other file and no network.
 
     Parameters
     ----------
     file : str or path-like
-        The file to write. One that is there is replaced once the new one is complete.
+        The file to write. An existing one is replaced once the new one is complete.
     estimator : estimator
         A fitted classifier with `predict_proba`, or a Pipeline that ends in one: any
         recipe, also in `MultilabelTunedThresholdClassifierCV`, whose thresholds then
-        say which labels count as given.
+        decide which labels are predicted.
     X : array-like of path, or ndarray of shape (n_samples, height, width, 3)
-        What the estimator takes, of rows that it was not fitted on: paths of image
-        files, or images (uint8, or floats from 0 to 1).
+        The images of a test set, as the estimator takes them: paths of image files, or
+        arrays (uint8, or floats from 0 to 1).
     y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-        The true labels of these rows, 0/1.
+        The true labels of these images, 0/1.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group (one movie, one poster) are drawn together for the intervals,
         and only one of them is shown as a poster. None draws rows.
     label_names : sequence of shape (n_labels,), default=None
-        Names of the labels; None takes the columns of `y`, or what the estimator has
-        learned.
+        Names of the labels; None takes the columns of `y`, or the names that the
+        estimator learned.
     n_posters : int, default=6
-        How many of the best and of the worst answers are shown; 0 shows none.
+        Number of posters shown with the best and with the worst predictions; 0 shows
+        none.
     grad_cam : bool, default=False
-        Whether each poster shown comes with a heat map of what spoke for its most
-        probable label, by `sk_posters.inspection.grad_cam`.
+        Whether to show a saliency map next to each poster, by
+        `sk_posters.inspection.grad_cam`: the areas that contribute to its most probable
+        label.
     n_bootstrap : int, default=1000
-        How many resamples the intervals are made of; 0 leaves the intervals out.
+        Number of resamples for the intervals; 0 omits the intervals.
     title : str, default="How well are labels found?"
         The heading.
     random_state : int, RandomState instance or None, default=None
@@ -97,29 +101,30 @@ def save_html_report(
     Raises
     ------
     FileNotFoundError or IsADirectoryError
-        If the folder of `file` is missing, or `file` is a folder itself.
+        If the folder of `file` is missing, or `file` is itself a folder.
+    ImportError
+        If Jinja2 is missing: ``pip install "sk-posters[plot]"``.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     ValueError
-        If there are no rows, if the estimator gives no probabilities, or if rows, names
-        or groups do not fit each other.
+        If there are no rows, if the estimator predicts no probabilities, or if rows,
+        names or groups do not fit each other.
 
     See Also
     --------
-    sk_posters.metrics.multilabel_report : The scores, to work with.
+    sk_posters.metrics.multilabel_report : The same scores as data frames.
     sk_posters.plotting.PosterGridDisplay : Posters with their labels, as a figure.
 
     Notes
     -----
-    The learning curves and the picture of probabilities need Matplotlib
-    (``pip install "sk-posters[plot]"``); without it, the report says that they are
-    left out. Names of labels and files are text and nothing else in it, and its
-    policy forbids a browser to run or load anything that does not come with it. It
-    holds small copies of the posters shown, and the names of their files without
-    their folders.
+    The calibration and the learning curves need Matplotlib, which the extra ``plot``
+    also installs; without it, the report says that they are left out. Names of labels
+    and files are escaped, and the policy of the page forbids a browser to run or load
+    anything from elsewhere. The file holds small copies of the posters shown, and the
+    names of their files without their folders.
 
-    Posters are best or worst by their log loss, the mean over all labels. Of the best,
-    only those with a true label are shown, if there are any.
+    Predictions are best or worst by their log loss, the mean over all labels. The best
+    are chosen among the images with a true label, if there are any.
 
     Examples
     --------
@@ -136,20 +141,18 @@ def save_html_report(
     >>> file.name, file.stat().st_size < 2_000_000
     ('report.html', True)
     """
-    file = _checked(file)
+    file = _check_place(file)
+    jinja2 = import_optional("jinja2", extra="plot", purpose="The HTML report")
     check_is_fitted(estimator)
     if not _num_samples(X):
-        raise ValueError(
-            "X must hold one row at least to report on: got none. Give the rows that "
-            "were held out."
-        )
+        raise ValueError("X must hold at least one row: got none. Give the test set.")
     check_consistent_length(X, y, groups)
     scores, names = predict_for_display(estimator, X, y, "save_html_report")
     labels, _ = label_matrix(y, "y")
     names = check_names(label_names, names, "y and the estimator")
     check_probabilities(scores, names)
     names = _as_text(names)
-    thresholds, about_thresholds, caution = thresholds_of(estimator)
+    thresholds, about_thresholds, caution = describe_thresholds(estimator)
     report = multilabel_report(
         labels,
         scores,
@@ -160,40 +163,39 @@ def save_html_report(
         top_k=TOP_K,
         random_state=random_state,
     )
-    answers = Answers(X, labels, scores, thresholds, names)
-    best, worst = answers.best_and_worst(n_posters, groups)
-    heat = heat_maps(estimator, X, best + worst, scores) if grad_cam else {}
-    history, n_rows = history_of(estimator), len(labels)
-    content = page(
-        title,
-        *opening(
-            *(title, estimator, report, n_rows, about_thresholds), datetime.now(UTC)
-        ),
-        cautions(report, n_rows, caution),
-        _sections.scores(report, min(TOP_K, labels.shape[1])),
-        _sections.labels(report),
-        _sections.probabilities(*_draw(calibration, labels, scores)),
-        _sections.history(*_draw(learning_curves, history)) if history else None,
-        _sections.posters("worst", answers.gallery(worst, heat)),
-        _sections.posters("best", answers.gallery(best, heat)),
-        _sections.making(estimator),
+    predictions = Predictions(X, labels, scores, thresholds, names)
+    best, worst = predictions.find_best_and_worst(n_posters, groups)
+    saliency = map_saliency(estimator, X, best + worst, scores) if grad_cam else {}
+    history = find_history(estimator)
+    page = _render(
+        jinja2,
+        title=title,
+        now=datetime.now(UTC),
+        thresholds=about_thresholds,
+        **describe_model(estimator),
+        **describe_scores(report, len(labels), min(TOP_K, labels.shape[1]), caution),
+        calibration=_draw(draw_calibration, labels, scores),
+        learning_curves=history and _draw(draw_learning_curves, history),
+        worst=predictions.describe(worst, saliency),
+        best=predictions.describe(best, saliency),
     )
-    write_file(file, content)
+    # Names of files may hold bytes that are no text.
+    write_file(file, page.encode("utf-8", "replace"))
     return file
 
 
-def _checked(file):
-    """Return the path to write to; no score is computed before it is sure."""
+def _check_place(file):
+    """Return the path to write to, checked before anything is computed."""
     path = Path(file)
     if path.is_dir():
         raise IsADirectoryError(
-            f"file must name a file to write: {fspath(file)!r} is a folder. Add a "
-            "name, such as 'report.html'."
+            f"file must name a file: {fspath(file)!r} is a folder. Add a name, such as "
+            "'report.html'."
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"file must be in a folder that exists: there is no {str(path.parent)!r}. "
-            "Make it, or name another."
+            f"file must be in an existing folder: there is no {str(path.parent)!r}. "
+            "Create it, or choose another."
         )
     return path
 
@@ -205,8 +207,36 @@ def _as_text(names):
 
 
 def _draw(draw, *data):
-    """Return a picture, or why there is none."""
+    """Return a figure, or why there is none."""
     try:
-        return draw(*data), None
+        return {"src": draw(*data)}
     except ImportError as error:
-        return None, str(error)
+        return {"problem": str(error)}
+
+
+def _render(jinja2, **context):
+    """Return the page; its policy allows its own style and script, and nothing else."""
+    template, style, script = (
+        files(__package__).joinpath(name).read_text(encoding="utf-8")
+        for name in ("template.html", "style.css", "sort.js")
+    )
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {hash_inline(style)}; "
+        f"script-src {hash_inline(script)}; base-uri 'none'; form-action 'none'"
+    )
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _format_number
+    environment.filters["sortable"] = lambda value: "" if value is None else value
+    page = environment.from_string(template).render(
+        style=style, script=script, policy=policy, **context
+    )
+    return f"{page.strip()}\n"
+
+
+def _format_number(value, digits=3):
+    return "-" if value is None else number(value, digits)

@@ -1,4 +1,4 @@
-"""The web page: drop a poster, see its genres, and why."""
+"""A web page that predicts the genres of a poster, and shows why."""
 
 from sk_posters.app._serve import (
     make_app,

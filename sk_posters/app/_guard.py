@@ -1,13 +1,13 @@
-"""Who may ask the page, and what a browser may do with it."""
+"""Which requests the page accepts, and what a browser may do with it."""
 
-import base64
-import hashlib
 import ipaddress
 import json
 import re
 from urllib.parse import urlsplit
 
-__all__ = ["Guard", "inline_policy"]
+from sk_posters._images._display import hash_inline
+
+__all__ = ["Guard", "write_policy"]
 
 HEADERS = {
     "cache-control": "no-store",
@@ -20,24 +20,13 @@ HEADERS = {
 }
 
 
-def inline_policy(page):
-    """Return the Content-Security-Policy under which only this page's own code runs.
-
-    Parameters
-    ----------
-    page : str
-        HTML with its style and script inside.
-
-    Returns
-    -------
-    str
-        Nothing is loaded but images inside the page, and only its own server asked.
-    """
+def write_policy(page):
+    """Return the Content-Security-Policy under which only this page's own code runs."""
     return "; ".join(
         [
             "default-src 'none'",
-            f"script-src {_sums(page, 'script')}",
-            f"style-src {_sums(page, 'style')}",
+            f"script-src {_hash_all(page, 'script')}",
+            f"style-src {_hash_all(page, 'style')}",
             "img-src data:",
             "connect-src 'self'",
             "base-uri 'none'",
@@ -48,28 +37,19 @@ def inline_policy(page):
     )
 
 
-def _sums(page, tag):
-    texts = re.findall(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)
-    digests = [hashlib.sha256(text.encode()).digest() for text in texts]
-    return " ".join(f"'sha256-{base64.b64encode(d).decode()}'" for d in digests)
+def _hash_all(page, tag):
+    codes = re.findall(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)
+    return " ".join(map(hash_inline, codes))
 
 
 class Guard:
-    """ASGI middleware: refuses other sites' requests, adds headers to all answers.
+    """ASGI middleware that refuses other sites' requests and adds safe headers."""
 
-    A page of another site can make a browser ask this server: by a name that it
-    points to this machine, or by a request across sites. The first shows in `Host`,
-    the second in `Origin` and `Sec-Fetch-Site`. A number as host is no such name.
-
-    Parameters
-    ----------
-    app : callable
-        The ASGI application.
-    hosts : list of str
-        Names of this server beside ``localhost``.
-    policy : str
-        Content-Security-Policy of all answers.
-    """
+    # Another site can make a browser send requests here: under a name of its own that
+    # points to this machine, which shows in Host, or across sites, which shows in
+    # Origin and Sec-Fetch-Site. An IP address as host is no such name.
+    # Starlette's TrustedHostMiddleware splits Host at its first colon, so that it
+    # refuses every IPv6 address.
 
     def __init__(self, app, *, hosts, policy):
         self._app = app
@@ -87,25 +67,24 @@ class Guard:
                 message["headers"] = [*message.get("headers", ()), *self._headers]
             await send(message)
 
-        problem = self._problem(scope)
+        problem = self._find_problem(scope)
         if problem is None:
             await self._app(scope, receive, send_guarded)
         else:
             await _refuse(send_guarded, *problem)
 
-    def _problem(self, scope):
+    def _find_problem(self, scope):
         headers = {
             k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]
         }
         host = headers.get("host", "")
         if not self._is_own(host):
             return 400, (
-                f"This page is not served under the name {host!r}: open it as "
-                "localhost or by the number of its address, or name the host when it "
-                "is made."
+                f"This page is not served as {host!r}. Open it as localhost or by its "
+                "IP address, or pass this name to make_app in hosts."
             )
-        if scope["method"] == "POST" and _from_elsewhere(headers, host):
-            return 403, "Requests of other web sites are refused."
+        if scope["method"] == "POST" and _is_cross_site(headers, host):
+            return 403, "Requests from other websites are refused."
         return None
 
     def _is_own(self, host):
@@ -124,8 +103,8 @@ def _is_address(name):
     return True
 
 
-def _from_elsewhere(headers, host):
-    """Say whether a page of another site asks; what is no browser says nothing."""
+def _is_cross_site(headers, host):
+    """Return whether a page of another site sent this; programs send no such header."""
     if "origin" in headers:
         scheme, _, netloc = headers["origin"].partition("://")
         return scheme not in {"http", "https"} or netloc.lower() != host.lower()

@@ -1,35 +1,37 @@
-"""The web page: drop a poster, see its genres, and why."""
+"""The web page: its routes, and the server of `run_app`."""
 
 import html
-import importlib.resources
 import importlib.util
 import ipaddress
 import os
 import socket
 import threading
 from contextlib import suppress
+from importlib.resources import files
 from numbers import Integral
+from types import SimpleNamespace
 
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._disk_cache import disable_caches
 from sk_posters._base._optional import explain_missing, import_optional
-from sk_posters.app._guard import Guard, inline_policy
+from sk_posters.app._guard import Guard, write_policy
 from sk_posters.app._showcase import Showcase
-from sk_posters.app._uploads import MAX_BYTES, Refused, limited, poster_file
+from sk_posters.app._uploads import MAX_BYTES, Refused, keep_upload, limit_bytes
 
 __all__ = ["make_app", "run_app"]
 
-# Uploads taken in at a time; the model answers them one by one.
-N_UPLOADS = 8
+# The page is written by hand: gradio would bring 30 packages, and calls home.
+
+N_UPLOADS = 8  # Received at a time; the model predicts them one by one.
 PURPOSE = "The web page"
 
 
 def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
-    """Make a web page on which anyone can ask a model about a poster.
+    """Make a web page that predicts the genres of a poster.
 
-    Drop a poster, and the page shows its genres as bars, for each genre where in the
-    poster it is seen, and the training posters that are most alike. It loads nothing
-    from elsewhere, and keeps no poster. :func:`run_app` serves it.
+    The page shows the probability of each genre as a bar, a saliency map of each genre,
+    and the most similar training posters. It loads nothing from elsewhere, and stores
+    no poster. :func:`run_app` serves it.
 
     Parameters
     ----------
@@ -37,28 +39,28 @@ def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
         A fitted pipeline that takes paths and has `predict_proba`, or a file that
         :func:`~sk_posters.save_model` wrote.
     posters : array-like of str or path-like, default=None
-        Paths of training posters, among which the nearest are looked for; for models
-        that begin with a :class:`~sk_posters.PosterEncoder`. None shows none.
+        Paths of training posters, of which the page shows the nearest; for models that
+        begin with a :class:`~sk_posters.PosterEncoder`. None shows none.
     target : array-like of shape (n_posters, n_labels), default=None
-        True labels of `posters`, 0 or 1, which are shown below those found: a
-        dataframe whose columns have names, or columns in the order of the model's.
+        True labels of `posters`, 0 or 1, which are shown below the nearest posters: a
+        DataFrame whose columns have names, or an array with the columns of the model.
     label_names : array-like of str, default=None
         Names of the labels. None takes those of the model, or of its file.
     hosts : list of str, default=()
-        Names under which the page may be asked for, beside ``localhost`` and the
-        numbers of addresses. Other names are refused: a foreign page could point one
-        of its own to this server.
+        Host names under which the page can be opened, in addition to ``localhost`` and
+        IP addresses. Other names are refused, because another website could point a
+        name of its own to this server.
 
     Returns
     -------
     starlette.applications.Starlette
-        An ASGI application, for any server. ``GET /`` is the page; ``POST /predict``
-        and ``POST /explain`` answer JSON, see ``docs/guide/app.md``.
+        An ASGI application, for any server. ``GET /`` returns the page; ``POST
+        /predict`` and ``POST /explain`` return JSON, see ``docs/guide/app.md``.
 
     Raises
     ------
     TypeError
-        If the model gives no probabilities.
+        If the model predicts no probabilities.
     ValueError
         If `label_names` does not fit the model, or `target` the posters.
     ImportError
@@ -66,7 +68,7 @@ def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
 
     See Also
     --------
-    run_app : Makes the page and serves it.
+    run_app : Make the page and serve it.
 
     Examples
     --------
@@ -80,33 +82,36 @@ def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
     >>> [route.path for route in app.routes]
     ['/', '/predict', '/explain']
     """
-    applications = import_optional(
-        "starlette.applications", extra="app", purpose=PURPOSE
-    )
-    routing = import_optional("starlette.routing", extra="app", purpose=PURPOSE)
-    exceptions = import_optional("starlette.exceptions", extra="app", purpose=PURPOSE)
-    requests = import_optional("starlette.requests", extra="app", purpose=PURPOSE)
-    middleware = import_optional("starlette.middleware", extra="app", purpose=PURPOSE)
-    if importlib.util.find_spec("python_multipart") is None:
-        raise explain_missing("python-multipart", extra="app", purpose=PURPOSE)
+    starlette = _load_starlette()
     showcase = Showcase(model, posters=posters, target=target, label_names=label_names)
-    template = importlib.resources.files("sk_posters.app") / "page.html"
-    page = template.read_text(encoding="utf-8")
-    views = _Views(showcase, page)
-    policy = inline_policy(page)
-    return applications.Starlette(
+    page = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    views = _Views(showcase, page, starlette)
+    make_route = starlette.routing.Route
+    make_middleware = starlette.middleware.Middleware
+    return starlette.applications.Starlette(
         routes=[
-            routing.Route("/", views.page),
-            routing.Route("/predict", views.predict, methods=["POST"]),
-            routing.Route("/explain", views.explain, methods=["POST"]),
+            make_route("/", views.show_page),
+            make_route("/predict", views.predict, methods=["POST"]),
+            make_route("/explain", views.explain, methods=["POST"]),
         ],
-        middleware=[middleware.Middleware(Guard, hosts=hosts, policy=policy)],
+        middleware=[make_middleware(Guard, hosts=hosts, policy=write_policy(page))],
         exception_handlers={
-            Refused: _refusal,
-            exceptions.HTTPException: _http_error,
-            requests.ClientDisconnect: _cut_off,
+            Refused: views.explain_refusal,
+            starlette.exceptions.HTTPException: views.explain_http_error,
+            starlette.requests.ClientDisconnect: views.explain_disconnect,
         },
     )
+
+
+def _load_starlette():
+    """Return the modules of Starlette that the page uses."""
+    import_optional("starlette", extra="app", purpose=PURPOSE)
+    if importlib.util.find_spec("python_multipart") is None:
+        raise explain_missing("python-multipart", extra="app", purpose=PURPOSE)
+    names = ["applications", "concurrency", "exceptions", "middleware", "requests"]
+    names += ["responses", "routing"]
+    modules = {name: importlib.import_module(f"starlette.{name}") for name in names}
+    return SimpleNamespace(**modules)
 
 
 @validate_params(
@@ -119,25 +124,25 @@ def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=786
     Parameters
     ----------
     model_file : str or path-like
-        A file that :func:`~sk_posters.save_model` wrote; :func:`make_app` takes
-        fitted pipelines, too.
+        A file that :func:`~sk_posters.save_model` wrote; :func:`make_app` also takes
+        fitted pipelines.
     posters : array-like of str or path-like, default=None
-        Paths of training posters, among which the nearest are looked for.
+        Paths of training posters, of which the page shows the nearest.
     target : array-like of shape (n_posters, n_labels), default=None
         True labels of `posters`, as in :func:`make_app`.
     host : str, default="127.0.0.1"
-        Address to listen on. The default can be reached from this computer alone;
-        others are warned about, for the page asks for no password and is not
+        Address to listen on. The default can be reached from this computer only; any
+        other prints a warning, because the page asks for no password and is not
         encrypted.
     port : int, default=7860
-        Port to listen on; 0 takes any that is free.
+        Port to listen on; 0 takes any free port.
 
     Raises
     ------
     OSError
-        If the address cannot be listened on.
+        If the server cannot listen on the address.
     ValueError
-        If there is no such port, or `target` does not fit the posters.
+        If `port` is out of range, or `target` does not fit the posters.
     ImportError
         If a package is missing: ``pip install "sk-posters[app]"``.
     ModelFileError
@@ -145,7 +150,7 @@ def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=786
 
     See Also
     --------
-    make_app : Makes the page for a server of your own.
+    make_app : Make the page for a server of your own.
 
     Examples
     --------
@@ -154,14 +159,15 @@ def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=786
     sk_posters shows genres.model at http://127.0.0.1:7860 (Ctrl-C ends it)
     """
     uvicorn = import_optional("uvicorn", extra="app", purpose=PURPOSE)
-    with _listening(host, port) as listener:
-        # Whoever comes by a name of this machine is welcome, if it is on the network.
+    with _listen(host, port) as listener:
+        # On a network, the page may be opened under the name of this machine.
         hosts = [] if _is_loopback(host) else [host, socket.gethostname()]
         app = make_app(model_file, posters=posters, target=target, hosts=hosts)
         if hosts:
             print(
                 f"Warning: {host} can be reached from other computers. The page asks "
-                "for no password and is not encrypted; host='127.0.0.1' keeps it here.",
+                "for no password and is not encrypted. host='127.0.0.1' keeps others "
+                "out.",
                 flush=True,
             )
         shown = f"[{host}]" if ":" in host else host
@@ -172,25 +178,25 @@ def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=786
         )
         config = uvicorn.Config(
             app,
-            log_config=None,  # Its own would reset the logging of the whole process.
+            log_config=None,  # Its default resets the logging of the whole process.
             log_level="warning",
             server_header=False,
             ws="none",
             lifespan="off",
         )
-        with suppress(KeyboardInterrupt):  # uvicorn raises it again once it is done.
+        with suppress(KeyboardInterrupt):  # uvicorn raises it again after its shutdown.
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listening(host, port):
+def _listen(host, port):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise type(error)(
-            error.errno,
+        raise OSError(
             f"The web page cannot listen on host={host!r}, port={port!r} "
-            f"({error.strerror}): give another port, or 0 for any that is free",
+            f"({error.strerror}). Use the default host, or another port: 0 takes any "
+            "free port."
         ) from error
 
 
@@ -202,41 +208,49 @@ def _is_loopback(host):
 
 
 class _Views:
-    """What the three addresses answer."""
+    """What the three routes return, as pages or JSON."""
 
-    def __init__(self, showcase, template):
+    def __init__(self, showcase, page, starlette):
         self._showcase = showcase
         self._page = (
-            template.replace("{{title}}", html.escape(showcase.title))
+            page.replace("{{title}}", html.escape(showcase.title))
             .replace("{{max_bytes}}", str(MAX_BYTES))
             .replace("{{max_megabytes}}", f"{MAX_BYTES / 1e6:g}")
         )
+        self._starlette = starlette
         self._one_by_one = threading.Lock()
         self._n_uploads = 0
 
-    async def page(self, request):
-        responses = import_optional("starlette.responses", extra="app", purpose=PURPOSE)
-        return responses.HTMLResponse(self._page)
+    async def show_page(self, request):
+        return self._starlette.responses.HTMLResponse(self._page)
 
     async def predict(self, request):
-        return await self._answered(
+        return await self._process(
             request, lambda path, form: self._showcase.predict(path)
         )
 
     async def explain(self, request):
-        return await self._answered(
-            request,
-            lambda path, form: self._showcase.explain(path, form.get("label")),
+        return await self._process(
+            request, lambda path, form: self._showcase.explain(path, form.get("label"))
         )
 
-    async def _answered(self, request, answer):
-        """Return as JSON what `answer` makes of the poster in a request's form."""
+    async def explain_refusal(self, request, error):
+        return self._respond({"error": error.message}, error.status)
+
+    async def explain_http_error(self, request, error):
+        return self._respond({"error": f"{error.detail}."}, error.status_code)
+
+    async def explain_disconnect(self, request, error):
+        return self._respond({"error": "The upload was cut off."}, 400)
+
+    async def _process(self, request, function):
+        """Return as JSON what a function makes of the poster in a request's form."""
         if self._n_uploads >= N_UPLOADS:
-            raise Refused(503, "Too many posters at a time: try again in a moment.")
+            raise Refused(503, "Too many uploads at once. Try again in a moment.")
         self._n_uploads += 1
         try:
             request = type(request)(
-                request.scope, limited(request.receive, request.headers)
+                request.scope, limit_bytes(request.receive, request.headers)
             )
             async with request.form(max_files=1, max_fields=1) as form:
                 if not hasattr(form.get("file"), "filename"):
@@ -244,37 +258,19 @@ class _Views:
                         400,
                         "Send one poster, as the field 'file' of multipart/form-data.",
                     )
-                concurrency = import_optional(
-                    "starlette.concurrency", extra="app", purpose=PURPOSE
-                )
-                return _json(
-                    await concurrency.run_in_threadpool(self._alone, answer, form)
-                )
+                run = self._starlette.concurrency.run_in_threadpool
+                return self._respond(await run(self._apply_alone, function, form))
         finally:
             self._n_uploads -= 1
 
-    def _alone(self, answer, form):
+    def _apply_alone(self, function, form):
         upload = form["file"]
         with (
             self._one_by_one,
             disable_caches(),
-            poster_file(upload.file, upload.filename) as path,
+            keep_upload(upload.file, upload.filename) as path,
         ):
-            return answer(path, form)
+            return function(path, form)
 
-
-def _json(content, status=200):
-    responses = import_optional("starlette.responses", extra="app", purpose=PURPOSE)
-    return responses.JSONResponse(content, status_code=status)
-
-
-async def _refusal(request, error):
-    return _json({"error": error.message}, error.status)
-
-
-async def _http_error(request, error):
-    return _json({"error": f"{error.detail}."}, error.status_code)
-
-
-async def _cut_off(request, error):
-    return _json({"error": "The upload ended early."}, 400)
+    def _respond(self, content, status=200):
+        return self._starlette.responses.JSONResponse(content, status_code=status)

@@ -1,4 +1,4 @@
-"""The web page from its server's side: answers, limits, refusals, no traces."""
+"""The web page from its server's side: predictions, limits, refusals, no traces."""
 
 import asyncio
 import base64
@@ -23,19 +23,12 @@ from sklearn.pipeline import make_pipeline
 from sk_posters import (
     MultilabelTunedThresholdClassifierCV,
     PosterEncoder,
-    app,
     make_poster_pipeline,
     save_model,
 )
-from sk_posters.app import (
-    Guard,
-    Refused,
-    _showcase,
-    limited,
-    make_app,
-    poster_file,
-    run_app,
-)
+from sk_posters.app import _serve, make_app, run_app
+from sk_posters.app._guard import Guard
+from sk_posters.app._uploads import Refused, keep_upload, limit_bytes
 from sk_posters.datasets import make_posters
 from sk_posters.inspection import grad_cam, nearest_posters
 
@@ -125,21 +118,21 @@ def picture_of(url):
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-# What it answers
+# What it returns
 
 
 def test_genres_are_those_of_the_model_the_likeliest_first(client, model, posters):
     path = posters.data[3]
     with open(path, "rb") as file:
-        answer = send(client, file).json()
+        response = send(client, file).json()
     scores = model.predict_proba([path])[0]
     order = np.argsort(-scores)
-    assert [genre["name"] for genre in answer["genres"]] == [NAMES[j] for j in order]
-    for j, genre in zip(order, answer["genres"], strict=True):
+    assert [genre["name"] for genre in response["genres"]] == [NAMES[j] for j in order]
+    for j, genre in zip(order, response["genres"], strict=True):
         assert genre["probability"] == scores[j]
         assert genre["threshold"] == model.best_thresholds_[j]
         assert genre["chosen"] is bool(model.predict([path])[0, j])
-    assert picture_of(answer["image"]).size == Image.open(path).size
+    assert picture_of(response["image"]).size == Image.open(path).size
 
 
 def test_neighbors_are_those_of_nearest_posters(client, model, posters):
@@ -155,7 +148,7 @@ def test_neighbors_are_those_of_nearest_posters(client, model, posters):
     assert max(picture_of(found[0]["image"]).size) == 220
 
 
-def test_neighbors_have_their_true_genres(client, model, posters):
+def test_neighbors_come_with_their_true_genres(client, model, posters):
     path = posters.data[3]
     row = posters.target.iloc[3].to_numpy()
     for target, names in [
@@ -176,7 +169,7 @@ def test_neighbors_have_their_true_genres(client, model, posters):
     ("rows", "columns", "message"),
     [
         (3, slice(None), "one row for each of the posters: got 3 rows and 2 posters"),
-        (2, slice(1), "a column for each of the .* got 1 columns"),
+        (2, slice(1), "one column for each of the .* got 1 columns"),
     ],
 )
 def test_true_genres_that_fit_no_posters_are_refused(
@@ -199,42 +192,36 @@ def test_a_training_poster_that_has_gone_leaves_a_gap(posters, tmp_path):
     assert found[0]["name"] == "gone.png"
 
 
-def test_the_heat_map_is_that_of_grad_cam(client, model, posters):
+def test_the_saliency_map_is_that_of_grad_cam(client, model, posters):
     path = posters.data[5]
     with open(path, "rb") as file:
-        answer = send(client, file, path="/explain", label=NAMES[1]).json()
-    assert answer["found"]
-    shown = picture_of(answer["image"])
+        response = send(client, file, path="/explain", label=NAMES[1]).json()
+    assert response["found"]
+    shown = picture_of(response["image"])
     assert (shown.mode, shown.size) == ("RGBA", Image.open(path).size)
-    heat = grad_cam(model, [path], labels=[1])[0, 0]
-    small = np.asarray(shown.getchannel("A").resize(heat.shape[::-1])) / 255
-    # Resized twice, and cut off at 0.9.
-    np.testing.assert_allclose(small, np.clip(1.2 * heat, 0, 0.9), atol=0.1)
+    saliency = grad_cam(model, [path], labels=[1])[0, 0]
+    small = np.asarray(shown.getchannel("A").resize(saliency.shape[::-1])) / 255
+    np.testing.assert_allclose(small, 0.75 * saliency, atol=0.1)  # Resized twice.
 
 
-def test_a_map_without_heat_is_transparent():
-    overlay = _showcase._overlay(np.zeros((4, 3), dtype=np.float32), (30, 40))
-    assert overlay.getchannel("A").getextrema() == (0, 0)
+def test_an_unknown_label_is_refused(client):
+    response = send(client, poster_bytes(), path="/explain", label="Western")
+    assert response.status_code == 422
+    message = "There is no genre 'Western'. Send one of these as 'label': Drama, <b>W"
+    assert response.json()["error"].startswith(message)
 
 
-def test_a_label_that_there_is_not_is_refused(client):
-    answer = send(client, poster_bytes(), path="/explain", label="Western")
-    assert answer.status_code == 422
-    message = "There is no genre 'Western': the field 'label' is one of Drama, <b>War"
-    assert answer.json()["error"].startswith(message)
-
-
-def test_a_model_that_has_no_maps_says_so(plain):
-    answer = send(plain, poster_bytes(), path="/explain", label="1")
-    assert answer.status_code == 422
-    assert answer.json()["error"].startswith("This model cannot show where: ")
+def test_a_model_without_saliency_maps_says_so(plain):
+    response = send(plain, poster_bytes(), path="/explain", label="1")
+    assert response.status_code == 422
+    assert response.json()["error"].startswith("This model has no saliency maps: ")
 
 
 def test_without_names_and_posters_labels_have_numbers(plain):
-    answer = send(plain, poster_bytes()).json()
-    assert [genre["name"] for genre in answer["genres"]] == ["1", "0"]
-    assert [genre["threshold"] for genre in answer["genres"]] == [0.5, 0.5]
-    assert answer["neighbors"] is None
+    response = send(plain, poster_bytes()).json()
+    assert [genre["name"] for genre in response["genres"]] == ["1", "0"]
+    assert [genre["threshold"] for genre in response["genres"]] == [0.5, 0.5]
+    assert response["neighbors"] is None
 
 
 def test_names_come_from_the_file_of_the_model(posters, tmp_path):
@@ -243,12 +230,12 @@ def test_names_come_from_the_file_of_the_model(posters, tmp_path):
     fitted = pipeline().fit(posters.data, posters.target)
     save_model(fitted, file, label_names=NAMES)
     with client_of(make_app(file)) as client:
-        answer = send(client, poster_bytes()).json()
+        response = send(client, poster_bytes()).json()
         page = client.get("/").text
-    assert {genre["name"] for genre in answer["genres"]} == set(NAMES)
+    assert {genre["name"] for genre in response["genres"]} == set(NAMES)
     with client_of(make_app(file, label_names="ABC")) as client:
-        answer = send(client, poster_bytes()).json()
-    assert {genre["name"] for genre in answer["genres"]} == set("ABC")
+        response = send(client, poster_bytes()).json()
+    assert {genre["name"] for genre in response["genres"]} == set("ABC")
     assert "&lt;i&gt;genres.model, 3 genres" in page
 
 
@@ -262,8 +249,8 @@ def test_thresholds_of_another_scale_are_not_shown(posters):
     )
     fitted = make_pipeline(encoder, head).fit(posters.data, posters.target)
     with client_of(make_app(fitted)) as client:
-        answer = send(client, poster_bytes()).json()
-    assert [genre["threshold"] for genre in answer["genres"]] == [None] * 3
+        response = send(client, poster_bytes()).json()
+    assert [genre["threshold"] for genre in response["genres"]] == [None] * 3
 
 
 def test_the_best_of_a_search_is_shown(posters):
@@ -275,17 +262,17 @@ def test_the_best_of_a_search_is_shown(posters):
         search.fit(posters.data, posters.target)
     application = make_app(search, posters=posters.data[:2], label_names=NAMES)
     with client_of(application) as client:
-        answer = send(client, poster_bytes()).json()
-    assert {genre["name"] for genre in answer["genres"]} == set(NAMES)
-    assert len(answer["neighbors"]) == 2
+        response = send(client, poster_bytes()).json()
+    assert {genre["name"] for genre in response["genres"]} == set(NAMES)
+    assert len(response["neighbors"]) == 2
 
 
-# What it refuses to be made of
+# Models that are refused
 
 
 def test_a_model_without_probabilities_is_refused():
     fitted = RidgeClassifier().fit([[0], [1]], [[0, 1], [1, 0]])
-    with pytest.raises(TypeError, match="'RidgeClassifier', which gives no probabi"):
+    with pytest.raises(TypeError, match="'RidgeClassifier', which predicts no probabi"):
         make_app(fitted)
 
 
@@ -324,30 +311,38 @@ def test_a_missing_server_is_named(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])
 def test_each_allowed_format_is_taken_whatever_its_name(plain, kind):
-    answer = send(plain, poster_bytes(kind=kind), name="poster.txt")
-    assert answer.status_code == 200
+    response = send(plain, poster_bytes(kind=kind), name="poster.txt")
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
     ("content", "status", "message"),
     [
-        (b"A plot in words.", 415, "'it.jpg' is not an image, whatever its name says"),
+        (b"A plot in words.", 415, "'it.jpg' is not an image in an allowed format"),
         (b"", 415, r"'it.jpg' is empty \(0 bytes\)"),
-        (poster_bytes(kind="TIFF"), 415, "choose a poster as JPEG, PNG, WebP, GIF or"),
+        (poster_bytes(kind="TIFF"), 415, "Choose a JPEG, PNG, WebP, GIF or BMP file"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", 415, "is not an image"),
         (poster_bytes()[:60], 422, "'it.jpg': cannot be decoded, it may be damaged"),
         (b"BM" + b"\xff" * 60, 422, r"'it.jpg' cannot be read, it may be damaged \("),
-        (poster_bytes((8000, 7000), mode="1"), 413, "8000 × 7000 pixels, which are 56"),
-        (poster_bytes((14000, 14000), mode="1"), 413, "50 million are allowed: save"),
+        (
+            poster_bytes((8000, 7000), mode="1"),
+            413,
+            r"× 7000 pixels \(56 million\)",
+        ),
+        (
+            poster_bytes((14000, 14000), mode="1"),
+            413,
+            "at most 50 million are allo",
+        ),
     ],
     ids=["text", "empty", "TIFF", "PostScript", "cut off", "header", "large", "bomb"],
 )
 def test_what_is_no_poster_is_refused(plain, content, status, message, tmp_path):
-    answer = send(plain, content, name="it.jpg")
-    assert answer.status_code == status
+    response = send(plain, content, name="it.jpg")
+    assert response.status_code == status
     with pytest.raises(Refused, match=message):
-        raise Refused(status, answer.json()["error"])
-    assert "sk_posters-" not in answer.text
+        raise Refused(status, response.json()["error"])
+    assert "sk_posters-" not in response.text
 
 
 def test_a_long_name_is_cut_in_messages(plain):
@@ -357,13 +352,13 @@ def test_a_long_name_is_cut_in_messages(plain):
 
 
 def test_too_many_bytes_are_refused_by_what_the_header_says(plain):
-    answer = send(plain, bytes(20_020_000))
-    assert answer.status_code == 413
-    assert answer.json()["error"].startswith("The file has more than the 20 MB allowed")
+    response = send(plain, bytes(20_020_000))
+    assert response.status_code == 413
+    assert response.json()["error"].startswith("The file is larger than the 20 MB")
 
 
-def answer_to(messages):
-    """Return status and body of what the page answers to a body that comes in parts."""
+def respond_to(messages):
+    """Return status and body of the response to a body that comes in parts."""
     sent, messages = [], iter(messages)
 
     async def receive():
@@ -393,20 +388,20 @@ def test_too_many_bytes_are_refused_while_they_come():
             n_parts += 1
             yield {"type": "http.request", "body": bytes(10**6), "more_body": True}
 
-    status, body = answer_to(parts())
-    assert (status, "more than the 20 MB allowed" in body) == (413, True)
+    status, body = respond_to(parts())
+    assert (status, "larger than the 20 MB allowed" in body) == (413, True)
     assert n_parts == 21
 
 
-def test_an_upload_that_ends_early_is_answered():
-    status, body = answer_to([{"type": "http.disconnect"}])
-    assert (status, body) == (400, '{"error":"The upload ended early."}')
+def test_an_upload_that_is_cut_off_gets_a_response():
+    status, body = respond_to([{"type": "http.disconnect"}])
+    assert (status, body) == (400, '{"error":"The upload was cut off."}')
 
 
 def test_the_file_itself_must_keep_the_limit():
     with (
-        pytest.raises(Refused, match="more than the 1e-05 MB allowed"),
-        poster_file(io.BytesIO(bytes(11)), "a.png", max_bytes=10),
+        pytest.raises(Refused, match="larger than the 1e-05 MB allowed"),
+        keep_upload(io.BytesIO(bytes(11)), "a.png", max_bytes=10),
     ):
         pass
 
@@ -415,9 +410,9 @@ def test_a_length_that_is_no_number_is_counted_instead():
     async def receive():
         return {"body": bytes(20_000)}
 
-    counting = limited(receive, {"content-length": "-1"}, max_bytes=5)
-    with pytest.raises(Refused, match="more than the 5e-06 MB allowed"):
-        asyncio.run(counting())
+    receive_limited = limit_bytes(receive, {"content-length": "-1"}, max_bytes=5)
+    with pytest.raises(Refused, match="larger than the 5e-06 MB allowed"):
+        asyncio.run(receive_limited())
 
 
 @pytest.mark.parametrize(
@@ -431,15 +426,15 @@ def test_a_length_that_is_no_number_is_counted_instead():
     ids=["nothing", "raw", "text", "other field"],
 )
 def test_other_forms_are_refused(plain, request_of):
-    answer = plain.post("/predict", **request_of)
-    assert answer.status_code == 400
-    assert answer.json()["error"].startswith("Send one poster, as the field 'file'")
+    response = plain.post("/predict", **request_of)
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("Send one poster, as the field 'file'")
 
 
 def test_several_files_are_refused(plain):
     files = [("file", ("a.png", b"")), ("file", ("b.png", b""))]
-    answer = plain.post("/predict", files=files)
-    assert (answer.status_code, "Too many files" in answer.json()["error"]) == (
+    response = plain.post("/predict", files=files)
+    assert (response.status_code, "Too many files" in response.json()["error"]) == (
         400,
         True,
     )
@@ -471,13 +466,13 @@ def test_nothing_is_kept(model, posters, tmp_path, monkeypatch):
 # Many at a time
 
 
-def test_the_model_looks_at_one_poster_at_a_time():
+def test_the_model_predicts_one_poster_at_a_time():
     constant = Constant()
     with client_of(make_app(constant)) as client:
-        answers = []
+        responses = []
         threads = [
             threading.Thread(
-                target=lambda: answers.append(send(client, poster_bytes()))
+                target=lambda: responses.append(send(client, poster_bytes()))
             )
             for _ in range(5)
         ]
@@ -485,20 +480,20 @@ def test_the_model_looks_at_one_poster_at_a_time():
             thread.start()
         for thread in threads:
             thread.join()
-    assert [answer.status_code for answer in answers] == [200] * 5
+    assert [response.status_code for response in responses] == [200] * 5
     assert constant.seen == 1
 
 
-def test_more_than_may_wait_are_refused_and_make_room_again(plain, monkeypatch):
-    monkeypatch.setattr(app, "N_UPLOADS", 0)
-    answer = send(plain, poster_bytes())
-    assert answer.status_code == 503
-    assert answer.json()["error"].startswith("Too many posters at a time")
-    monkeypatch.setattr(app, "N_UPLOADS", 1)
+def test_uploads_above_the_limit_are_refused_until_others_end(plain, monkeypatch):
+    monkeypatch.setattr(_serve, "N_UPLOADS", 0)
+    response = send(plain, poster_bytes())
+    assert response.status_code == 503
+    assert response.json()["error"].startswith("Too many uploads at once")
+    monkeypatch.setattr(_serve, "N_UPLOADS", 1)
     assert [send(plain, poster_bytes()).status_code for _ in range(2)] == [200, 200]
 
 
-# Who may ask
+# Who may use it
 
 
 @pytest.mark.parametrize(
@@ -517,13 +512,13 @@ def test_more_than_may_wait_are_refused_and_make_room_again(plain, monkeypatch):
         ("", 400),
     ],
 )
-def test_only_own_names_are_answered(host, status):
+def test_only_own_host_names_are_served(host, status):
     with client_of(make_app(Constant(), hosts=["Films.example"])) as client:
-        answer = client.get("/", headers={"Host": host})
-    assert answer.status_code == status
+        response = client.get("/", headers={"Host": host})
+    assert response.status_code == status
     if status == 400:
-        assert answer.json()["error"].startswith(
-            f"This page is not served under the name {host!r}"
+        assert response.json()["error"].startswith(
+            f"This page is not served as {host!r}. Open it as localhost"
         )
 
 
@@ -546,30 +541,30 @@ def test_only_own_names_are_answered(host, status):
 )
 def test_posters_sent_by_pages_of_other_sites_are_refused(plain, headers, status):
     files = {"file": ("poster.png", poster_bytes())}
-    answer = plain.post("/predict", files=files, headers=headers)
-    assert answer.status_code == status
+    response = plain.post("/predict", files=files, headers=headers)
+    assert response.status_code == status
     if status == 403:
-        assert answer.json()["error"] == "Requests of other web sites are refused."
-    assert "access-control-allow-origin" not in answer.headers
+        assert response.json()["error"] == "Requests from other websites are refused."
+    assert "access-control-allow-origin" not in response.headers
 
 
-def test_every_answer_carries_the_headers_of_the_guard(plain):
+def test_every_response_carries_the_headers_of_the_guard(plain):
     evil = {"Host": "evil.example"}
-    answers = [plain.get("/"), plain.get("/", headers=evil), plain.get("/nowhere")]
-    answers += [send(plain, poster_bytes()), send(plain, b"text")]
-    assert [answer.status_code for answer in answers] == [200, 400, 404, 200, 415]
-    for answer in answers:
-        policy = answer.headers["content-security-policy"]
+    responses = [plain.get("/"), plain.get("/", headers=evil), plain.get("/nowhere")]
+    responses += [send(plain, poster_bytes()), send(plain, b"text")]
+    assert [response.status_code for response in responses] == [200, 400, 404, 200, 415]
+    for response in responses:
+        policy = response.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; script-src 'sha256-")
         assert "unsafe" not in policy
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["cache-control"] == "no-store"
-    assert answers[2].json() == {"error": "Not Found."}
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-store"
+    assert responses[2].json() == {"error": "Not Found."}
 
 
 def test_other_methods_are_refused(plain):
-    answer = plain.get("/predict")
-    assert (answer.status_code, answer.json()) == (
+    response = plain.get("/predict")
+    assert (response.status_code, response.json()) == (
         405,
         {"error": "Method Not Allowed."},
     )
@@ -596,7 +591,7 @@ def served(tmp_path, monkeypatch):
     served = []
     monkeypatch.setattr(uvicorn.Server, "run", interrupted)
     monkeypatch.setattr(
-        app, "make_app", lambda file, **parameters: made.update(parameters)
+        _serve, "make_app", lambda file, **parameters: made.update(parameters)
     )
     made = {}
     return served, made
@@ -636,7 +631,7 @@ def test_other_addresses_are_warned_about(served, capsys):
     assert capsys.readouterr().out.startswith(message)
 
 
-def test_a_number_of_six_parts_stands_in_brackets(served, capsys):
+def test_an_ipv6_address_is_shown_in_brackets(served, capsys):
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -648,11 +643,16 @@ def test_a_number_of_six_parts_stands_in_brackets(served, capsys):
 def test_a_port_that_is_taken_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        message = rf"cannot listen on host='127.0.0.1', port={port} \(Address already"
+        message = rf"^The web page .* host='127.0.0.1', port={port} \(Address already"
         with pytest.raises(OSError, match=message):
             run_app("genres.model", port=port)
 
 
-def test_a_port_that_there_is_not_is_refused():
+def test_a_host_that_cannot_be_found_is_named():
+    with pytest.raises(OSError, match=r"^The web page cannot listen on host='no host'"):
+        run_app("genres.model", host="no host", port=0)
+
+
+def test_a_port_out_of_range_is_refused():
     with pytest.raises(ValueError, match="The 'port' parameter of run_app must be"):
         run_app("genres.model", port=70000)

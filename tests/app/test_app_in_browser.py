@@ -84,7 +84,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, server):
-    """The page; in the end it has asked its own server alone, and no error occurred."""
+    """The page; afterwards, only its own server was asked, and no error occurred."""
     page = browser.new_page()
     asked, errors = [], []
     page.on("request", lambda request: asked.append(request.url))
@@ -94,7 +94,7 @@ def page(browser, server):
     yield page
     page.close()
     assert [url for url in asked if not url.startswith((server.url, "data:"))] == []
-    # Of the answers that are refusals, the browser itself keeps a record.
+    # The browser itself logs responses with an error status.
     assert [text for text in errors if "Failed to load resource" not in text] == []
 
 
@@ -140,48 +140,48 @@ def test_a_poster_gives_genres_with_bars_and_posters_alike(page, posters):
         mark = row.locator(".mark").bounding_box()
         assert track["x"] - 2 <= mark["x"] <= track["x"] + track["width"]
     named = page.locator("#genres button.chosen .name").all_text_contents()
-    expect(page, "#answer").to_have_text(", ".join(named))
+    expect(page, "#prediction").to_have_text(", ".join(named))
     expect(page, "#status").to_contain_text("“synthetic000003.jpg”")
     expect(page, "#thumbs img").to_have_count(6)
     # A training poster finds itself.
     expect(page, "#thumbs li:first-child").to_contain_text("synthetic000003.jpg")
-    expect(page, "#thumbs li:first-child").to_contain_text("100 % alike")
+    expect(page, "#thumbs li:first-child").to_contain_text("100 % similar")
     widths = "images => images.map(image => image.naturalWidth)"
     assert min(page.locator("#result img:visible").evaluate_all(widths)) > 0
 
 
-def test_a_click_on_a_genre_shows_and_hides_its_heat_map(page, posters):
+def test_a_click_on_a_genre_shows_and_hides_its_saliency_map(page, posters):
     choose(page, posters.data[5])
     genre = page.locator("#genres button").first
     name = genre.locator(".name").inner_text()
     genre.click()
-    expect(page, "#heat").to_be_visible()
-    expect(page, "#caption").to_contain_text(f"What speaks for {name}, brighter where")
+    expect(page, "#map").to_be_visible()
+    expect(page, "#caption").to_contain_text(f"areas contribute more to {name}.")
     assert genre.get_attribute("aria-pressed") == "true"
-    poster, heat = (page.locator(name).bounding_box() for name in ("#poster", "#heat"))
-    assert heat == poster
-    assert page.locator("#heat").evaluate("image => image.naturalWidth") > 0
+    poster, shown = (page.locator(name).bounding_box() for name in ("#poster", "#map"))
+    assert shown == poster
+    assert page.locator("#map").evaluate("image => image.naturalWidth") > 0
     genre.click()
-    expect(page, "#heat").to_be_hidden()
+    expect(page, "#map").to_be_hidden()
     assert genre.get_attribute("aria-pressed") == "false"
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "shown"),
+    ("status", "response", "shown"),
     [
-        (200, {"found": False, "image": None}, "Nothing in this poster speaks for"),
-        (422, {"error": "This model cannot show where."}, "cannot show where."),
-        (500, "no JSON", "Something went wrong; the terminal of the server says what."),
+        (200, {"found": False, "image": None}, "No part of this poster contributes to"),
+        (422, {"error": "This model has no saliency maps."}, "no saliency maps."),
+        (500, "no JSON", "Something went wrong. See the terminal of the server."),
     ],
 )
-def test_a_genre_without_a_heat_map_says_why(page, posters, status, answer, shown):
-    page.route("**/explain", lambda route: route.fulfill(status=status, json=answer))
+def test_a_genre_without_a_map_says_why(page, posters, status, response, shown):
+    page.route("**/explain", lambda route: route.fulfill(status=status, json=response))
     if status == 500:
-        page.route("**/explain", lambda route: route.fulfill(status=500, body=answer))
+        page.route("**/explain", lambda route: route.fulfill(status=500, body=response))
     choose(page, posters.data[5])
     page.locator("#genres button").first.click()
     expect(page, "#caption").to_contain_text(shown)
-    expect(page, "#heat").to_be_hidden()
+    expect(page, "#map").to_be_hidden()
 
 
 def test_the_keyboard_is_enough(page, posters):
@@ -191,7 +191,7 @@ def test_the_keyboard_is_enough(page, posters):
     expect(page, "#genres button").to_have_count(3)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page, "#heat").to_be_visible()
+    expect(page, "#map").to_be_visible()
     assert (
         page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
     )
@@ -217,8 +217,8 @@ def test_a_text_renamed_to_jpg_is_refused_with_a_message(page, posters):
     text = {"name": "plot.jpg", "mimeType": "image/jpeg", "buffer": b"Once upon a time"}
     choose(page, text)
     expect(page, "#error").to_have_text(
-        "'plot.jpg' is not an image, whatever its name says: choose a poster as JPEG, "
-        "PNG, WebP, GIF or BMP."
+        "'plot.jpg' is not an image in an allowed format. Choose a JPEG, PNG, WebP, "
+        "GIF or BMP file."
     )
     expect(page, "#result").to_be_hidden()
     choose(page, posters.data[0])
@@ -231,8 +231,8 @@ def test_a_hundred_megapixels_are_refused_before_they_are_decoded(page, server):
     before = most_memory(server)
     choose(page, {"name": "vast.png", "mimeType": "image/png", "buffer": content})
     expect(page, "#error").to_have_text(
-        "'vast.png' has 10000 × 10000 pixels, which are 100 million; 50 million are "
-        "allowed: save the poster smaller."
+        "'vast.png' has 10000 × 10000 pixels (100 million); at most 50 million are "
+        "allowed. Save a smaller copy."
     )
     # Decoded, they would take 300 MB.
     assert most_memory(server) - before < 100e6
@@ -260,7 +260,7 @@ def test_markup_in_a_file_name_is_shown_as_text(page, posters, is_poster):
 
 def test_many_genres_are_listed_on_request(page):
     cells = [(f"Genre {n}", 1 - n / 30, n < 2) for n in range(25)]
-    answer = {
+    response = {
         "image": "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
         "neighbors": None,
         "genres": [
@@ -268,7 +268,7 @@ def test_many_genres_are_listed_on_request(page):
             for name, p, named in cells
         ],
     }
-    page.route("**/predict", lambda route: route.fulfill(json=answer))
+    page.route("**/predict", lambda route: route.fulfill(json=response))
     choose(page, {"name": "a.png", "mimeType": "image/png", "buffer": b"any"})
     expect(page, "#genres button:visible").to_have_count(10)
     expect(page, "#mark").to_be_hidden()
@@ -279,10 +279,10 @@ def test_many_genres_are_listed_on_request(page):
 def test_the_page_says_when_its_server_has_gone(page):
     page.route("**/predict", lambda route: route.abort())
     choose(page, {"name": "a.png", "mimeType": "image/png", "buffer": b"any"})
-    expect(page, "#error").to_contain_text("The server cannot be reached")
+    expect(page, "#error").to_contain_text("Cannot reach the server")
 
 
-def test_a_page_of_another_name_gets_no_answer(server):
+def test_a_request_under_another_name_is_refused(server):
     request = urllib.request.Request(server.url, headers={"Host": "evil.example"})
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(request)

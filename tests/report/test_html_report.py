@@ -26,8 +26,9 @@ from sk_posters import (
     make_poster_pipeline,
     save_html_report,
 )
-from sk_posters._report import _model, _tables
-from sk_posters._report._posters import Answers
+from sk_posters._base._unwrap import list_parts
+from sk_posters._report import _context, _model
+from sk_posters._report._posters import Predictions
 from sk_posters.metrics import multilabel_report
 from sk_posters.metrics._evaluation import SCORES
 
@@ -55,11 +56,12 @@ HOSTILE = [
     "<!-- & --> ]]> &lt;b&gt; {{7*7}}",
 ]
 VOID = {"meta", "img"}
+RAW = {"script", "style"}
 DISTINCT = [name.replace("/", "|") for name in HOSTILE]  # No file has a slash.
 
 
 class Fixed(ClassifierMixin, BaseEstimator):
-    """A classifier that gives the same probabilities whatever the rows are."""
+    """A classifier that predicts fixed probabilities, whatever the images."""
 
     def __init__(self, scores, history=None):
         self.scores, self.history = scores, history
@@ -76,7 +78,7 @@ class Fixed(ClassifierMixin, BaseEstimator):
         return np.asarray(self.scores)[: len(X)]
 
 
-def answers(labels=LABELS, seed=0):
+def make_scores(labels=LABELS, seed=0):
     noise = np.random.default_rng(seed).random(labels.shape)
     return 0.8 * labels + 0.1 + 0.2 * (noise - 0.5)
 
@@ -102,6 +104,8 @@ class Page(HTMLParser):
             assert self.elements[self.open.pop()][0] == tag
 
     def handle_data(self, data):
+        if self.open and self.elements[self.open[-1]][0] not in RAW:
+            data = re.sub(r"\s+", " ", data) if data.strip() else ""
         for number in self.open:
             self.texts[number].append(data)
 
@@ -142,7 +146,7 @@ def save(tmp_path, paths):
         y = pd.DataFrame(LABELS, columns=NAMES) if y is None else y
         options = {"n_bootstrap": 20, "random_state": 0, **options}
         X = paths if X is None else X
-        model = Fixed(answers(np.asarray(y))) if model is None else model
+        model = Fixed(make_scores(np.asarray(y))) if model is None else model
         return Page(save_html_report(tmp_path / "report.html", model, X, y, **options))
 
     return save
@@ -164,7 +168,10 @@ def cells(page, kind):
     part = page.content.split(f'class="{kind}')[1].split("</table>")[0]
     rows = re.findall(r"<tr>(.*?)</tr>", part.partition("<tbody>")[2], re.DOTALL)
     bare = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
-    return [[re.sub("(<.*?>)+", "|", cell).strip("|") for cell in row] for row in bare]
+    return [
+        [re.sub(r"\s*(<.*?>\s*)+", "|", cell).strip("|\n") for cell in row]
+        for row in bare
+    ]
 
 
 # What is in it
@@ -173,24 +180,26 @@ def cells(page, kind):
 def test_it_returns_the_file_and_replaces_one_that_is_there(tmp_path, paths):
     file = tmp_path / "report.html"
     file.write_text("old")
-    saved = save_html_report(str(file), Fixed(answers()), paths, LABELS, n_bootstrap=5)
+    saved = save_html_report(
+        str(file), Fixed(make_scores()), paths, LABELS, n_bootstrap=5
+    )
     assert saved == file
     assert file.read_text(encoding="utf-8").startswith("<!DOCTYPE html>\n<html lang=")
     assert sorted(os.listdir(tmp_path)) == sorted([p.name for p in paths] + [file.name])
 
 
-def test_the_sections_come_in_the_order_a_stranger_asks(save):
-    page = save(Fixed(answers(), {"loss": [0.5, 0.3]}))
+def test_the_sections_come_in_order(save):
+    page = save(Fixed(make_scores(), {"loss": [0.5, 0.3]}))
     assert [text for text, _ in page.all("h2")] == [
-        "In short",
-        "Read with care",
-        "Scores, beside answers that look at no image",
-        "Each label",
-        "Probabilities",
-        "How it learned",
-        "Where it was most wrong",
-        "Where it was most right",
-        "How the model is made",
+        "Summary",
+        "Cautions",
+        "Scores, next to baselines",
+        "Scores by label",
+        "Calibration",
+        "Training history",
+        "Worst predictions",
+        "Best predictions",
+        "Model",
     ]
 
 
@@ -204,9 +213,9 @@ def test_headings_are_in_order_and_sections_are_named_by_them(save):
     assert headings == {attrs["aria-labelledby"] for _, attrs in page.all("section")}
 
 
-def test_it_says_what_was_judged_and_with_what(save):
+def test_the_summary_describes_test_set_model_and_versions(save):
     text = save(title="Genres").text()
-    assert "8 images, 3 labels, 1.2 of them per image" in text
+    assert "8 images, 3 labels, 1.2 labels per image" in text
     assert "Fixed" in text
     assert "probability 0.5 for each label" in text
     assert "95 % percentile intervals, 20 resamples of rows" in text
@@ -214,68 +223,65 @@ def test_it_says_what_was_judged_and_with_what(save):
     assert re.search(r"sk-posters [\d.]+.*scikit-learn [\d.]+", text)
 
 
-def test_the_title_stands_above_and_in_the_page(save):
+def test_the_title_is_that_of_the_page_and_its_heading(save):
     page = save(title="Genres & more")
     assert page.text("title") == page.text("h1") == "Genres & more"
 
 
 def test_the_scores_are_those_of_the_report(save):
-    scores = answers(seed=3)
+    scores = make_scores(seed=3)
     expected = multilabel_report(LABELS, scores, n_bootstrap=20, random_state=0).scores
     rows = cells(save(Fixed(scores)), "scores")
     assert [row[0].partition("|")[0] for row in rows] == expected.index.tolist()
     assert [row[1] for row in rows] == [f"{v:.3f}" for v in expected["value"]]
-    trivial = expected[["no label", "label frequencies", "most frequent"]]
+    baselines = expected[list(_context.BASELINES)]
     shown = [[float(cell) for cell in row[4:]] for row in rows]
-    np.testing.assert_allclose(shown, trivial.round(3), atol=1e-9)
+    np.testing.assert_allclose(shown, baselines.round(3), atol=1e-9)
 
 
 def test_each_score_is_explained():
-    assert list(_tables.MEANINGS) == list(SCORES)
+    assert list(_context.MEANINGS) == list(SCORES)
 
 
 @pytest.mark.parametrize(
-    ("beats", "better", "value", "said"),
+    ("beats", "better", "value", "verdict"),
     [
         (True, "higher", 0.9, "yes"),
-        (False, "higher", 0.6, "not surely"),
+        (False, "higher", 0.6, "not clearly"),
         (False, "higher", 0.4, "no"),
-        (False, "lower", 0.4, "not surely"),
+        (False, "lower", 0.4, "not clearly"),
         (False, "lower", 0.6, "no"),
         (None, "lower", 0.1, "-"),
     ],
 )
-def test_whether_a_score_is_better_is_said_in_a_word(beats, better, value, said):
-    trivial = dict.fromkeys(["no label", "label frequencies", "most frequent"], 0.5)
-    row = pd.Series(
-        {"beats trivial": beats, "better": better, "value": value} | trivial
-    )
-    assert _tables._beats(row) == said
+def test_whether_a_score_beats_the_baselines_is_one_word(beats, better, value, verdict):
+    row = {"beats trivial": beats, "better": better, "value": value}
+    assert _context._judge(row, best=0.5) == verdict
 
 
-def test_the_verdict_counts_scores_that_are_surely_better(save):
-    page = save(Fixed(answers(many()["y"].to_numpy())), **many())
+def test_the_verdict_counts_scores_that_are_clearly_better(save):
+    page = save(Fixed(make_scores(many()["y"].to_numpy())), **many())
     n_yes = [row[3] for row in cells(page, "scores")].count("yes")
-    assert f"In {n_yes} of the 18 scores" in page.text("p", **{"class": "verdict"})
+    assert f"{n_yes} of the 18 scores" in page.text("p", **{"class": "verdict"})
     assert n_yes > 10
 
 
-def test_labels_stand_by_how_many_images_have_them(save):
+def test_labels_are_ordered_by_their_number_of_images(save):
     rows = cells(save(), "labels")
     assert [row[0] for row in rows] == ["Drama", "Comedy", "News"]
     assert [row[1] for row in rows] == ["4 (50%)", "4 (50%)", "2 (25%)"]
 
 
-def test_labels_that_chance_may_explain_are_named_and_pale(save):
+def test_labels_near_chance_are_named_and_pale(save):
     given = many()
     scores = np.random.default_rng(5).random((200, 2))
-    scores[:, 0] = answers(given["y"].to_numpy())[:, 0]
+    scores[:, 0] = make_scores(given["y"].to_numpy())[:, 0]
     page = save(Fixed(scores), **given)
-    assert "Not surely better than chance: News." in page.text()
-    assert len(page.all("rect", **{"class": "fill unsure"})) == 1
+    assert "Not clearly better than chance: News." in page.text()
+    assert len(page.all("rect", **{"class": "fill unclear"})) == 1
 
 
-def test_tuned_thresholds_say_which_labels_are_given(save, paths):
+def test_tuned_thresholds_decide_which_labels_are_predicted(save, paths):
     values = dict(zip(map(str, paths), np.arange(8.0), strict=True))
     features = FunctionTransformer(lambda X: [[values[str(path)]] for path in X])
     y = pd.DataFrame({"Late": np.arange(8) > 3, "Early": np.arange(8) < 4}).astype(int)
@@ -290,14 +296,14 @@ def test_tuned_thresholds_say_which_labels_are_given(save, paths):
     assert [row[0] for row in cells(page, "parts")] == [
         "FunctionTransformer|f",
         "OneVsRestClassifier|c",
-        "MultilabelTunedThresholdClassifierCV|thresholds",
+        "MultilabelTunedThresholdClassifierCV",
     ]
 
 
 def tuned(**learned):
-    model = MultilabelTunedThresholdClassifierCV(Fixed(answers()))
+    model = MultilabelTunedThresholdClassifierCV(Fixed(make_scores()))
     defaults = {
-        "estimator_": Fixed(answers()),
+        "estimator_": Fixed(make_scores()),
         "best_thresholds_": np.array([0.3, 0.3]),
     }
     vars(model).update({**defaults, "calibration_": None, **learned})
@@ -305,28 +311,26 @@ def tuned(**learned):
 
 
 def test_a_common_threshold_is_said_once():
-    assert _model.thresholds_of(tuned())[1] == "tuned, 0.30 for each label"
+    assert _model.describe_thresholds(tuned())[1] == "tuned, 0.30 for each label"
 
 
-def test_labels_that_are_given_for_lack_of_others_are_owned_up_to(save):
+def test_a_caution_tells_of_labels_below_their_threshold(save):
     model = tuned(best_thresholds_=np.full(3, 0.4), at_least_one=True)
     model.classes_ = [np.array([0, 1])] * 3
     page = save(model, label_names=NAMES)
-    assert "counts as given none" in page.text("section", id="care")
+    assert "without predicted labels" in page.text("section", id="care")
 
 
 def test_thresholds_of_a_decision_function_are_not_taken_for_probabilities():
     model = tuned(response_method="decision_function", best_thresholds_=np.zeros(2))
-    thresholds, about, caution = _model.thresholds_of(model)
+    thresholds, about, caution = _model.describe_thresholds(model)
     assert (thresholds, about) == (0.5, "probability 0.5 for each label")
-    assert "for its decision function" in caution
+    assert "to its decision function" in caution
 
 
 def test_settings_that_differ_are_shown_without_folders():
     pipe = make_poster_pipeline(cache_dir="/home/someone/cache", C=0.5)
-    parts = {
-        name: _model.changed_settings(part) for name, part in _model.parts_of(pipe)
-    }
+    parts = {name: _model.list_settings(part) for name, part in list_parts(pipe)}
     assert parts == {
         "encoder": {},
         "scaler": {},
@@ -336,49 +340,52 @@ def test_settings_that_differ_are_shown_without_folders():
 
 def test_parts_of_unions_and_searches_are_found():
     search = types.SimpleNamespace(best_estimator_=make_poster_pipeline("best"))
-    assert [name for name, _ in _model.parts_of(search)] == [
+    assert [name for name, _ in list_parts(search)] == [
         "efficientnet_lite0_avgmax",
         "efficientnet_lite1_avgmax",
         "efficientnet_lite2_avgmax",
         "efficientnet_lite2_covariance",
+        "encoders",
         "scaler",
         "classifier",
     ]
 
 
 def test_long_settings_are_cut_and_other_objects_have_none():
-    assert len(_model.changed_settings(Fixed(np.zeros((999, 9))))["scores"]) < 200
-    assert _model.changed_settings("passthrough") == {}
+    assert len(_model.list_settings(Fixed(np.zeros((999, 9))))["scores"]) < 200
+    assert _model.list_settings("passthrough") == {}
 
 
-# What to beware of
+# Cautions
 
 
 def test_nothing_is_warned_of_without_reason(save):
-    page = save(Fixed(answers(many()["y"].to_numpy())), **many())
+    page = save(Fixed(make_scores(many()["y"].to_numpy())), **many())
     assert page.all("section", id="care") == []
 
 
 def test_few_images_and_labels_of_few_images_are_warned_of(save):
     text = save().text("section", id="care")
-    assert "There are 8 images only" in text
-    assert "Fewer than 10 images have these labels" in text
+    assert "The test set has only 8 images" in text
+    assert "Labels of fewer than 10 images, too few to judge: " in text
 
 
 def test_constant_labels_are_warned_of_and_leave_scores_undefined(save):
     y = pd.DataFrame({"None": np.zeros(8, int), "Every": np.ones(8, int)})
     page = save(Fixed(np.full((8, 2), 0.5)), y=y)
     text = page.text("section", id="care")
-    assert "No image has these labels, so that nothing is known of them: None." in text
-    assert "Every image has these labels" in text
+    assert "Labels that no image has, which cannot be judged: None." in text
+    assert "Labels that every image has, which cannot be judged: Every." in text
     assert "Undefined, for the reasons in the table: macro ROC-AUC." in text
     assert "undefined: all labels are constant" in page.text("table")
     assert "no image has it" in page.text("span", **{"class": "quiet"})
 
 
-def test_a_report_without_intervals_says_that_nothing_is_sure(save):
+def test_a_report_without_intervals_calls_no_score_clearly_better(save):
     page = save(n_bootstrap=0)
-    assert "nothing here is sure" in page.text("p", **{"class": "verdict"})
+    assert "no score is clearly better than the baselines" in page.text(
+        "p", **{"class": "verdict"}
+    )
     assert "There are no intervals" in page.text("section", id="care")
     assert page.all("line", **{"class": "interval"}) == []
 
@@ -393,7 +400,7 @@ def picture(attrs):
 
 
 def test_every_picture_can_be_opened_and_is_described(save):
-    page = save(Fixed(answers(), {"loss": [0.5, 0.3], "val_loss": [0.6, 0.4]}))
+    page = save(Fixed(make_scores(), {"loss": [0.5, 0.3], "val_loss": [0.6, 0.4]}))
     images = [attrs for _, attrs in page.all("img")]
     assert len(images) == 2 + 4 + 4
     for attrs in images:
@@ -403,13 +410,13 @@ def test_every_picture_can_be_opened_and_is_described(save):
     assert all(attrs["role"] == "img" and attrs["aria-label"] for attrs in drawn)
 
 
-def test_what_is_said_of_a_poster_is_what_was_answered(save):
-    scores = answers()
+def test_a_poster_comes_with_what_was_predicted(save):
+    scores = make_scores()
     scores[4] = [0.9, 0.7, 0.1]  # Comedy is wrong, and News missed.
     page = save(Fixed(scores), n_posters=1)
     worst = page.text("section", id="worst")
-    said = page.all("img")[1][1]["alt"]
-    assert said == "Poster poster4.png. Given: Drama, Comedy. True: Drama, News."
+    alt = page.all("img")[1][1]["alt"]
+    assert alt == "Poster poster4.png. Predicted: Drama, Comedy. True: Drama, News."
     assert re.search(r"✓Dramaright0\.90✗Comedywrong0\.70○Newsmissed0\.10", worst)
     assert "True: Drama, News" in worst
 
@@ -417,29 +424,29 @@ def test_what_is_said_of_a_poster_is_what_was_answered(save):
 def test_best_and_worst_are_those_with_the_least_and_the_most_log_loss():
     labels = np.array([[1], [1], [1], [1], [0], [1]])
     scores = np.array([[0.9], [0.2], [0.7], [0.8], [0.01], [0.1]])
-    found = Answers(None, labels, scores, 0.5, ["Drama"])
+    found = Predictions(None, labels, scores, 0.5, ["Drama"])
     # The row without a label is the easiest, and says nothing.
-    assert found.best_and_worst(2) == ([0, 3], [5, 1])
-    assert found.best_and_worst(9) == ([0, 3], [5, 1, 2])
-    assert found.best_and_worst(0) == ([], [])
+    assert found.find_best_and_worst(2) == ([0, 3], [5, 1])
+    assert found.find_best_and_worst(9) == ([0, 3], [5, 1, 2])
+    assert found.find_best_and_worst(0) == ([], [])
     assert found.loss[0] == pytest.approx(-np.log(0.9))
 
 
 def test_of_a_group_one_poster_is_shown():
     labels, scores = np.ones((4, 1), int), np.array([[0.9], [0.8], [0.2], [0.1]])
-    found = Answers(None, labels, scores, 0.5, ["Drama"])
-    assert found.best_and_worst(2, ["a", "a", "b", "b"]) == ([0], [3])
+    found = Predictions(None, labels, scores, 0.5, ["Drama"])
+    assert found.find_best_and_worst(2, ["a", "a", "b", "b"]) == ([0], [3])
 
 
 def test_rows_without_any_label_can_be_the_best_where_there_are_no_others():
-    found = Answers(
+    found = Predictions(
         None, np.zeros((2, 1), int), np.array([[0.1], [0.3]]), 0.5, ["Drama"]
     )
-    assert found.best_and_worst(1) == ([0], [1])
+    assert found.find_best_and_worst(1) == ([0], [1])
 
 
 def test_a_single_row_is_shown_once(save, paths):
-    page = save(Fixed(answers()), X=paths[:1], y=LABELS[:1])
+    page = save(Fixed(make_scores()), X=paths[:1], y=LABELS[:1])
     assert "poster0.png" in page.text("section", id="worst")
     assert page.all("section", id="best") == []
 
@@ -472,65 +479,80 @@ def test_a_report_of_twelve_large_posters_stays_below_two_megabytes(
     pixels = random.integers(0, 256, (12, 444, 300, 3), np.uint8)
     y = np.tile(np.eye(3, dtype=int), (4, 1))
     maps = np.zeros((1, 1, 5, 5), np.float32)
-    stand_in(monkeypatch, lambda *_, **__: maps)
+    replace_grad_cam(monkeypatch, lambda *_, **__: maps)
     file = save_html_report(
-        tmp_path / "r.html", Fixed(answers(y)), pixels, y, n_bootstrap=9, grad_cam=True
+        tmp_path / "r.html",
+        Fixed(make_scores(y)),
+        pixels,
+        y,
+        n_bootstrap=9,
+        grad_cam=True,
     )
     assert len(Page(file).all("img")) == 1 + 2 * 12
     assert file.stat().st_size < 2_000_000
 
 
+def test_without_jinja_the_error_says_how_to_install_it(save, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    message = r"The HTML report needs the package 'jinja2'.*'sk-posters\[plot\]'"
+    with pytest.raises(ImportError, match=message):
+        save(LogisticRegression())  # Before anything is computed.
+
+
 def test_learning_curves_are_left_out_where_there_are_none(save):
-    assert save(Fixed(answers(), {"loss": []})).all("section", id="history") == []
+    assert save(Fixed(make_scores(), {"loss": []})).all("section", id="history") == []
 
 
 def test_without_matplotlib_the_rest_is_there(save, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    page = save(Fixed(answers(), {"loss": [1.0]}))
+    page = save(Fixed(make_scores(), {"loss": [1.0]}))
     for key in ("probabilities", "history"):
         assert "pip install 'sk-posters[plot]'" in page.text("section", id=key)
     assert len(page.all("img")) == 8
 
 
-def stand_in(monkeypatch, grad_cam):
-    """Put a function in the place of the real one, which is slow."""
+def replace_grad_cam(monkeypatch, grad_cam):
+    """Replace the real function, which is slow."""
     monkeypatch.setattr("sk_posters._report._posters.grad_cam", grad_cam)
 
 
-def test_heat_maps_are_asked_for_the_most_probable_label(save, monkeypatch, paths):
-    asked, model = [], Fixed(answers())
+def test_saliency_maps_are_computed_for_the_most_probable_label(
+    save, monkeypatch, paths
+):
+    asked, model = [], Fixed(make_scores())
 
     def grad_cam(estimator, X, *, labels=None):
         assert estimator is model
         asked.append((Path(X[0]).name, labels))
-        heat = np.zeros((len(X), len(labels), 60, 40), np.float32)
-        heat[:, :, :30] = 1
-        return heat
+        saliency = np.zeros((len(X), len(labels), 60, 40), np.float32)
+        saliency[:, :, :30] = 1
+        return saliency
 
-    stand_in(monkeypatch, grad_cam)
+    replace_grad_cam(monkeypatch, grad_cam)
     page = save(model, n_posters=1, grad_cam=True)
     names = [name for name, _ in asked]
     rows = [[path.name for path in paths].index(name) for name in names]
     assert [labels for _, labels in asked] == [
-        [answers()[row].argmax()] for row in rows
+        [make_scores()[row].argmax()] for row in rows
     ]
     images = [attrs for _, attrs in page.all("img")][1:]
     assert len(images) == 4
-    heated = np.asarray(picture(images[1])).astype(int)
-    assert heated.shape == (30, 20, 3)
-    red, blue = heated[..., 0], heated[..., 2]
-    assert (red - blue)[:12].min() > 60  # Orange above,
+    shown = np.asarray(picture(images[1])).astype(int)
+    assert shown.shape == (30, 20, 3)
+    red, blue = shown[..., 0], shown[..., 2]
+    assert (red - blue)[:12].min() > 60  # Bright yellow above,
     assert np.abs(red - blue)[18:].max() < 60  # grey below.
     most = NAMES[asked[1][1][0]]  # The worst comes first on the page.
-    assert images[1]["alt"] == f"The same in grey; orange: what spoke for {most}."
+    alt = f"The same in grey, with bright areas that contribute to {most}."
+    assert images[1]["alt"] == alt
 
 
 # Nothing in it is run
 
 
 def test_nothing_is_loaded_from_elsewhere(save):
-    page = save(Fixed(answers(), {"loss": [0.5, 0.3]}))
+    page = save(Fixed(make_scores(), {"loss": [0.5, 0.3]}))
     outside = {
         "src",
         "href",
@@ -566,7 +588,7 @@ def test_the_policy_allows_its_own_style_and_script_only(save):
     assert "default-src" in rules
 
 
-def test_the_policy_stands_before_all_that_it_rules(save):
+def test_the_policy_comes_before_all_that_it_rules(save):
     tags = [tag for tag, _ in save().elements]
     assert tags[:4] == ["html", "head", "meta", "meta"]
 
@@ -583,7 +605,7 @@ def renamed(paths, name):
     ("name", "in_file"), list(zip(HOSTILE, DISTINCT, strict=True)), ids=range(8)
 )
 def test_hostile_names_change_nothing_but_text(save, paths, monkeypatch, name, in_file):
-    stand_in(monkeypatch, lambda *_, **__: np.ones((1, 1, 4, 4), np.float32))
+    replace_grad_cam(monkeypatch, lambda *_, **__: np.ones((1, 1, 4, 4), np.float32))
     y = LABELS * [1, 1, 0]  # So that a name comes up in warnings and notes, too.
 
     def saved(names, X, title):
@@ -605,7 +627,7 @@ def test_hostile_names_change_nothing_but_text(save, paths, monkeypatch, name, i
 
 
 def test_hostile_settings_and_class_names_are_text(save):
-    model = Pipeline([(HOSTILE[0], FunctionTransformer()), ("c", Fixed(answers()))])
+    model = Pipeline([(HOSTILE[0], FunctionTransformer()), ("c", Fixed(make_scores()))])
     model.steps[1][1].history = HOSTILE[1]
     Fixed.__name__ = HOSTILE[2]
     try:
@@ -625,7 +647,7 @@ def test_names_that_turn_text_around_are_kept_apart(save):
     assert not [text for text in texts if names[0] in text and text != names[0]]
 
 
-def test_names_that_are_no_text_are_written_all_the_same(save, paths):
+def test_names_that_are_no_text_are_written_too(save, paths):
     files = [os.fsdecode(os.fsencode(path)[:-4] + b"\xff.png") for path in paths]
     for path, file in zip(paths, files, strict=True):
         os.rename(path, file)
@@ -648,8 +670,8 @@ def test_labels_without_names_are_counted(save, names):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("missing/r.html", FileNotFoundError, "there is no '.*missing'. Make it, or"),
-        (".", IsADirectoryError, "file must name a file to write: .* is a folder. Add"),
+        ("missing/r.html", FileNotFoundError, "there is no '.*missing'. Create it, or"),
+        (".", IsADirectoryError, "file must name a file: .* is a folder. Add a name"),
     ],
 )
 def test_places_that_cannot_be_written_are_refused_before_work(
@@ -667,11 +689,11 @@ def test_an_estimator_that_is_not_fitted_is_refused(save):
 
 
 def test_rows_are_needed(save):
-    with pytest.raises(ValueError, match=r"X must hold one row at least.* held out"):
-        save(Fixed(answers()), X=[], y=LABELS[:0])
+    with pytest.raises(ValueError, match="X must hold at least one row: got none"):
+        save(Fixed(make_scores()), X=[], y=LABELS[:0])
 
 
-def test_rows_labels_and_groups_must_be_as_many(save):
+def test_rows_labels_and_groups_must_have_one_length(save):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         save(groups=[1, 2])
 
@@ -686,7 +708,7 @@ def test_probabilities_are_needed(save):
 
 def test_probabilities_lie_between_0_and_1(save):
     with pytest.raises(ValueError, match="y_score must hold probabilities"):
-        save(Fixed(answers() * 9))
+        save(Fixed(make_scores() * 9))
 
 
 def test_names_must_not_contradict_each_other(save):
@@ -712,6 +734,6 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path, paths, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space left"):
-        save_html_report(file, Fixed(answers()), paths, LABELS, n_bootstrap=5)
+        save_html_report(file, Fixed(make_scores()), paths, LABELS, n_bootstrap=5)
     assert file.read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == sorted([p.name for p in paths] + [file.name])
