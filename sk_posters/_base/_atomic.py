@@ -12,6 +12,7 @@ from pathlib import Path
 from sk_posters.exceptions import ModelFileError
 
 __all__ = [
+    "check_writable",
     "match_parts",
     "name_target_in_errors",
     "read_file",
@@ -46,6 +47,21 @@ def read_file(path):
     if path.exists() and not path.is_file():
         raise ModelFileError("this is a folder or a device, not a file")
     return path.read_bytes()
+
+
+def check_writable(path):
+    """Return a path to write to, or raise before any work is done."""
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"Cannot write to {str(path)!r}, which is a folder: name a file in it."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"Cannot write {str(path)!r}: there is no folder {str(path.parent)!r}. "
+            "Make it first, or choose another."
+        )
+    return path
 
 
 def write_file(path, content):

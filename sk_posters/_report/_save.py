@@ -3,13 +3,12 @@
 from datetime import UTC, datetime
 from importlib.resources import files
 from numbers import Integral
-from os import PathLike, fspath
-from pathlib import Path
+from os import PathLike
 
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._base._atomic import write_file
+from sk_posters._base._atomic import check_writable, write_file
 from sk_posters._base._compat import Interval, _num_samples, validate_params
 from sk_posters._base._optional import import_optional
 from sk_posters._base._validation import check_names, check_probabilities, label_matrix
@@ -141,7 +140,7 @@ def save_html_report(
     >>> file.name, file.stat().st_size < 2_000_000
     ('report.html', True)
     """
-    file = _check_place(file)
+    file = check_writable(file)
     jinja2 = import_optional("jinja2", extra="plot", purpose="The HTML report")
     check_is_fitted(estimator)
     if not _num_samples(X):
@@ -182,22 +181,6 @@ def save_html_report(
     # Names of files may hold bytes that are no text.
     write_file(file, page.encode("utf-8", "replace"))
     return file
-
-
-def _check_place(file):
-    """Return the path to write to, checked before anything is computed."""
-    path = Path(file)
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"file must name a file: {fspath(file)!r} is a folder. Add a name, such as "
-            "'report.html'."
-        )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"file must be in an existing folder: there is no {str(path.parent)!r}. "
-            "Create it, or choose another."
-        )
-    return path
 
 
 def _as_text(names):

@@ -51,9 +51,10 @@ def check(
     ] = None,
 ):
     """Find problems in posters and their table, and suggest fixes."""
-    from sk_posters.cli._writers import check_target
+    from sk_posters._base._atomic import check_writable
 
-    check_target(output)
+    if output is not None:
+        check_writable(output)
     result = _check_table_or_folder(
         table,
         images,

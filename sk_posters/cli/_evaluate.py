@@ -40,15 +40,16 @@ def evaluate(
     random_state: Seed = 0,
 ):
     """Score a model on a table, next to baselines that use no poster."""
+    from sk_posters._base._atomic import check_writable
     from sk_posters._base._predictions import predict_scores
     from sk_posters._base._unwrap import find_thresholds
     from sk_posters.cli._models import open_model, remember_probabilities
-    from sk_posters.cli._writers import check_target
     from sk_posters.metrics import multilabel_report
 
     if grad_cam and html is None:
         raise typer.BadParameter("--grad-cam needs --html FILE")
-    check_target(html)
+    if html is not None:
+        check_writable(html)
     use_cache(cache)
     posters = load_table(table, images, id_column)
     classifier, names = open_model(model)

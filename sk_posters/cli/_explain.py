@@ -38,12 +38,11 @@ def explain(
     ] = None,
 ):
     """Draw which parts of a poster contribute to a label (Grad-CAM)."""
-    from sk_posters._base._atomic import replace_when_done
+    from sk_posters._base._atomic import check_writable, replace_when_done
     from sk_posters._base._optional import import_optional
     from sk_posters.cli._models import open_model
-    from sk_posters.cli._writers import check_target
 
-    check_target(output)
+    check_writable(output)
     matplotlib = import_optional(
         "matplotlib", extra="plot", purpose="sk-posters explain"
     )

@@ -20,11 +20,11 @@ def export(
     ],
 ):
     """Export a model as an ONNX graph, from pixels to probabilities."""
+    from sk_posters._base._atomic import check_writable
     from sk_posters._persistence._onnx import export_onnx
     from sk_posters.cli._models import open_model
-    from sk_posters.cli._writers import check_target
 
-    check_target(output)
+    check_writable(output)
     classifier, _ = open_model(model)
     card = export_onnx(classifier, output)
     typer.echo(f"wrote {quote(output)}, which computes probabilities from:")

@@ -84,11 +84,13 @@ def predict(
     """Predict the labels of posters."""
     from tqdm import tqdm
 
+    from sk_posters._base._atomic import check_writable
     from sk_posters.cli._models import open_model
     from sk_posters.cli._streaming import Predictor
-    from sk_posters.cli._writers import check_target, choose_format, open_writer
+    from sk_posters.cli._writers import choose_format, open_writer
 
-    check_target(output)
+    if output is not None:
+        check_writable(output)
     classifier, names = open_model(model)
     predictor = Predictor(
         classifier,

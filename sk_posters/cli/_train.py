@@ -97,16 +97,17 @@ def train(
     random_state: Seed = 0,
 ):
     """Train a model on a table of posters, score it, and save it."""
+    from sk_posters._base._atomic import check_writable
     from sk_posters.cli._training import (
         check_can_save,
         list_evaluate_words,
         train_and_save,
     )
-    from sk_posters.cli._writers import check_target
 
     check_can_save("train")
-    check_target(output)
-    check_target(held_out)
+    check_writable(output)
+    if held_out is not None:
+        check_writable(held_out)
     use_cache(cache)
     params = _parse_params(param or [])
     posters = load_table(table, images, id_column)

@@ -10,7 +10,7 @@ from pathlib import Path
 from sk_posters._base._atomic import replace_when_done
 from sk_posters.cli._terminal import escape_control, is_terminal
 
-__all__ = ["check_target", "choose_format", "escape_formula", "open_writer"]
+__all__ = ["choose_format", "escape_formula", "open_writer"]
 
 # Beginnings of cells that spreadsheets run as formulas.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -91,21 +91,6 @@ def choose_format(name, output):
     """Return the format: by name, else by the suffix of a file, else a table."""
     suffix = "" if output is None else output.suffix.lower().removeprefix(".")
     return name or (suffix if suffix in WRITERS else "table")
-
-
-def check_target(path):
-    """Refuse a file that cannot be written before any work is done."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"Cannot write to {str(path)!r}, which is a folder: name a file in it."
-        )
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"Cannot write {str(path)!r}: there is no folder {str(path.parent)!r}. "
-            "Make it first."
-        )
 
 
 @contextmanager

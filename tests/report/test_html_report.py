@@ -670,8 +670,12 @@ def test_labels_without_names_are_counted(save, names):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("missing/r.html", FileNotFoundError, "there is no '.*missing'. Create it, or"),
-        (".", IsADirectoryError, "file must name a file: .* is a folder. Add a name"),
+        (
+            "missing/r.html",
+            FileNotFoundError,
+            r"there is no folder '.*missing'\. Make it first",
+        ),
+        (".", IsADirectoryError, r"is a folder: name a file in it"),
     ],
 )
 def test_places_that_cannot_be_written_are_refused_before_work(
