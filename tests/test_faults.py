@@ -48,7 +48,7 @@ def trials(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("fault", _faults.FAULTS)
-def test_no_fault_makes_a_wrong_answer(trials, fault, monkeypatch):
+def test_no_fault_makes_a_wrong_prediction(trials, fault, monkeypatch):
     if fault not in _faults.faults_of(trials.kind):
         pytest.skip("no program of the package reads this file")
     if fault == "read-only" and not _faults.can_be_read_only():
@@ -70,7 +70,7 @@ def image_trials(tmp_path_factory):
     return _faults.Trials(_written.Images(str(tmp_path_factory.mktemp("shared"))))
 
 
-def test_a_wrong_answer_would_be_noticed(image_trials):
+def test_a_wrong_prediction_would_be_noticed(image_trials):
     trials = image_trials
     with _faults.work_folder() as folder:
         trials.in_child(trials.kind.write, folder)
@@ -93,7 +93,7 @@ def aged(path):
     return path
 
 
-def test_what_was_abandoned_days_ago_is_removed(tmp_path):
+def test_files_abandoned_days_ago_are_removed(tmp_path):
     old, new, other, foreign = (
         tmp_path / f".{stem}.{digit * 32}.part.txt"
         for stem, digit in [("it", "a"), ("it", "b"), ("other", "c"), ("it.x", "d")]
@@ -109,7 +109,7 @@ def test_what_was_abandoned_days_ago_is_removed(tmp_path):
     assert foreign.exists()
 
 
-def test_what_lies_in_a_folder_that_cannot_be_listed_stays(tmp_path):
+def test_files_of_an_unlistable_folder_stay(tmp_path):
     remove_abandoned(tmp_path / "missing", ".*")
     assert not (tmp_path / "missing").exists()
 

@@ -47,7 +47,7 @@ def target(request, tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_readers_answer_or_raise_their_own_errors(target):
+def test_readers_return_or_raise_their_own_errors(target):
     @settings(
         max_examples=N_CASES.get(target.name, 60),
         deadline=None,  # Of processor time below: other processes may be busy.
@@ -86,7 +86,7 @@ class Broken:
             time.sleep(0.2)
 
 
-def test_what_no_reader_should_do_is_noticed():
+def test_misbehaving_readers_are_noticed():
     found = bench_fuzz.fuzzed(Broken(), 40, limit=0.1)
     reasons = " ".join(reason for _, reason in found["found"])
     assert "TypeError: a crash" in reasons

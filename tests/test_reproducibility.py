@@ -90,7 +90,7 @@ def test_jobs_and_a_cache_change_nothing(home, first, tmp_path):
     assert answers(home, n_jobs=2, **cache) == first
 
 
-def test_another_seed_is_another_answer(home, first):
+def test_another_seed_gives_other_predictions(home, first):
     other = answers(home, seed=1)
     assert {name for name in first if other[name] != first[name]} >= {
         *("folds", "intervals", "network")

@@ -111,7 +111,7 @@ def test_a_leak_names_the_rows_of_its_first_split_in_order():
 
 
 @pytest.mark.parametrize("n_labels", [5, 80])
-def test_stratification_reads_each_cell_a_few_times(n_labels):
+def test_stratification_reads_each_pair_a_few_times(n_labels):
     generator = np.random.default_rng(0)
     counts = (generator.random((200, n_labels)) < 0.05).astype(float)
     CountedReads.n_read = 0

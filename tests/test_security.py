@@ -88,7 +88,7 @@ def findings(tree):
                 yield f"{keyword.arg}={value}"
 
 
-def test_nothing_runs_what_it_reads():
+def test_no_reader_runs_what_it_reads():
     assert [(name, list(findings(tree))) for name, tree in trees()] == [
         (name, []) for name, _ in trees()
     ]
@@ -101,7 +101,7 @@ def test_nothing_runs_what_it_reads():
         *("np.load(file, allow_pickle=True)", "subprocess.run(name, shell=True)"),
     ],
 )
-def test_what_would_run_is_found(code):
+def test_code_that_would_run_is_found(code):
     assert list(findings(ast.parse(code)))
 
 

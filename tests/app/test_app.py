@@ -337,7 +337,9 @@ def test_each_allowed_format_is_taken_whatever_its_name(plain, kind):
     ],
     ids=["text", "empty", "TIFF", "PostScript", "cut off", "header", "large", "bomb"],
 )
-def test_what_is_no_poster_is_refused(plain, content, status, message, tmp_path):
+def test_files_that_are_not_posters_are_refused(
+    plain, content, status, message, tmp_path
+):
     response = send(plain, content, name="it.jpg")
     assert response.status_code == status
     with pytest.raises(Refused, match=message):

@@ -180,7 +180,7 @@ def test_positions_of_variables_of_an_optimizer():
     assert found == [0, 1]
 
 
-def test_what_keras_keeps_can_be_read_and_set():
+def test_keras_globals_can_be_read_and_set():
     assert keras_compat.keras_global("sk_posters_test", "nothing") == "nothing"
     keras_compat.set_keras_global("sk_posters_test", "something")
     assert keras_compat.keras_global("sk_posters_test", "nothing") == "something"

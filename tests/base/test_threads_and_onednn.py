@@ -47,7 +47,7 @@ def test_importing_the_package_switches_onednn_on():
     assert after_import() == "1"
 
 
-def test_the_users_word_stands():
+def test_the_setting_of_the_user_is_kept():
     assert after_import(**{ONEDNN: "0"}) == "0"
 
 
@@ -55,7 +55,7 @@ def test_nothing_is_set_once_tensorflow_is_there():
     assert after_import("sys.modules['tensorflow'] = sys") == "None"
 
 
-def test_a_late_import_is_said_once(too_late, tiny, images, labels):
+def test_a_late_import_is_reported_once(too_late, tiny, images, labels):
     classifier = PosterClassifier(**tiny)
     with pytest.warns(UserWarning, match=f"import sk_posters before .*{ONEDNN}=1"):
         classifier.fit(images, labels)
@@ -64,7 +64,7 @@ def test_a_late_import_is_said_once(too_late, tiny, images, labels):
         classifier.fit(images, labels)
 
 
-def test_nothing_is_said_where_the_user_has_decided(too_late, monkeypatch):
+def test_nothing_is_reported_where_the_user_has_decided(too_late, monkeypatch):
     monkeypatch.setattr(_onednn, "_came_too_late", False)
     monkeypatch.setenv(ONEDNN, "0")
     _onednn.prepare_tensorflow()
@@ -107,7 +107,7 @@ def test_the_share_is_what_joblib_sets(text, share, monkeypatch):
 
 
 @pytest.mark.parametrize(("n_jobs", "n_threads"), [(3, 3), (None, 1), (-1, 1)])
-def test_who_names_a_number_of_threads_gets_it(n_jobs, n_threads, monkeypatch):
+def test_a_given_number_of_threads_is_used(n_jobs, n_threads, monkeypatch):
     monkeypatch.setattr(_threads.multiprocessing, "parent_process", lambda: "a")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert _threads.count_threads(n_jobs) == n_threads

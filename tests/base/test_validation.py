@@ -60,7 +60,7 @@ def test_shapes_that_differ_are_both_said():
 @pytest.mark.parametrize(
     ("wrong", "said"), [(2, "2"), (np.nan, "nan"), (-1, "-1")], ids=["2", "nan", "-1"]
 )
-def test_labels_other_than_0_and_1_are_said_with_their_place(wrong, said):
+def test_labels_other_than_0_and_1_are_reported_with_their_place(wrong, said):
     y_true = pd.DataFrame({"Drama": [1, 0, 1], "Comedy": [0, 1, wrong]})
     message = (
         rf"y_true must hold 0 and 1 only: got {said}(\.0)? in row 2, column 'Comedy' "
@@ -77,7 +77,7 @@ def test_labels_written_as_text_are_refused():
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
-def test_scores_that_are_not_finite_are_said_with_their_place(wrong, problem):
+def test_scores_that_are_not_finite_are_reported_with_their_place(wrong, problem):
     y_true, y_score = problem
     y_score[4:6, 1] = wrong
     message = (

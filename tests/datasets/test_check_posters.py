@@ -157,7 +157,9 @@ def test_near_duplicates_are_found(way, paths, y, tmp_path):
     assert found(check_posters(paths, y, max_distance=None), "near duplicates") == []
 
 
-def test_near_duplicates_with_other_labels_are_said_to_have_them(paths, y, tmp_path):
+def test_near_duplicates_with_other_labels_are_reported_to_have_them(
+    paths, y, tmp_path
+):
     Image.open(paths[0]).resize((110, 160)).save(tmp_path / "like.png")
     check = check_posters(with_file(paths, 1, tmp_path / "like.png"), y)
     assert found(check, "near duplicates") == [((0, 1), ("Comedy", "Drama"))]
@@ -264,7 +266,7 @@ def test_scores_may_be_a_frame_or_a_list_of_two_columns_each(paths, y):
         assert found(check, "suspicious label") == [((4,), ("Comedy",))]
 
 
-def test_suspicious_cells_follow_from_thresholds_made_by_hand():
+def test_suspicious_pairs_follow_from_thresholds_made_by_hand():
     labels = np.array([[1, 1, 0], [1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0]])
     # The mean score of the ones is 0.6, that of the zeros 0.4.
     first = np.array([0.9, 0.3, 0.59, 0.61, 0.0])
@@ -273,7 +275,7 @@ def test_suspicious_cells_follow_from_thresholds_made_by_hand():
     assert cells.tolist() == [[1, 0], [3, 0]]
 
 
-def test_suspicious_cells_are_those_that_were_flipped_where_scores_are_good():
+def test_suspicious_pairs_are_those_that_were_flipped_where_scores_are_good():
     random = np.random.default_rng(0)
     labels = (random.random((2000, 3)) < [0.5, 0.2, 0.05]).astype(int)
     scores = np.clip(labels * 0.8 + 0.1 + 0.1 * random.normal(size=labels.shape), 0, 1)

@@ -24,7 +24,7 @@ def test_genres_become_zeros_and_ones(genres):
     pd.testing.assert_frame_equal(genres_to_indicators(genres), TABLE)
 
 
-def test_columns_stand_in_the_order_of_label_names():
+def test_columns_are_in_the_order_of_label_names():
     found = genres_to_indicators(TEXTS, ["N/A", "War", "Drama", "Comedy"])
     assert found.columns.tolist() == ["N/A", "War", "Drama", "Comedy"]
     assert found.to_numpy().tolist() == [[0, 0, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]]

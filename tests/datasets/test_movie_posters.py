@@ -151,7 +151,7 @@ def test_only_the_data_set_is_left_in_the_data_home(server, tmp_path):
     assert names == {"train.csv", "Images", "samples.sha256", *SAMPLES}
 
 
-def test_the_description_speaks_of_copyright_and_of_groups(server, tmp_path):
+def test_the_description_mentions_copyright_and_of_groups(server, tmp_path):
     description = fetch(tmp_path).DESCR
     assert "copyrighted" in description
     assert "12 ids occur in two rows. Pass `groups` to the split" in description
@@ -231,13 +231,13 @@ def test_an_archive_that_was_not_unpacked_is_not_asked_for_again(server, tmp_pat
 
 
 @pytest.mark.parametrize("start", [b"of another archive" * 9, b"\x1f\x8b" + b"\0" * 99])
-def test_parts_that_do_not_fit_are_downloaded_anew(start, server, tmp_path):
+def test_parts_that_do_not_fit_are_downloaded_again(start, server, tmp_path):
     (tmp_path / "movie_posters.tar.gz.part").write_bytes(start)
     assert len(fetch(tmp_path).data) == 3
     assert server.asked == [f"bytes={len(start)}-", None]
 
 
-def test_an_archive_cut_short_is_downloaded_anew(server, tmp_path):
+def test_an_archive_cut_short_is_downloaded_again(server, tmp_path):
     (tmp_path / "movie_posters.tar.gz").write_bytes(archive()[:-200])
     assert len(fetch(tmp_path).data) == 3
     assert server.asked == [None]
@@ -272,14 +272,14 @@ def test_other_contents_are_refused_and_not_kept(files, message, server, tmp_pat
     assert server.asked == [None]
 
 
-def test_an_answer_that_is_no_archive_is_refused(server, tmp_path):
+def test_a_response_that_is_no_archive_is_refused(server, tmp_path):
     server.contents = [b"<html>Please log in</html>"]
     with pytest.raises(OSError, match="the archive cannot be read: not a gzip file"):
         fetch(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["movie_posters.lock"]
 
 
-def test_after_a_refusal_the_next_call_downloads_anew(server, tmp_path):
+def test_after_a_refusal_the_next_call_downloads_again(server, tmp_path):
     server.contents = [archive({"train.csv": b"Id\n"}), archive()]
     with pytest.raises(OSError, match="is not the data set"):
         fetch(tmp_path)

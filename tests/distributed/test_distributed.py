@@ -147,7 +147,7 @@ def hungry(paths, path, marker):
 # Answers.
 
 
-def test_answers_of_one_process_are_those_of_the_model(model, alone, posters):
+def test_predictions_of_one_process_are_those_of_the_model(model, alone, posters):
     frame = pd.read_parquet(alone)
     assert frame.columns.tolist() == ["path", "Action", "Comedy", "Drama", "error"]
     assert frame["path"].tolist() == list(posters.data)
@@ -230,7 +230,7 @@ def test_bad_files_are_rows_with_their_error(model_file, posters, tmp_path):
         assert all(dtype in str(kind) for kind in answers.dtypes)
 
 
-def test_no_black_image_answers_whatever_the_model_was_told(model, posters, tmp_path):
+def test_no_black_image_gets_a_prediction(model, posters, tmp_path):
     params = {"encoder__on_error": "blank"}
     blank = make_poster_pipeline(image_size=SIZE).set_params(**params)
     blank.fit(posters.data, posters.target)
@@ -241,7 +241,7 @@ def test_no_black_image_answers_whatever_the_model_was_told(model, posters, tmp_
     assert columns.tolist() == ["path", "label_0", "label_1", "label_2", "error"]
 
 
-def test_features_are_answers_too(posters, tmp_path):
+def test_features_can_be_written_too(posters, tmp_path):
     encoder = PosterEncoder(image_size=SIZE).fit(posters.data[:3])
     found = predict_to_parquet(
         encoder, posters.data[:3], tmp_path / "features", method="transform"
@@ -264,7 +264,7 @@ def test_partitions_may_be_empty(model_file, posters, tmp_path):
 # What fails.
 
 
-def test_a_worker_killed_in_the_middle_costs_no_answer(
+def test_a_worker_killed_in_the_middle_costs_no_prediction(
     client, alone, model_file, posters, tmp_path
 ):
     folder, seen = tmp_path / "found", []
@@ -289,7 +289,7 @@ def test_a_worker_killed_in_the_middle_costs_no_answer(
     assert pid not in client.run(os.getpid).values()
 
 
-def test_a_worker_that_dies_at_work_costs_no_answer(
+def test_a_worker_that_dies_at_work_costs_no_prediction(
     client, alone, model_file, posters, tmp_path
 ):
     bag = bag_of(posters.data, deadly_once, tmp_path / "died")
@@ -365,7 +365,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert_same_files(folder, alone)
 
 
-def test_a_damaged_file_is_made_anew(alone, model_file, posters):
+def test_a_damaged_file_is_made_again(alone, model_file, posters):
     file = parts(alone)[3]
     content = file.read_bytes()
     damaged = bytearray(content)
@@ -432,14 +432,14 @@ def test_a_damaged_run_file_is_named(content, alone, model_file, posters):
     assert found.n_computed == 0
 
 
-def test_a_model_damaged_in_the_folder_is_written_anew(alone, model_file, posters):
+def test_a_model_damaged_in_the_folder_is_written_again(alone, model_file, posters):
     copy = alone / "_model.skops"
     copy.write_bytes(b"")
     predict_to_parquet(model_file, posters.data, alone, partition_size=N_EACH)
     assert copy.read_bytes() == Path(model_file).read_bytes()
 
 
-def test_the_folder_is_rid_of_what_killed_processes_left(alone, model_file, posters):
+def test_left_overs_of_killed_processes_are_removed(alone, model_file, posters):
     old, new = (alone / f".part-00000001.{32 * n}.part.parquet" for n in "ab")
     old.touch()
     new.touch()
@@ -534,7 +534,7 @@ class Odd:
         ("transform", ["feature_0", "feature_1"], [1, 1]),
     ],
 )
-def test_other_forms_of_answers(method, names, row, tmp_path):
+def test_other_forms_of_predictions(method, names, row, tmp_path):
     job = _partition.Job(str(tmp_path), "", "key", "", method, None, ())
     _partition._loaded["key"] = Odd()
     assert _partition.predict_partition(["a.jpg", "b.jpg"], 0, job) == (2, 0)
@@ -624,7 +624,7 @@ def test_networks_on_dask_learn_what_they_learn_alone(client, images, labels, ti
         assert scores() == alone
 
 
-def test_networks_answer_on_a_cluster_as_alone(client, posters, tiny, tmp_path):
+def test_networks_predict_on_a_cluster_as_alone(client, posters, tiny, tmp_path):
     model = make_poster_pipeline(
         "cnn",
         images__image_size=SIZE,
@@ -658,7 +658,7 @@ def test_an_encoder_in_tasks_of_dask(client, posters):
     np.testing.assert_array_equal(here, encoder.transform(posters.data))
 
 
-def test_what_does_not_ask_for_jobs_stays_here(client):
+def test_calls_without_jobs_stay_in_this_process(client):
     with dask_backend(client):
         assert joblib.effective_n_jobs(None) == 1
         assert joblib.effective_n_jobs(-1) == 2
@@ -671,7 +671,7 @@ def test_what_does_not_ask_for_jobs_stays_here(client):
     assert inner == [worker, worker]
 
 
-def test_what_is_called_alone_starts_nothing():
+def test_a_function_called_alone_starts_no_jobs():
     with joblib.parallel_config("threading", n_jobs=2):
         assert joblib.effective_n_jobs(2) == 2
         assert _joblib_backend._call_alone(joblib.effective_n_jobs, 2) == 1
@@ -814,7 +814,7 @@ def test_too_late_for_tensorflow(fresh, monkeypatch):
         ),
     ],
 )
-def test_what_is_missing_is_named_with_its_extra(module, call, monkeypatch):
+def test_missing_packages_are_named_with_their_extra(module, call, monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)

@@ -228,7 +228,7 @@ def test_a_file_of_any_name_may_be_a_model(save_onnx):
     assert isinstance(only(save_onnx("model.bin")), OnnxNetwork)
 
 
-def test_a_changed_file_is_opened_anew(batch, save_onnx):
+def test_a_changed_file_is_opened_again(batch, save_onnx):
     before = only(save_onnx())
     save_onnx.weights[0] += 1
     after = only(save_onnx())
@@ -236,7 +236,7 @@ def test_a_changed_file_is_opened_anew(batch, save_onnx):
     assert not np.array_equal(before.features(batch), after.features(batch))
 
 
-def test_weights_beside_a_model_are_part_of_its_fingerprint(save_onnx, tmp_path):
+def test_weights_next_to_a_model_are_part_of_its_fingerprint(save_onnx, tmp_path):
     path = save_onnx()
     beside = tmp_path / "tiny.onnx.data"
     content = path.read_bytes().replace(b"weights", b"w.data!")

@@ -136,7 +136,7 @@ def test_an_unknown_name_is_reported_with_the_nearest(ask, name, nearest):
 
 
 @pytest.mark.parametrize("name", ["resnet", None])
-def test_a_name_that_is_near_to_none_is_answered_with_all(name):
+def test_a_name_that_resembles_none_is_reported_with_all(name):
     with pytest.raises(ValueError, match=rf"backbone {name!r}; .*lite2$"):
         find_backbone(name)
 
@@ -211,7 +211,7 @@ def test_a_file_that_is_gone_is_named(other_file):
 
 
 @each_backbone
-def test_answers_are_those_of_the_reference(name, reference):
+def test_predictions_are_those_of_the_reference(name, reference):
     expected = np.load(reference / f"{name}.npz", allow_pickle=False)
     found = answers(session(name), expected["images"])
     np.testing.assert_allclose(
@@ -321,7 +321,7 @@ def test_inputs_and_outputs_are_named_and_of_any_number_and_size(lite0):
     assert shapes == [*rows, last_map, ["n", 112, "larger_rows", "larger_columns"]]
 
 
-def test_an_image_has_one_answer_whatever_stands_beside_it(lite0):
+def test_a_prediction_does_not_depend_on_other_images(lite0):
     images = pixels(5, 40, 32)
     together = answers(lite0, images)
     for row in range(5):

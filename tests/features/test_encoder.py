@@ -100,7 +100,7 @@ def test_images_give_what_their_files_give(container, pixels, expected):
 
 
 @pytest.mark.parametrize("as_array", [False, True])
-def test_a_loader_may_stand_before_the_encoder(as_array, paths, expected):
+def test_a_loader_may_come_before_the_encoder(as_array, paths, expected):
     loader = PosterImageLoader(image_size=SIZE, interpolation="bilinear")
     images = loader.fit_transform(paths)
     images = np.asarray(images) if as_array else images
@@ -142,7 +142,7 @@ def test_interpolation_and_size_reach_the_decoder(paths):
     )
 
 
-def test_backbones_stand_side_by_side(paths, expected, save_onnx):
+def test_features_of_backbones_are_concatenated(paths, expected, save_onnx):
     encoder = small_encoder([LITE, save_onnx()], pooling="avgmax")
     features = encoder.transform(paths)
     assert features.shape == (N_POSTERS, 2 * 1280 + 2 * 4)
@@ -388,7 +388,7 @@ def test_a_pickle_holds_no_network(paths, expected):
     np.testing.assert_array_equal(pickle.loads(pickled).transform(paths), expected)
 
 
-def test_a_search_in_two_processes_gives_what_one_gives(paths, tmp_path):
+def test_a_search_in_two_processes_gives_the_same_scores(paths, tmp_path):
     y = np.arange(N_POSTERS) % 2
     grid = {"posterencoder__flip": [False, True], "ridge__alpha": [1.0, 10.0]}
     scores = []

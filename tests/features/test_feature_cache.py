@@ -204,7 +204,7 @@ def test_files_and_a_loader_of_the_same_settings_share_rows(filled, paths, expec
     np.testing.assert_array_equal(features, expected)
 
 
-def test_arrays_are_told_apart_by_their_pixels(cache, expected, paths):
+def test_arrays_are_identified_by_their_pixels(cache, expected, paths):
     loader = PosterImageLoader(image_size=SIZE, interpolation="bilinear")
     images = loader.transform(paths).read()
     assert encoded(cache, images)[0] == (N_POSTERS, 0)
@@ -297,7 +297,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_row_is_computed_anew(damage, filled, paths, expected):
+def test_a_damaged_row_is_computed_again(damage, filled, paths, expected):
     entry = entries(filled)[2]
     before = entry.read_bytes()
     DAMAGES[damage](entry)

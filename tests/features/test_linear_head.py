@@ -38,7 +38,7 @@ def test_it_learns_on_one_thread_and_gives_the_others_back(rows, monkeypatch):
     assert Counting.seen == [{1}] * 3
 
 
-def test_answers_are_those_of_scikit_learn(rows):
+def test_predictions_are_those_of_scikit_learn(rows):
     ours = OneVsRestHead(LogisticRegression()).fit(*rows)
     theirs = OneVsRestClassifier(LogisticRegression()).fit(*rows)
     np.testing.assert_allclose(

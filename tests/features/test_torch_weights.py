@@ -157,7 +157,7 @@ def test_a_hostile_pickle_is_not_run(place, protocol, tmp_path):
     ],
 )
 @pytest.mark.parametrize("stacked", [False, True])
-def test_names_beside_the_four_are_refused(module, attribute, stacked):
+def test_names_next_to_the_four_are_refused(module, attribute, stacked):
     # The second form, of protocol 4, is the one that looks for nested attributes.
     code = opcodes(module) + opcodes(attribute) + b"\x93"
     tensors = b"\x80\x04" + (code if stacked else name(module, attribute)) + b")R."
@@ -166,7 +166,7 @@ def test_names_beside_the_four_are_refused(module, attribute, stacked):
         parse_checkpoint(whole_file(tensors))
 
 
-def test_what_a_pickle_does_to_the_names_ends_with_it():
+def test_a_pickle_changes_no_names_for_good():
     code = name("torch._utils", "_rebuild_tensor_v2") + opcodes({"mark": 1}) + b"b"
     with pytest.raises(ValueError, match="under the name 'bad', not a tensor"):
         parse_checkpoint(one(code))

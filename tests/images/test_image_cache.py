@@ -338,7 +338,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_entry_is_decoded_anew(damage, filled, paths, expected):
+def test_a_damaged_entry_is_decoded_again(damage, filled, paths, expected):
     images = small_loader(filled).fit_transform(paths)
     DAMAGES[damage](entries(filled)[2])
     np.testing.assert_array_equal(images.read(), expected)

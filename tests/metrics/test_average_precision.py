@@ -76,7 +76,7 @@ def test_a_perfect_ranking_scores_one(problem):
     assert mean_average_precision_score(y_true, y_true / 10) == 1
 
 
-def test_a_constant_answer_scores_the_mean_share_of_positives(problem):
+def test_a_constant_prediction_scores_the_mean_share_of_positives(problem):
     y_true, _, _ = problem
     value = mean_average_precision_score(y_true, np.zeros(y_true.shape))
     assert value == pytest.approx(y_true.mean())
@@ -88,7 +88,7 @@ def test_the_order_of_the_labels_does_not_matter(problem):
     assert value == pytest.approx(mean_average_precision_score(y_true, y_score))
 
 
-def test_a_label_with_one_class_in_fit_counts_as_a_constant_answer():
+def test_a_label_with_one_class_in_fit_counts_as_a_constant_prediction():
     # Such a classifier returns one column of ones for the label.
     X = np.arange(4).reshape(-1, 1)
     y = np.array([[1, 0], [1, 0], [0, 0], [0, 0]])
@@ -156,7 +156,7 @@ def test_a_label_whose_positives_have_no_weight_is_left_out():
     assert value == 1
 
 
-def test_without_any_positive_the_score_is_nan_and_said_to_be():
+def test_without_any_positive_the_score_is_nan_and_reported():
     message = r"2 of 2 labels .* the mean over labels is undefined \(nan\): 0, 1$"
     with pytest.warns(UndefinedMetricWarning, match=message):
         value = mean_average_precision_score(np.zeros((3, 2)), np.ones((3, 2)))
@@ -206,7 +206,7 @@ def test_rows_columns_and_directions(table):
     }
 
 
-def test_element_accuracy_stands_last(table):
+def test_element_accuracy_is_last(table):
     assert table.index[-1] == "element accuracy"
 
 
@@ -223,7 +223,7 @@ def test_scores_of_the_model_equal_scikit_learn(table, problem):
     )
 
 
-def test_trivial_answers_derived_by_hand():
+def test_baselines_derived_by_hand():
     # Frequencies 3/4, 2/4, 0; mean number of labels 5/4, so k = 1.
     y_train = [[1, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]]
     y_true = [[1, 0, 0], [1, 0, 1], [0, 1, 1], [0, 0, 0]]
@@ -255,7 +255,7 @@ def test_micro_f1_of_no_label_is_zero_and_needs_no_warning(problem):
     assert table.loc["micro F1", "no label"] == 0
 
 
-def test_macro_map_of_trivial_answers_is_the_mean_share_of_positives(table, problem):
+def test_macro_map_of_baselines_is_the_mean_share_of_positives(table, problem):
     y_true, _, _ = problem
     expected = [y_true.mean()] * len(TRIVIAL)
     assert table.loc["macro mAP", TRIVIAL].tolist() == pytest.approx(expected)
@@ -276,7 +276,7 @@ def test_one_frequent_label_is_given_where_rows_hardly_have_any():
 
 
 @one_row_holds_few_labels
-def test_trivial_answers_are_learned_from_the_training_rows_alone():
+def test_baselines_are_learned_from_the_training_rows_alone():
     table = scores_beside_trivial([[1, 0]], [[1, 0]], y_train=[[0, 1]])
     assert table.loc["hamming loss", "label frequencies"] == 1
 
@@ -320,7 +320,7 @@ def test_one_class_where_the_training_rows_hold_both_is_refused():
         scores_beside_trivial([[1, 0]], y_score, y_train=[[1, 0], [0, 1]])
 
 
-def test_a_label_without_a_positive_is_said_once(problem):
+def test_a_label_without_a_positive_is_reported_once(problem):
     y_true, y_score, y_train = problem
     y_true[:, 0] = 0
     with pytest.warns(UndefinedMetricWarning, match="labels: 0$") as caught:

@@ -124,7 +124,7 @@ def test_decision_values_will_do_for_ranks_and_thresholds(problem):
         differences(y_true, 2 * good - 1, weak, metric="log loss")
 
 
-def test_what_is_undefined_is_said(problem):
+def test_undefined_scores_are_reported(problem):
     y_true, good, weak = problem
     frame = differences(np.zeros_like(y_true), good, weak)
     assert frame[["a", "difference", "low", "share above zero"]].isna().all(axis=None)

@@ -89,14 +89,14 @@ def test_thresholds_by_name(problem):
         assert report.labels.loc["News", "threshold"] == 0.3
 
 
-def test_decisions_of_trivial_answers_do_not_follow_the_thresholds(problem):
+def test_decisions_of_baselines_do_not_follow_the_thresholds(problem):
     high = report_of(problem, thresholds=1).scores
     low = report_of(problem).scores
     columns = ["no label", "most frequent"]
     assert high[columns].equals(low[columns])
 
 
-def test_an_answer_that_knows_is_marked_and_a_constant_one_is_not(problem):
+def test_informative_predictions_are_marked_and_constant_ones_are_not(problem):
     y_true, _ = problem
     assert report_of(problem).scores.loc["macro average precision", "beats trivial"]
     constant = np.tile(y_true.mean(axis=0), (len(y_true), 1))
@@ -104,7 +104,7 @@ def test_an_answer_that_knows_is_marked_and_a_constant_one_is_not(problem):
     assert not beats.any()
 
 
-def test_at_k_is_bounded_by_the_labels_and_not_said_twice(problem):
+def test_at_k_is_bounded_by_the_labels_and_not_reported_twice(problem):
     assert "recall at 3" in report_of(problem, top_k=9).scores.index
     index = report_of(problem, top_k=1).scores.index
     assert list(index).count("top-1 hit") == 1
@@ -157,7 +157,7 @@ def test_groups_of_copies_are_no_new_rows(problem):
     assert "100 resamples of 80 groups" in grouped.about[0]
 
 
-def test_a_perfect_answer_has_an_interval_without_width(problem):
+def test_a_perfect_prediction_has_an_interval_without_width(problem):
     y_true, _ = problem
     for method in ("percentile", "bca"):
         scores = report_of((y_true, y_true), method=method).scores

@@ -82,7 +82,7 @@ def test_names_in_the_documentation_are_all_names():
     assert [name for name in names if f'``"{name}"``' not in text] == []
 
 
-def test_cross_entropy_is_that_of_each_cell(problem):
+def test_cross_entropy_is_that_of_each_pair(problem):
     X, y = problem
     forest = FOREST.fit(X, y)
     each = [

@@ -107,7 +107,7 @@ def test_a_weight_is_a_repeated_row(name, problem):
 # Hand-computed, where scikit-learn has no such score.
 
 
-def test_element_accuracy_is_the_share_of_right_cells(problem):
+def test_element_accuracy_is_the_share_of_correct_pairs(problem):
     labels, _, given_ = problem
     value = value_of("element accuracy", *problem, np.ones(N_ROWS))
     assert value == pytest.approx(np.mean(labels == given_))
@@ -187,7 +187,7 @@ def test_permuting_rows_changes_nothing(table, random):
 
 @often
 @given(tables, st.randoms(use_true_random=False))
-def test_permuting_labels_permutes_the_answers(table, random):
+def test_permuting_labels_permutes_the_predictions(table, random):
     labels, scores = table
     order = random.sample(range(labels.shape[1]), labels.shape[1])
     values, by_label = all_values(labels, scores)
@@ -198,7 +198,7 @@ def test_permuting_labels_permutes_the_answers(table, random):
 
 @often
 @given(tables)
-def test_a_perfect_answer_is_perfect_or_undefined(table):
+def test_a_perfect_prediction_is_perfect_or_undefined(table):
     labels, _ = table
     values, by_label = all_values(labels, labels.astype(float))
     values = dict(zip(SCORES, values, strict=True))

@@ -291,7 +291,7 @@ def test_two_parts_need_two_positives(target):
         multilabel_train_test_split(target, stratify=target)
 
 
-def test_a_group_larger_than_a_fold_is_told(target):
+def test_a_group_larger_than_a_fold_is_reported(target):
     groups = np.where(np.arange(200) < 60, 0, np.arange(200))
     message = r"1 of 141 groups are larger than a fold should be \(40 rows\).* 60 rows"
     target = target[["Drama", "Comedy"]]
@@ -301,7 +301,7 @@ def test_a_group_larger_than_a_fold_is_told(target):
     assert sizes == [35, 35, 35, 35, 60]
 
 
-def test_groups_given_to_the_plain_folds_are_told(target):
+def test_groups_given_to_the_plain_folds_are_reported(target):
     splits = MultilabelStratifiedKFold().split(target, target, np.arange(200))
     with pytest.warns(UserWarning, match="Use MultilabelStratifiedGroupKFold"):
         next(splits)

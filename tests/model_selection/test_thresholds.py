@@ -152,7 +152,7 @@ def test_permuting_labels_or_rows_permutes_the_thresholds(seed, order):
 
 
 @pytest.mark.parametrize("shrinkage", [0, 20, 1e9])
-def test_any_growing_function_of_scores_leaves_the_answers(shrinkage):
+def test_any_growing_function_of_scores_leaves_the_predictions(shrinkage):
     generator = np.random.default_rng(1)
     scores = generator.random((80, 3))
     y = (generator.random((80, 3)) < scores**2).astype(int)
@@ -493,7 +493,7 @@ def test_chosen_method_gives_the_scores(data):
     assert (by_margins.best_thresholds_ < 0).any()
 
 
-def test_a_missing_method_is_told(data):
+def test_a_missing_method_is_reported(data):
     X, y = data
     with pytest.raises(ValueError, match="'decision_function' needs an estimator with"):
         tuned(Known(), response_method="decision_function").fit(X[:, :4], y)
@@ -567,7 +567,7 @@ def test_not_fitted(data):
         tuned().predict(data[0])
 
 
-def test_a_scorer_that_asks_for_more_than_answers_is_told():
+def test_a_scorer_that_asks_for_more_than_predictions_is_reported():
     def scorer(estimator, X, y):
         return estimator.decision_function(X)
 

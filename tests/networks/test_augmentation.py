@@ -81,7 +81,7 @@ def test_cutmix_takes_labels_in_the_share_of_pixels(seed):
         np.testing.assert_allclose(target, pixels, atol=1e-6)
 
 
-def test_each_epoch_mixes_anew_and_a_later_start_goes_on(batches):
+def test_each_epoch_mixes_again_and_a_later_start_goes_on(batches):
     options = {"kinds": ["mixup", "cutmix"], "seed": 0}
     mixed = MixedBatches(batches, **options)
     first = mixed[0][0]
@@ -104,7 +104,7 @@ def test_the_tutorials_network_can_vary_its_images(tiny, images, labels):
     assert not np.array_equal(plain.predict_proba(images), expected)
 
 
-def test_what_goes_wrong_with_a_batch_is_told(batches):
+def test_errors_of_reading_a_batch_are_raised(batches):
     mixed = MixedBatches(batches, kinds=["mixup"], seed=0)
     assert mixed.error is None
     batches.error = error = OSError("gone")

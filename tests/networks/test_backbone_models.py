@@ -27,7 +27,7 @@ def pixels(*shape):
 
 
 @pytest.mark.parametrize("name", list(BACKBONES))
-def test_answers_are_those_of_the_reference(name, reference):
+def test_predictions_are_those_of_the_reference(name, reference):
     expected = np.load(reference / f"{name}.npz", allow_pickle=False)
     images = expected["images"]
     maps = keras_backbone(name, images.shape[1:])(images)
@@ -134,7 +134,7 @@ def test_a_saved_model_loads_in_safe_mode(lite0, tmp_path):
 @pytest.mark.parametrize(
     "copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
 )
-def test_a_copy_answers_alike(copied, lite0):
+def test_a_copy_predicts_the_same(copied, lite0):
     images = pixels(1, 40, 33)
     other = copied(lite0)
     assert isinstance(other, ImageModel)
@@ -170,6 +170,6 @@ def test_images_without_colour_are_refused(shape):
         keras_backbone(NAME, shape)
 
 
-def test_an_unknown_name_is_answered_with_the_nearest():
+def test_an_unknown_name_is_reported_with_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'efficientnet_lite0'"):
         keras_backbone("efficientnet_lite00", (32, 32, 3))

@@ -153,7 +153,7 @@ def test_kinds_of_input(X, kind):
     assert image_kind(X) == kind
 
 
-def test_what_the_loader_returns_is_float(lazy):
+def test_the_loader_returns_floats(lazy):
     assert image_kind(lazy) == "float"
     assert check_images(lazy) is lazy
 
@@ -176,7 +176,7 @@ def test_paths_point_to_the_loader():
     ],
     ids=["3-D", "empty", "int64", "0-255", "negative", "NaN"],
 )
-def test_what_no_images_are_is_said(X, message):
+def test_arrays_that_are_not_images_are_refused(X, message):
     with pytest.raises(ValueError, match=message):
         check_images(X)
 

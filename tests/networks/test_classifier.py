@@ -45,7 +45,7 @@ def poster_files(images, tmp_path):
 # -- learning -------------------------------------------------------------------------
 
 
-def test_it_learns_what_can_be_learned(tiny, images, labels):
+def test_it_learns_from_informative_features(tiny, images, labels):
     tiny |= {"epochs": 40, "learning_rate": 0.02}
     classifier = PosterClassifier(**tiny).fit(images, labels)
     scores = classifier.predict_proba(images)
@@ -300,7 +300,7 @@ def test_partial_fit_adds_an_epoch(tiny, images, labels):
     assert parts.label_names_.tolist() == list(labels.columns)
 
 
-def test_a_cold_fit_begins_anew(fitted, images, labels):
+def test_a_cold_fit_begins_again(fitted, images, labels):
     before = fitted.predict_proba(images)
     fitted.fit(images, labels)
     assert len(fitted.history_["loss"]) == 1
@@ -403,14 +403,16 @@ COPIES = {
 
 
 @pytest.mark.parametrize("name", COPIES)
-def test_a_copy_gives_identical_answers(name, fitted, images, tmp_path):
+def test_a_copy_gives_identical_predictions(name, fitted, images, tmp_path):
     other = COPIES[name](fitted, tmp_path)
     expected = fitted.predict_proba(images)
     np.testing.assert_array_equal(other.predict_proba(images), expected)
     assert other.history_ == fitted.history_
 
 
-def test_a_copy_in_another_process_gives_identical_answers(fitted, images, tmp_path):
+def test_a_copy_in_another_process_gives_identical_predictions(
+    fitted, images, tmp_path
+):
     expected = fitted.predict_proba(images)
     pickle.dumps(keras.Sequential())  # scikeras then names classes in its own way.
     joblib.dump((fitted, images), tmp_path / "fitted")

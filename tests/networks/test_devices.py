@@ -98,7 +98,7 @@ def test_float16_is_chosen_where_all_gpus_have_tensor_cores(
     assert _devices.compute_policy("auto") == policy
 
 
-def test_the_users_word_on_float16_stands(monkeypatch):
+def test_the_setting_of_the_user_on_float16_is_kept(monkeypatch):
     assert _devices.compute_policy(True) == "mixed_float16"
     fake_gpus(monkeypatch, NEW)
     assert _devices.compute_policy(False) is None
@@ -165,7 +165,7 @@ def test_layers_compute_in_float16_and_the_last_in_float32(tiny, images, labels)
     assert keras.config.dtype_policy().name == policy
 
 
-def test_float16_answers_as_float32(images, labels):
+def test_float16_predicts_as_float32(images, labels):
     plain = PosterClassifier(**NORMED).fit(images, labels)
     mixed = PosterClassifier(**NORMED, mixed_precision=True).fit(images, labels)
     mixed.model_.set_weights(plain.model_.get_weights())

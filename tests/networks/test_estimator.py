@@ -132,7 +132,7 @@ def test_an_optimizer_that_is_built_serves_more_than_one_fit(tiny, images, label
     assert not optimizer.built
 
 
-def test_a_learning_rate_beside_a_built_optimizer_is_an_error(tiny, images, labels):
+def test_a_learning_rate_next_to_a_built_optimizer_is_an_error(tiny, images, labels):
     classifier = PosterClassifier(
         **tiny, optimizer=keras.optimizers.SGD(), learning_rate=0.1
     )
@@ -142,7 +142,7 @@ def test_a_learning_rate_beside_a_built_optimizer_is_an_error(tiny, images, labe
 
 
 @pytest.mark.parametrize("metrics", ["binary_accuracy", ["binary_accuracy"]])
-def test_metrics_stand_in_the_history(metrics, tiny, images, labels):
+def test_metrics_are_in_the_history(metrics, tiny, images, labels):
     classifier = PosterClassifier(**tiny, metrics=metrics).fit(images, labels)
     assert set(classifier.history_) == {"loss", "binary_accuracy"}
 

@@ -105,7 +105,7 @@ def test_a_frozen_layer_keeps_its_averages(activations):
     ],
     ids=["dense", "axis", "no scale", "no centre", "float64", "mixed"],
 )
-def test_what_the_operation_cannot_do_the_plain_layer_does(shape, options, dtype):
+def test_the_plain_layer_handles_what_the_fused_one_cannot(shape, options, dtype):
     _, fused = pair(shape, **options)
     assert count_fused(fused, dtype, shape) == 0
 

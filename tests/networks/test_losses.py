@@ -60,7 +60,7 @@ def test_asymmetric_loss_without_asymmetry_is_cross_entropy():
     assert value(plain, *rows) == pytest.approx(value(CROSS_ENTROPY, *rows), rel=1e-5)
 
 
-def test_weights_multiply_positive_cells_alone_by_hand():
+def test_weights_multiply_positive_pairs_alone_by_hand():
     loss = LabelwiseLoss(CROSS_ENTROPY, [5.0, 7.0])
     # 5 log 2 for the positive of the first label, log(4/3) for the negative.
     expected = (5 * LOG2 + np.log(4 / 3)) / 2
@@ -95,7 +95,7 @@ def test_sample_weights_multiply_rows(loss):
 
 
 @each_loss
-def test_certain_answers_have_finite_losses_and_gradients(loss):
+def test_certain_predictions_have_finite_losses_and_gradients(loss):
     import tensorflow as tf
 
     y_true = tf.constant([[1.0, 0.0], [0.0, 1.0]])
@@ -195,7 +195,7 @@ def test_a_loss_of_all_labels_together_cannot_be_weighted(loss):
         label_wise(loss, [1.0, 2.0])
 
 
-def test_names_stand_for_classes():
+def test_names_of_classes_are_accepted():
     assert find_loss("focal") is keras.losses.BinaryFocalCrossentropy
     assert find_loss("asymmetric") is AsymmetricLoss
     assert find_loss("mse") == "mse"
@@ -219,7 +219,7 @@ def test_the_classifier_hands_parameters_to_its_loss(tiny, images, labels):
     assert first_loss(tiny, images, labels, loss="asymmetric") < free
 
 
-def test_the_classifier_weights_positive_cells(tiny, images, labels):
+def test_the_classifier_weights_positive_pairs(tiny, images, labels):
     # With the same weight for positives of all labels, the loss is linear in it.
     one, two, three = (
         first_loss(tiny, images, labels, label_weight=[weight] * 3)
@@ -240,7 +240,7 @@ def test_a_second_fit_takes_the_weights_of_its_own_labels(tiny, images, labels):
     np.testing.assert_array_equal(answer, expected)
 
 
-def test_adjusted_logits_lift_the_answers_for_rare_labels(tiny, images, labels):
+def test_adjusted_logits_lift_the_predictions_for_rare_labels(tiny, images, labels):
     tiny |= {"epochs": 30, "learning_rate": 0.01}
     plain = PosterClassifier(**tiny).fit(images, labels)
     adjusted = PosterClassifier(**tiny, logit_adjustment=1.0).fit(images, labels)

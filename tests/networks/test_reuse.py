@@ -48,7 +48,7 @@ def test_a_used_network_gives_what_a_new_one_gives(tiny, images, labels):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "adagrad", "rmsprop"])
-def test_the_optimizer_begins_anew(optimizer, tiny, images, labels):
+def test_the_optimizer_begins_again(optimizer, tiny, images, labels):
     parameters = {"optimizer": optimizer, "learning_rate": 0.02}
     expected = fit(tiny, images, labels, **parameters).predict_proba(images)
     again = fit(tiny, images, labels, **parameters)
@@ -131,7 +131,7 @@ def test_only_a_network_of_the_same_kind_is_used(parameters, tiny, images, label
     [{"epochs": 2}, {"batch_size": 5}, {"validation_fraction": 0.2}],
     ids=str,
 )
-def test_what_is_no_part_of_a_network_does_not_matter(parameters, tiny, images, labels):
+def test_other_parameters_do_not_affect_recycling(parameters, tiny, images, labels):
     used = network(fit(tiny, images, labels))
     assert network(fit(tiny, images, labels, **parameters)) == used
 
@@ -161,7 +161,7 @@ def test_another_float_type_needs_another_network(tiny, images, labels):
     ],
     ids=list,
 )
-def test_what_may_hold_the_network_or_a_state_ends_its_use(
+def test_parameters_that_may_hold_state_prevent_recycling(
     parameters, tiny, images, labels
 ):
     fit(tiny, images, labels, **parameters)

@@ -380,7 +380,7 @@ def test_a_label_without_a_positive_is_saved(tmp_path):
     assert_array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
 
 
-def test_what_skops_cannot_write_is_said(tmp_path):
+def test_errors_of_skops_are_reported(tmp_path):
     model = FunctionTransformer(lambda X: X).fit([[1]])
     with pytest.raises(ModelFileError, match="not trusted"):
         save_model(model, tmp_path / "it.model")
@@ -407,7 +407,7 @@ def test_other_versions_are_warned_about(file):
         load_model(file)
 
 
-def test_the_warning_of_scikit_learn_is_not_given_beside_ours(file, recwarn):
+def test_the_warning_of_scikit_learn_is_not_given_next_to_ours(file, recwarn):
     estimator = opened(opened(file.read_bytes())["estimator.skops"])
     here = __import__("sklearn").__version__
     schema = estimator["schema.json"].replace(here.encode(), b"1.0.0")

@@ -196,7 +196,7 @@ def test_labels_that_never_vary(posters, tmp_path):
     check(model, posters, tmp_path)
 
 
-def test_tuned_thresholds_stand_in_the_metadata(posters, tmp_path):
+def test_tuned_thresholds_are_in_the_metadata(posters, tmp_path):
     tuned = MultilabelTunedThresholdClassifierCV(
         frozen(), cv=0.5, thresholds=10, random_state=0
     )
@@ -277,7 +277,7 @@ def test_any_number_of_mirrored_images(posters, tmp_path):
     check_any_number(tmp_path / "it.onnx", pixels(posters, (64, 48), "bilinear"))
 
 
-def test_what_cannot_be_exported_is_refused(posters, images, labels, tiny, tmp_path):
+def test_other_models_are_not_exported(posters, images, labels, tiny, tmp_path):
     path, data, target = tmp_path / "it.onnx", posters.data, posters.target
     classes = target.to_numpy()[:, 0]
     tuned = MultilabelTunedThresholdClassifierCV(

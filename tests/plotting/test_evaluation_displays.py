@@ -164,7 +164,7 @@ def test_without_intervals_none_are_drawn_and_none_promised(answers):
     assert not any("interval" in text for text in legend_of(display.ax_))
 
 
-def test_a_report_and_its_answers_give_the_same_picture(answers):
+def test_a_report_and_its_predictions_give_the_same_picture(answers):
     y, y_score = answers
     report = multilabel_report(y, y_score, n_bootstrap=20, random_state=0)
     first = LabelScoresDisplay.from_report(report)
@@ -214,7 +214,7 @@ def test_curves_are_scikit_learns_scores_at_each_threshold(answers, name):
         assert display.curves[name][metric][place] == pytest.approx(expected)
 
 
-def test_giving_a_label_to_every_row_is_the_trivial_level(answers):
+def test_predicting_a_label_for_every_row_is_the_baseline(answers):
     y, y_score = answers
     display = ThresholdCurveDisplay.from_predictions(y, y_score, labels=["Drama"])
     everywhere = f1_score(y["Drama"], np.ones(len(y)))
@@ -254,7 +254,7 @@ def test_an_average_at_one_threshold_for_all_is_a_mark(answers):
     assert display.marks_["micro"].get_xdata().tolist() == [0.4]
 
 
-def test_what_is_undefined_is_left_out_and_never_zero():
+def test_undefined_scores_are_left_out_and_never_zero():
     y, y_score = drawn()
     y["News"] = 0
     y_score[:, 2] = 0.5  # Never given above.
@@ -289,7 +289,7 @@ def test_metrics_have_lines_of_their_own(answers):
     )
 
 
-def test_one_metric_may_stand_alone(answers):
+def test_one_metric_may_be_given_alone(answers):
     display = ThresholdCurveDisplay.from_predictions(*answers, metrics="recall")
     assert list(display.lines_) == [("micro", "recall"), ("macro", "recall")]
 
@@ -451,7 +451,7 @@ def test_maps_of_other_labels_are_refused(answers):
         LabelCooccurrenceDisplay.from_predictions(y, y[NAMES[::-1]])
 
 
-def test_answers_must_be_0_and_1(answers):
+def test_predictions_must_be_0_and_1(answers):
     with pytest.raises(ValueError, match="y_pred must hold 0 and 1 only"):
         LabelCooccurrenceDisplay.from_predictions(*answers)
 
@@ -500,7 +500,7 @@ def test_the_legend_holds_the_calibration_error_of_the_report(answers):
     assert pooled.startswith(f"all labels: calibration error {errors[1]:.3f}, share of")
 
 
-def test_bins_of_few_cells_are_hollow():
+def test_bins_of_few_pairs_are_hollow():
     y, y_score = drawn(n_samples=40)
     y_score[:] = 0.2
     y_score[:5, 0] = 0.9
@@ -511,7 +511,7 @@ def test_bins_of_few_cells_are_hollow():
     assert [line.get_xdata().tolist() for line in hollow] == [[pytest.approx(0.9)]]
 
 
-def test_the_histogram_holds_every_cell(answers):
+def test_the_histogram_holds_every_pair(answers):
     display = MultilabelCalibrationDisplay.from_predictions(*answers, labels="News")
     (steps,) = display.histogram_ax_.patches
     assert steps.get_xy()[:, 1].max() <= SIZE
@@ -529,7 +529,7 @@ def test_curves_made_by_hand_need_neither_errors_nor_rates():
     assert legend_of(display.plot().ax_) == ["probabilities that are right", "a"]
 
 
-def test_more_curves_than_can_be_told_apart_are_refused():
+def test_more_curves_than_can_be_distinguished_are_refused():
     y, y_score = drawn(8, names=list("abcdefgh"))
     with pytest.raises(ValueError, match=r"labels must name 1 to 7 curves, .*: got 8"):
         MultilabelCalibrationDisplay.from_predictions(y, y_score, labels=y.columns)
@@ -694,7 +694,7 @@ def test_no_texts_overlap_and_all_lie_on_the_figure(kind, texts_drawn, recwarn):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_names_are_drawn_as_they_stand_and_long_ones_cut(kind):
+def test_names_are_drawn_unchanged_and_long_ones_cut(kind):
     display = with_many_labels(kind)
     ax = display.axes_[0] if kind == "maps" else display.ax_
     texts = " ".join(texts_of(ax))

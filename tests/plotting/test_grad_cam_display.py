@@ -55,7 +55,7 @@ def test_a_row_holds_the_poster_and_then_its_maps():
             np.testing.assert_array_equal(heat, MAPS[row, column])
 
 
-def test_heat_is_stretched_over_the_whole_poster_and_cold_parts_show_it():
+def test_saliency_is_stretched_over_the_poster_which_shows_through():
     display = draw()
     grey, heat = display.axes_[0, 1].get_images()
     assert grey.get_extent() == heat.get_extent()
@@ -83,7 +83,7 @@ def test_names_of_scores_are_taken():
     assert draw(y_score=scores).texts_[0] == ["Drama 0.25", "Comedy 0.75"]
 
 
-def test_names_are_drawn_as_they_stand(recwarn):
+def test_names_are_drawn_unchanged(recwarn):
     display = draw(label_names=["$x^", "_<b>"])
     display.figure_.canvas.draw()
     texts = [text.get_text() for text in display.figure_.texts]
@@ -139,7 +139,7 @@ def test_the_figure_can_be_saved(tmp_path):
         ({"max_posters": 0}, "'max_posters' parameter"),
     ],
 )
-def test_what_does_not_fit_is_refused(options, said):
+def test_parameters_that_do_not_fit_are_refused(options, said):
     with pytest.raises(ValueError, match=said):
         draw(**options)
 

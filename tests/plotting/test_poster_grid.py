@@ -135,7 +135,7 @@ def test_names_come_from_wherever_there_are_some(parameters):
     assert "Drama" in texts_of(draw(k=1, **parameters))[0]
 
 
-def test_names_are_drawn_as_they_stand(recwarn):
+def test_names_are_drawn_unchanged(recwarn):
     display = draw(label_names=["$x$", r"$\no_formula", "C$"])
     texts = display.texts_[0]
     assert [text.get_text() for text in texts[::2]] == ["$x$", "C$", r"$\no_formula"]
@@ -189,7 +189,7 @@ def test_nothing_overlaps_and_all_lies_on_the_figure(n_columns):
     assert all(canvas.y0 <= box.y0 and box.y1 <= canvas.y1 for box in boxes)
 
 
-def test_posters_stand_in_rows_of_n_columns():
+def test_posters_are_in_rows_of_n_columns():
     display = draw(images=5, scores=np.ones((5, 2)), n_columns=3)
     places = [ax.get_position() for ax in display.axes_]
     assert places[0].y0 == places[2].y0 > places[3].y0

@@ -310,7 +310,7 @@ def tuned(**learned):
     return model
 
 
-def test_a_common_threshold_is_said_once():
+def test_a_common_threshold_is_reported_once():
     assert _model.describe_thresholds(tuned())[1] == "tuned, 0.30 for each label"
 
 
