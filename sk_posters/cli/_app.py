@@ -45,7 +45,13 @@ def app(
         ),
     ] = 7860,
 ):
-    """Serve a web page that predicts the labels of a poster."""
+    """Serve a web page that predicts the labels of a poster.
+
+    \b
+    Examples:
+      sk-posters app genres.model
+      sk-posters app genres.model --posters train.csv --cache cache
+    """
     from sk_posters.app import run_app
     from sk_posters.cli._models import prepare_loading
 

@@ -50,7 +50,16 @@ def check(
         Option(metavar="FILE", help="CSV file to write all findings to."),
     ] = None,
 ):
-    """Find problems in posters and their table, and suggest fixes."""
+    """Find problems in posters and their table, and suggest fixes.
+
+    Finds damaged files, duplicates, contradictions and rare labels. The exit code is 1
+    if any finding is an error. Nothing is changed.
+
+    \b
+    Examples:
+      sk-posters check train.csv
+      sk-posters check new_posters/
+    """
     from sk_posters._base._atomic import check_writable
 
     if output is not None:

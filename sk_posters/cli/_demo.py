@@ -26,7 +26,15 @@ def demo(
     ] = 600,
     random_state: Seed = 0,
 ):
-    """Draw posters, train a model on them, and report its scores."""
+    """Draw posters, train a model on them, and report its scores.
+
+    Takes less than a minute and downloads nothing. Every score is reported next to
+    baselines, which use no poster.
+
+    \b
+    Example:
+      sk-posters demo
+    """
     from sk_posters.cli._training import (
         check_can_save,
         list_evaluate_words,

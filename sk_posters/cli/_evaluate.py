@@ -39,7 +39,16 @@ def evaluate(
     n_bootstrap: Resamples = 1000,
     random_state: Seed = 0,
 ):
-    """Score a model on a table, next to baselines that use no poster."""
+    """Score a model on a table, next to baselines that use no poster.
+
+    Take posters that are not in the training set, such as the test set that train
+    writes with --held-out.
+
+    \b
+    Examples:
+      sk-posters evaluate genres.model held_out.csv
+      sk-posters evaluate genres.model held_out.csv --html report.html
+    """
     from sk_posters._base._atomic import check_writable
     from sk_posters._base._predictions import predict_scores
     from sk_posters._base._unwrap import find_thresholds

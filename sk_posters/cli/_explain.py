@@ -37,7 +37,12 @@ def explain(
         ),
     ] = None,
 ):
-    """Draw which parts of a poster contribute to a label (Grad-CAM)."""
+    """Draw which parts of a poster contribute to a label (Grad-CAM).
+
+    \b
+    Example:
+      sk-posters explain genres.model endgame.jpg --output endgame.png --label Action
+    """
     from sk_posters._base._atomic import check_writable, replace_when_done
     from sk_posters._base._optional import import_optional
     from sk_posters.cli._models import open_model

@@ -19,7 +19,12 @@ def export(
         Argument(metavar="FILE.onnx", show_default=False, help="ONNX file to write."),
     ],
 ):
-    """Export a model as an ONNX graph, from pixels to probabilities."""
+    """Export a model as an ONNX graph, from pixels to probabilities.
+
+    \b
+    Example:
+      sk-posters export genres.model genres.onnx
+    """
     from sk_posters._base._atomic import check_writable
     from sk_posters._persistence._onnx import export_onnx
     from sk_posters.cli._models import open_model

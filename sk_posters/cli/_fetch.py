@@ -24,7 +24,12 @@ def fetch(
         int, Option(min=0, metavar="N", help="Retries after a failed download.")
     ] = 3,
 ):
-    """Download the movie poster data set: 7254 posters with 25 genres."""
+    """Download the movie poster data set: 7254 posters with 25 genres.
+
+    \b
+    Example:
+      sk-posters fetch --data-home data
+    """
     from sk_posters.datasets import fetch_movie_posters
 
     posters = fetch_movie_posters(

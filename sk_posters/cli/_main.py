@@ -98,7 +98,25 @@ def sk_posters(
         ),
     ] = False,
 ):
-    """Predict the genres of movies from their posters."""
+    """Predict the genres of movies from their posters.
+
+    Start with the demo, which draws its own posters:
+
+    \b
+      sk-posters demo
+
+    Then use your own posters, listed in a table:
+
+    \b
+      sk-posters check train.csv
+      sk-posters train train.csv --output genres.model --held-out held_out.csv
+      sk-posters evaluate genres.model held_out.csv --html report.html
+      sk-posters predict genres.model new_posters/
+      sk-posters app genres.model
+
+    Exit codes: 0 on success; 1 if check found errors or a poster could not be read; 2
+    if the command failed; 130 after Ctrl-C.
+    """
 
 
 def _add_command(function):

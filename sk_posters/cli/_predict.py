@@ -81,7 +81,21 @@ def predict(
         int, Option(min=1, metavar="N", help="Posters per batch.")
     ] = 256,
 ):
-    """Predict the labels of posters."""
+    """Predict the labels of posters.
+
+    Rows are written batch by batch, in the order of the paths: there may be more paths
+    than memory can hold. The exit code is 1 if a poster could not be read; the labels
+    of all others are predicted.
+
+    \b
+    Examples:
+      sk-posters predict genres.model endgame.jpg --top-k 3
+      sk-posters predict genres.model posters/ --output genres.csv
+      find . -name '*.jpg' | sk-posters predict genres.model - --format jsonl
+
+    CSV: labels are joined by |, and cells that a spreadsheet would run as formulas are
+    escaped: ./ before a path, an apostrophe before a label. JSON Lines: exact names.
+    """
     from tqdm import tqdm
 
     from sk_posters._base._atomic import check_writable

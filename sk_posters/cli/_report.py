@@ -26,7 +26,15 @@ def report(
         bool, Option("--json", help="Print the whole model card as JSON.")
     ] = False,
 ):
-    """Print the model card: labels, thresholds, scores, versions."""
+    """Print the model card: labels, thresholds, scores, versions.
+
+    The model itself is not loaded. For scores on other posters and a report with
+    pictures, see evaluate.
+
+    \b
+    Example:
+      sk-posters report genres.model
+    """
     from sk_posters._persistence._models import model_card
 
     card = model_card(model)

@@ -96,7 +96,16 @@ def train(
     n_bootstrap: Resamples = 1000,
     random_state: Seed = 0,
 ):
-    """Train a model on a table of posters, score it, and save it."""
+    """Train a model on a table of posters, score it, and save it.
+
+    Part of the rows is held out as a test set. The saved model is the one that was
+    scored on it: it is not trained again on all rows. Every score is reported next to
+    baselines, which use no poster.
+
+    \b
+    Example:
+      sk-posters train train.csv --output genres.model --held-out held_out.csv
+    """
     from sk_posters._base._atomic import check_writable
     from sk_posters.cli._training import (
         check_can_save,

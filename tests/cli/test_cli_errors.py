@@ -115,6 +115,16 @@ def test_main_runs_in_any_thread():
         assert pool.submit(main, ["--version"]).result() == 0
 
 
+def wait_for_onnxruntime(process, deadline):
+    """Wait until a process predicts: while extension modules load, they swallow Ctrl-C."""
+    maps = Path(f"/proc/{process.pid}/maps")
+    while maps.exists() and "onnxruntime" not in maps.read_text():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(3)  # It has loaded, and waits for more paths.
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
 def test_a_stopped_process_leaves_no_incomplete_file(trained, posters, number):
     Path("x.csv").write_text("before")
@@ -127,7 +137,7 @@ def test_a_stopped_process_leaves_no_incomplete_file(trained, posters, number):
             time.sleep(0.05)
         process.stdin.write(b"posters/a.jpg\n" * 2)
         process.stdin.flush()
-        time.sleep(0.5)  # In the middle of its work, or waiting for more.
+        wait_for_onnxruntime(process, deadline)
         process.send_signal(number)
         process.wait(timeout=30)
         stderr = process.stderr.read().decode()
