@@ -58,7 +58,7 @@ def test_the_html_report_is_written_and_features_are_computed_once(
     page = html.read_text(encoding="utf-8")
     assert "genres.model on held out.csv" in page
     assert "9 images, 4 labels" in page
-    assert page.count("orange: what spoke for") == 16  # Eight posters.
+    assert page.count("bright: contributes to") == 8  # One a poster.
     value = re.search(r"macro average precision +([\d.]+)", result.stdout).group(1)
     assert f'<p class="figure">{value}</p>' in page
 
