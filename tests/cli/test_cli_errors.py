@@ -116,7 +116,7 @@ def test_main_runs_in_any_thread():
 
 
 def wait_for_onnxruntime(process, deadline):
-    """Wait until a process predicts: while extension modules load, they swallow Ctrl-C."""
+    """Wait until a process predicts: extension modules that load swallow Ctrl-C."""
     maps = Path(f"/proc/{process.pid}/maps")
     while maps.exists() and "onnxruntime" not in maps.read_text():
         assert process.poll() is None, process.stderr.read()
