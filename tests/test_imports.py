@@ -187,6 +187,24 @@ def test_scikeras_is_imported_in_one_module(path):
         assert place_of(path) == "_networks/_estimator.py"
 
 
+def test_one_module_walks_over_estimators_and_one_reads_their_scores():
+    walkers, readers = set(), set()
+    for path in module_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            word = getattr(node, "attr", getattr(node, "value", None))
+            if word in ("best_estimator_", "named_estimators_", "transformers_"):
+                walkers.add(place_of(path))
+            if isinstance(node, ast.Name) and node.id == "score_matrix":
+                readers.add(place_of(path))
+    assert walkers == {"_base/_unwrap.py"}
+    # What an estimator gave is read in one place; the others read a user's y_score.
+    assert readers == {
+        *("_base/_predictions.py", "_base/_validation.py"),
+        *("datasets/_checks/_check.py", "plotting/_grad_cam.py"),
+        "plotting/_poster_grid.py",
+    }
+
+
 @each_module
 def test_only_the_command_imports_the_data_sets(path):
     if package_of(path) not in {"datasets", "cli"}:
