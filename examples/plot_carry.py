@@ -1,6 +1,6 @@
 """
 Does the model give the same predictions elsewhere?
-===============================================
+===================================================
 
 A model that was trained here is needed there: in another process, another program,
 another language. A file that Python alone can read, or one that any program can? And

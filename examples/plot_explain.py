@@ -1,6 +1,6 @@
 """
 Does the model use the cue of a genre, or anything else?
-============================================================
+========================================================
 
 On synthetic posters this can be checked: a genre is a motif, such as stripes or
 dots, and each of a poster's three panels shows the motif of one of its genres. Saliency

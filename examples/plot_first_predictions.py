@@ -56,7 +56,7 @@ seconds_frozen = time.perf_counter() - started
 
 # %%
 # Both, next to baselines that see no poster
-# -------------------------------------------
+# ------------------------------------------
 table = scores_beside_trivial(y_test, frozen.predict_proba(X_test), y_train=y_train)
 table = table.rename(columns={"model": "frozen"}).drop(columns="better")
 from_scratch = scores_beside_trivial(y_test, cnn.predict_proba(X_test), y_train=y_train)

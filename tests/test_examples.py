@@ -40,7 +40,7 @@ def run(tmp_path, monkeypatch, capsys):
 
 def test_drawn_posters_are_learned_scored_and_shown(run):
     printed = run("--n-samples", "40")
-    assert "34 posters to learn from, 6 held out" in printed
+    assert "training set: 34 posters, test set: 6" in printed
     for name in ["better", "model", *TRIVIAL, "hamming loss", "macro mAP", "micro F1"]:
         assert name in printed
     tops = re.findall(r"synthetic\d+\.jpg: (.*?) +\(true: ", printed)
@@ -57,7 +57,7 @@ def test_pictures_are_written(run):
 def test_a_folder_is_learned_like_drawn_posters(run, tmp_path):
     posters = make_posters(30, random_state=0, data_home=tmp_path / "own")
     folder = Path(posters.data[0]).parents[1]
-    assert "25 posters to learn from, 5 held out" in run("--data", str(folder))
+    assert "training set: 25 posters, test set: 5" in run("--data", str(folder))
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
@@ -74,7 +74,7 @@ def test_real_posters_are_learned(run, real_posters, monkeypatch):
         return posters
 
     monkeypatch.setattr(sk_posters.datasets, "load_poster_table", first_rows)
-    assert "51 posters to learn from, 9 held out" in run("--data", str(real_posters))
+    assert "training set: 51 posters, test set: 9" in run("--data", str(real_posters))
 
 
 def test_pretrained_features_are_learned_reported_and_shown(
@@ -86,7 +86,7 @@ def test_pretrained_features_are_learned_reported_and_shown(
     monkeypatch.setattr(sys, "argv", argv)
     runpy.run_path(str(script), run_name="__main__")
     printed = capsys.readouterr().out
-    assert "51 posters to learn from, 9 held out" in printed
+    assert "training set: 51 posters, test set: 9" in printed
     for name in ["9 rows", "macro average precision", "micro F1", "interval"]:
         assert name in printed
     with Image.open(tmp_path / "pretrained_posters.png") as image:

@@ -146,7 +146,7 @@ class MultilabelTunedThresholdClassifierCV(
     See Also
     --------
     sklearn.model_selection.TunedThresholdClassifierCV : The same for binary targets.
-    sk_posters.model_selection : The folds.
+    sk_posters.model_selection.MultilabelStratifiedKFold : The folds.
 
     Notes
     -----

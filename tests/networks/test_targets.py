@@ -99,7 +99,7 @@ def test_lists_of_names_point_to_the_binarizer():
 
 def test_a_column_name_that_occurs_twice_is_an_error():
     twice = pd.DataFrame(MATRIX, columns=["Drama", "Comedy", "Drama"])
-    with pytest.raises(ValueError, match=r"name of its own: 'Drama' stands there more"):
+    with pytest.raises(ValueError, match=r"its own column name: 'Drama' occurs more"):
         TargetEncoder().fit(twice)
 
 
