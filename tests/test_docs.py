@@ -186,7 +186,7 @@ def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(
         pytest.importorskip(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SK_POSTERS_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("SK_POSTERS_CACHE", raising=False)
+    monkeypatch.setenv("SK_POSTERS_CACHE", "")  # A page may set it: undone afterwards.
     pyplot = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setattr(pyplot, "show", lambda: pyplot.close("all"))
     names = {"__name__": "__main__"}
