@@ -4,7 +4,6 @@ Everything becomes 2-D arrays or is refused, with the row and column of the firs
 value.
 """
 
-import difflib
 from collections.abc import Mapping
 from numbers import Integral
 
@@ -13,6 +12,8 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import type_of_target
+
+from sk_posters._base._suggest import suggest
 
 __all__ = [
     "check_finite",
@@ -209,10 +210,9 @@ def _position(label, names, n_labels):
     names = [str(name) for name in names]
     if str(label) in names:
         return names.index(str(label))
-    nearest = difflib.get_close_matches(str(label), names, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
     raise ValueError(
-        f"There is no label {label!r}; the labels are {shorten(names)}.{hint}"
+        f"There is no label {label!r}{suggest(label, names, cutoff=0.4)}; the labels "
+        f"are {shorten(names)}."
     )
 
 
@@ -235,10 +235,10 @@ def check_names(label_names, names, source):
     return match_names(given, "label_names", names, source)
 
 
-def check_probabilities(scores, names, reason=""):
+def check_probabilities(scores, names, reason="", parameter="y_score"):
     """Refuse scores that are no probabilities."""
     possible = (scores >= 0) & (scores <= 1)
-    rule = f"y_score must hold probabilities, 0 to 1{reason}"
+    rule = f"{parameter} must hold probabilities, 0 to 1{reason}"
     check_values(possible, scores, names, rule)
 
 

@@ -1,7 +1,6 @@
 """Images in, feature vectors of a pretrained network out."""
 
 import os
-import threading
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -538,7 +537,6 @@ class _Job:
         self.flip = flip
         self.store = store
         self.stop_at_failure = stop_at_failure
-        self.stopped = threading.Event()
         self.failed = {}
         self.is_computed = np.zeros(len(rows), dtype=bool)
         width, self.networks = 0, []

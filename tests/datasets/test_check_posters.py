@@ -452,10 +452,10 @@ def test_without_imagehash_the_message_says_what_to_do(paths, y, monkeypatch):
             {"scores": [[0.5, 0.5]]},
             r"scores must have the shape of y, .* got \(1, 2\) and \(12, 2\)",
         ),
-        ({"scores": [[0.5, 1.5]] * N}, "scores must be probabilities, .* got 1.5 in r"),
+        ({"scores": [[0.5, 1.5]] * N}, "scores must hold probabilities, .* got 1.5"),
         (
             {"scores": [[0.5, np.nan]] * N},
-            "scores must be probabilities, .* got nan in row 0",
+            "scores must hold probabilities, .* got nan in row 0",
         ),
         (
             {"scores": pd.DataFrame([[0.5, 0.5]] * N, columns=["Drama", "Comedy"])},

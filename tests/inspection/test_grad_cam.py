@@ -602,7 +602,7 @@ def test_linear_classifiers_are_explained_without_tensorflow():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (["Brigth"], r"no label 'Brigth'; the labels are .*Did you mean 'Bright' or"),
+        (["Brigth"], r"no label 'Brigth' \(did you mean 'Bright' or .*; the"),
         (["xyz"], r"There is no label 'xyz'; the labels are .*Fifth'\]?\.?$"),
         ([3], "names, or positions from 0 to 2: got 3"),
         ([-1], "names, or positions from 0 to 2: got -1"),

@@ -8,7 +8,7 @@ import pandas as pd
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._groups import encode_groups
 from sk_posters._base._validation import (
-    check_values,
+    check_probabilities,
     indicator_matrix,
     match_names,
     score_matrix,
@@ -302,8 +302,7 @@ def _check_scores(scores, labels, names):
             f"got {scores.shape} and {labels.shape}."
         )
     names = match_names(names, "y", score_names, "scores")
-    right = (scores >= 0) & (scores <= 1)
-    check_values(right, scores, names, "scores must be probabilities, from 0 to 1")
+    check_probabilities(scores, names, parameter="scores")
     return scores
 
 
