@@ -10,6 +10,7 @@ from sklearn.model_selection._split import (
     _BaseKFold,
     _validate_shuffle_split,
 )
+from sklearn.multiclass import _fit_binary
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -18,6 +19,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
+from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import (
     _check_method_params,
     _check_sample_weight,
@@ -35,8 +37,10 @@ __all__ = [
     "_check_method_params",
     "_check_sample_weight",
     "_estimator_has",
+    "_fit_binary",
     "_fit_context",
     "_num_samples",
+    "_raise_for_params",
     "_safe_indexing",
     "_validate_shuffle_split",
     "get_param_names",

@@ -3,9 +3,16 @@
 import numpy as np
 
 from sk_posters._base._unwrap import find_label_names, unwrap
-from sk_posters._base._validation import check_finite, score_matrix
+from sk_posters._base._validation import (
+    check_finite,
+    check_sample_weight,
+    find_known,
+    label_matrix,
+    match_names,
+    score_matrix,
+)
 
-__all__ = ["as_scores", "predict_scores"]
+__all__ = ["as_scores", "match_learned_names", "predict_scores", "score_subsets"]
 
 
 def predict_scores(estimator, X, *, methods=("predict_proba",), n_labels=None):
@@ -43,6 +50,31 @@ def as_scores(given, estimator, n_labels=None):
     if isinstance(given, list) and classes is not None and len(classes) == len(given):
         only_class = [each[0] if np.size(each) == 1 else np.nan for each in classes]
     return score_matrix(given, only_class)
+
+
+def match_learned_names(estimator, names, source="y"):
+    """Return the names of a target's columns, or the estimator's where it has none."""
+    learned = find_label_names(estimator, names)
+    return match_names(learned, "the estimator", names, source)
+
+
+def score_subsets(estimator, X, y, sample_weight=None):
+    """Return the share of rows whose known labels are all right, nan if none are."""
+    labels, names = label_matrix(y, "y", allow_unknown=True)
+    match_learned_names(estimator, names)
+    predicted = label_matrix(estimator.predict(X), "what predict returns")[0]
+    if labels.shape != predicted.shape:
+        raise ValueError(
+            "y must have a row per sample and a column per label: got "
+            f"{labels.shape} for predictions of {predicted.shape}."
+        )
+    known = find_known(labels)
+    right, rows = ((labels == predicted) | ~known).all(axis=1), known.any(axis=1)
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, len(labels))[rows]
+    if not rows.any():
+        return float("nan")
+    return float(np.average(right[rows], weights=sample_weight))
 
 
 def _has_one_label(estimator, n_labels):

@@ -13,9 +13,11 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import type_of_target
 
+from sk_posters._base._label_lists import refuse_label_lists
 from sk_posters._base._suggest import suggest
 
 __all__ = [
+    "check_all_known_somewhere",
     "check_finite",
     "check_names",
     "check_predictions",
@@ -24,18 +26,22 @@ __all__ = [
     "check_thresholds",
     "check_values",
     "check_zeros_and_ones",
+    "find_known",
+    "has_unknown",
     "indicator_matrix",
     "label_matrix",
     "label_positions",
     "match_names",
+    "name_columns",
     "score_matrix",
     "shorten",
+    "to_pandas",
 ]
 
 
 def check_predictions(y_true, y_score, only_class=np.nan):
-    """Return labels, scores and label names, once they are sure to fit each other."""
-    labels, names = label_matrix(y_true, "y_true")
+    """Return labels (nan: unknown), scores and names, sure to fit each other."""
+    labels, names = label_matrix(y_true, "y_true", allow_unknown=True)
     scores, score_names = score_matrix(y_score, only_class)
     if labels.shape != scores.shape:
         raise ValueError(
@@ -47,8 +53,9 @@ def check_predictions(y_true, y_score, only_class=np.nan):
     return labels, scores, names
 
 
-def label_matrix(y, name):
-    """Return a target as 0/1 columns, and their names."""
+def label_matrix(y, name, *, allow_unknown=False):
+    """Return a target as 0/1 columns, and their names; floats if some are unknown."""
+    y = to_pandas(y)
     # Missing values are found below, where row and column can be said.
     values = check_array(
         y.toarray() if issparse(y) else y,
@@ -59,37 +66,77 @@ def label_matrix(y, name):
     )
     values = values.reshape(len(values), -1)
     names = _names(y, values)
-    check_zeros_and_ones(values, names, name)
-    return values.astype(int), names
+    known = find_known(values)
+    if known.all() or not allow_unknown:
+        check_zeros_and_ones(values, names, name)
+        return values.astype(int), names
+    check_zeros_and_ones(values, names, name, known)
+    labels = np.full(values.shape, np.nan)
+    labels[known] = values[known].astype(float)
+    return labels, names
 
 
 def indicator_matrix(y, name, otherwise):
-    """Return a target of two dimensions as 0/1 columns, and their names."""
+    """Return a target of two dimensions as `label_matrix` does, nan for unknown."""
     if y is None:
         raise ValueError(
             f"{name} must be a 0/1 matrix with a column per label. This requires y to "
             "be passed, but the target y is None."
         )
+    refuse_label_lists(y, name)
+    y = to_pandas(y)
     if not hasattr(y, "shape") or not hasattr(y, "ndim"):
         try:
             y = np.asarray(y)
         except ValueError as error:  # NumPy's word for rows of different lengths
             raise ValueError(
                 f"{name} must be a 0/1 matrix with a column per label: got rows of "
-                "different lengths. Lists of label names become such a matrix with "
-                "sklearn.preprocessing.MultiLabelBinarizer."
+                "different lengths."
             ) from error
     if y.ndim != 2:
         raise ValueError(
             f"{name} must be a 0/1 matrix with a column per label: got an array of "
             f"{y.ndim} dimensions. Unknown label type: {type_of_target(y)}. {otherwise}"
         )
-    return label_matrix(y, name)
+    return label_matrix(y, name, allow_unknown=True)
+
+
+def to_pandas(table):
+    """Return a frame of another library, such as polars, as one of pandas."""
+    names = getattr(table, "columns", None)
+    if isinstance(table, pd.DataFrame) or not hasattr(table, "to_numpy"):
+        return table
+    if names is None or getattr(table, "shape", ())[1:] != (len(names),):
+        return table
+    return pd.DataFrame(np.asarray(table.to_numpy()), columns=list(names))
+
+
+def find_known(values):
+    """Return which values of an array are not nan, None or pd.NA."""
+    if values.dtype.kind in "biuSU":
+        return np.ones(values.shape, dtype=bool)
+    return ~pd.isna(values)
+
+
+def has_unknown(labels):
+    """Return whether what `label_matrix` returned has unknown pairs."""
+    return labels.dtype.kind == "f" and bool(np.isnan(labels).any())
+
+
+def check_all_known_somewhere(labels, names):
+    """Refuse a target with a label that is known in no row."""
+    unknown = np.isnan(labels).all(axis=0)
+    if unknown.any():
+        raise ValueError(
+            "Each label must be known in one row or more: y is nan in all "
+            f"{len(labels)} rows for {shorten(np.asarray(names, object)[unknown])}. "
+            "Fill in some rows, or leave these columns out of y."
+        )
 
 
 def score_matrix(y_score, only_class=np.nan):
     """Return scores as one array of floats, and the names of its columns."""
-    values = y_score
+    values = y_score = to_pandas(y_score)
     if isinstance(y_score, list) and y_score and np.ndim(y_score[0]) == 2:
         each = zip(y_score, np.resize(only_class, len(y_score)), strict=True)
         values = [_one_label(array, only, j) for j, (array, only) in enumerate(each)]
@@ -116,8 +163,14 @@ def _one_label(probabilities, only_class, label):
 
 
 def _names(table, values):
-    named = isinstance(table, pd.DataFrame)
-    return table.columns if named else pd.RangeIndex(values.shape[1])
+    names = name_columns(table)
+    return pd.RangeIndex(values.shape[1]) if names is None else names
+
+
+def name_columns(table):
+    """Return the names of a frame's columns, None for what is no frame."""
+    table = to_pandas(table)
+    return table.columns if isinstance(table, pd.DataFrame) else None
 
 
 def match_names(first, first_name, second, second_name):
@@ -139,10 +192,23 @@ def match_names(first, first_name, second, second_name):
     )
 
 
-def check_zeros_and_ones(values, names, target):
-    """Refuse a target with a value that is neither 0 nor 1."""
+def check_zeros_and_ones(values, names, target, known=None):
+    """Refuse a target with a known value that is neither 0 nor 1."""
     right = (values == 0) | (values == 1)
-    check_values(right, values, names, f"{target} must hold 0 and 1 only")
+    if known is not None:
+        right = np.where(known, right, True).astype(bool)
+    if right.all():
+        return
+    way = ""
+    if values.dtype.kind in "iufO" and (values == -1).any():
+        way = (
+            "Where -1 means that a row lacks the label, use (y > 0).astype(int); where "
+            "it means that this is not known, y.where(y >= 0)."
+        )
+    rule = f"{target} must hold 0 and 1 only"
+    if known is not None:
+        rule += ", and nan where it is not known"
+    check_values(right, values, names, rule, way)
 
 
 def check_finite(scores, names):
@@ -165,14 +231,14 @@ def check_sample_weight(sample_weight, n_samples):
     return sample_weight
 
 
-def check_values(right, values, names, rule):
+def check_values(right, values, names, rule, way=""):
     """Refuse values that are not all right, by the first that is not."""
     wrong = np.argwhere(~right)
     if len(wrong):
         row, column = wrong[0]
         raise ValueError(
             f"{rule}: got {values.item(row, column)!r} in row {row}, column "
-            f"{names[column]!r} ({len(wrong)} such values in all)."
+            f"{names[column]!r} ({len(wrong)} such values in all). {way}".rstrip()
         )
 
 

@@ -1,18 +1,184 @@
 """A linear classifier for each label, on pretrained features."""
 
+import numpy as np
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import indexable
+from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+from sk_posters._base._compat import (
+    _check_method_params,
+    _fit_binary,
+    _raise_for_params,
+    _safe_indexing,
+)
+from sk_posters._base._label_lists import refuse_label_lists
+from sk_posters._base._predictions import score_subsets
 from sk_posters._base._public_path import set_module
+from sk_posters._base._validation import (
+    check_all_known_somewhere,
+    find_known,
+    has_unknown,
+    label_matrix,
+    name_columns,
+)
 
 __all__ = ["OneVsRestHead"]
 
 
 @set_module("sk_posters")
 class OneVsRestHead(OneVsRestClassifier):
-    """scikit-learn's OneVsRestClassifier, fitted on one BLAS thread."""
+    """A binary classifier per label, each fitted on the rows that know its label.
+
+    scikit-learn's `OneVsRestClassifier`, fitted on one BLAS thread, which takes nan in
+    `y` for "not known", and learns the names of labels: the last step of the recipes
+    `"frozen"` and `"best"`. Around any binary classifier, it is the way to fit it to a
+    target with unknown labels.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        A binary classifier, or regressor, which is cloned for each label.
+    n_jobs : int, default=None
+        Number of labels to fit at the same time, as in `OneVsRestClassifier`.
+    verbose : int, default=0
+        Progress, as in `OneVsRestClassifier`.
+
+    Attributes
+    ----------
+    estimators_ : list of estimators
+        The classifier of each label.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; the positions of labels for a matrix of 0 and 1.
+    label_binarizer_ : LabelBinarizer
+        Turns classes into columns and back.
+    label_names_ : ndarray of shape (n_labels,), dtype object
+        Columns of the target. Only if it was a frame.
+    n_classes_ : int
+        Number of classes or labels.
+    multilabel_ : bool
+        Whether the target was a matrix of labels.
+    n_features_in_ : int
+        Number of columns of X, if the classifiers have it.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns of X, if the classifiers have them.
+
+    See Also
+    --------
+    make_poster_pipeline : Makes pipelines that end in this classifier.
+    sklearn.multiclass.OneVsRestClassifier : The same for labels that are all known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sk_posters import OneVsRestHead
+    >>> X = [[0.0], [1.0], [2.0], [3.0]]
+    >>> y = np.array([[0, 1], [0, np.nan], [1, 0], [np.nan, 0]])
+    >>> OneVsRestHead(LogisticRegression()).fit(X, y).predict([[0.5], [2.5]])
+    array([[0, 1],
+           [1, 0]])
+    """
 
     def fit(self, X, y, **fit_params):
-        """Fit a classifier for each label."""
+        """Fit a classifier for each label.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Data.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            0/1 for each row and label, nan where it is not known; or classes, of shape
+            (n_samples,).
+        **fit_params : dict
+            Passed to the classifiers, with metadata routing enabled.
+
+        Returns
+        -------
+        OneVsRestHead
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If `y` holds anything else, or a label is known in no row.
+        """
+        vars(self).pop("label_names_", None)
+        names = name_columns(y)
+        y = _check_target(y)
+        if names is not None:
+            self.label_names_ = np.array(names, dtype=object)
         with threadpool_limits(1, user_api="blas"):
+            if np.ndim(y) == 2 and has_unknown(y):
+                return self._fit_known(X, y, fit_params)
             return super().fit(X, y, **fit_params)
+
+    def _fit_known(self, X, labels, fit_params):
+        """Fit each label on the rows that know it; otherwise as scikit-learn does."""
+        _raise_for_params(fit_params, self, "fit")
+        params = process_routing(self, "fit", **fit_params).estimator.fit
+        X, labels = indexable(X, labels)
+        names = getattr(self, "label_names_", np.arange(labels.shape[1]))
+        check_all_known_somewhere(labels, names)
+        self.label_binarizer_ = LabelBinarizer(sparse_output=True)
+        self.label_binarizer_.fit(np.nan_to_num(labels).astype(int))
+        self.classes_ = self.label_binarizer_.classes_
+
+        def fit_label(label):
+            rows = np.flatnonzero(find_known(labels[:, label]))
+            return delayed(_fit_binary)(
+                self.estimator,
+                _safe_indexing(X, rows),
+                labels[rows, label].astype(int),
+                fit_params=_check_method_params(X, params, indices=rows),
+                classes=[f"not {names[label]}", names[label]],
+            )
+
+        self.estimators_ = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
+            map(fit_label, range(labels.shape[1]))
+        )
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimators_[0], name):
+                setattr(self, name, getattr(self.estimators_[0], name))
+        return self
+
+    def score(self, X, y, sample_weight=None):
+        """Return the share of rows whose known labels are all predicted rightly.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Data.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            The true labels, as in `fit`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Subset accuracy, of the rows in which any label is known; the accuracy for
+            classes.
+
+        Raises
+        ------
+        ValueError
+            If the columns of `y` are not the labels seen in fit, in the same order.
+        """
+        if not self.multilabel_:
+            return super().score(X, y, sample_weight)
+        return score_subsets(self, X, y, sample_weight)
+
+
+def _check_target(y):
+    """Return a matrix of labels as 0, 1 and nan; classes unchanged."""
+    refuse_label_lists(y)
+    is_named = name_columns(y) is not None
+    shape = np.shape(y)
+    # A column without a name that is not 0/1 holds classes, as in PosterClassifier.
+    is_matrix = len(shape) == 2 and (
+        is_named or shape[1] > 1 or not set(np.ravel(y)) - {0, 1}
+    )
+    return label_matrix(y, "y", allow_unknown=True)[0] if is_matrix else y

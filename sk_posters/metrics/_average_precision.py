@@ -6,7 +6,12 @@ import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score
 
-from sk_posters._base._validation import check_predictions, check_sample_weight, shorten
+from sk_posters._base._validation import (
+    check_predictions,
+    check_sample_weight,
+    find_known,
+    shorten,
+)
 
 __all__ = [
     "mean_average_precision",
@@ -21,12 +26,14 @@ def mean_average_precision_score(y_true, y_score, *, sample_weight=None):
     Average precision says how well the scores of one label put its positive rows
     before the others: 1 is perfect, and scores that know nothing come out near the
     label's share of positive rows. A label without a positive has no average
-    precision: it is left out of the mean, and a warning names it.
+    precision: it is left out of the mean, and a warning names it. Each label is scored
+    on the rows in which it is known.
 
     Parameters
     ----------
     y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-        0/1 for each row and label. A 1-D array is read as one label.
+        0/1 for each row and label, nan where it is not known. A 1-D array is read as
+        one label.
     y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of arrays
         Probabilities or other scores, higher where a label is likelier; also the
         list with an array of shape (n_samples, 2) per label that ``predict_proba``
@@ -42,8 +49,8 @@ def mean_average_precision_score(y_true, y_score, *, sample_weight=None):
     Raises
     ------
     ValueError
-        If shapes or column names differ, if `y_true` holds anything but 0 and 1, or
-        if `y_score` holds nan or infinite values.
+        If shapes or column names differ, if `y_true` holds anything but 0, 1 and
+        nan, or if `y_score` holds nan or infinite values.
 
     Warns
     -----
@@ -84,10 +91,10 @@ def mean_average_precision_score(y_true, y_score, *, sample_weight=None):
     """
     # What a label's only class was does not matter to ranks: it is constant either way.
     labels, scores, names = check_predictions(y_true, y_score, only_class=1)
-    counts = labels.any(axis=0)
+    counts = (labels == 1).any(axis=0)
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, len(labels))
-        counts = labels[sample_weight > 0].any(axis=0)
+        counts = (labels[sample_weight > 0] == 1).any(axis=0)
     warn_of_labels_without_positive(names[~counts], len(names), stacklevel=3)
     return mean_average_precision(labels, scores, counts, sample_weight)
 
@@ -97,10 +104,19 @@ def mean_average_precision(labels, scores, counts, sample_weight=None):
     if not counts.any():
         return float("nan")
     each = [
-        average_precision_score(labels[:, j], scores[:, j], sample_weight=sample_weight)
+        _average_precision(labels[:, j], scores[:, j], sample_weight)
         for j in np.flatnonzero(counts)
     ]
     return float(np.mean(each))
+
+
+def _average_precision(labels, scores, sample_weight):
+    """Return the average precision of the rows in which a label is known."""
+    rows = find_known(labels)
+    if not rows.all():
+        labels, scores = labels[rows], scores[rows]
+        sample_weight = None if sample_weight is None else sample_weight[rows]
+    return average_precision_score(labels, scores, sample_weight=sample_weight)
 
 
 def warn_of_labels_without_positive(names, n_labels, stacklevel):

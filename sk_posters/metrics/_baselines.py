@@ -9,6 +9,8 @@ from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._validation import (
     check_predictions,
     check_probabilities,
+    find_known,
+    has_unknown,
     label_matrix,
     match_names,
 )
@@ -33,13 +35,14 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
     Parameters
     ----------
     y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-        0/1 for each row and label, of rows that the model has not seen.
+        0/1 for each row and label, of rows that the model has not seen; nan where it
+        is not known. Such pairs are left out of all scores.
     y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of arrays
         The model's probabilities for these rows, in any of the forms that
         `mean_average_precision_score` takes.
     y_train : array-like, DataFrame or sparse matrix of shape (n_train, n_labels)
-        0/1 of the rows that the model was fitted on. The baselines are learned from
-        them alone, as the model was.
+        0/1 of the rows that the model was fitted on, nan where it is not known. The
+        baselines are learned from them alone, as the model was.
     threshold : float, default=0.5
         A label is predicted where its probability is above the threshold.
 
@@ -60,8 +63,8 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
     Raises
     ------
     ValueError
-        If shapes or column names differ, if a target holds anything but 0 and 1, or
-        if `y_score` holds anything but probabilities.
+        If shapes or column names differ, if a target holds anything but 0, 1 and
+        nan, or if `y_score` holds anything but probabilities.
 
     Warns
     -----
@@ -99,7 +102,7 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
     micro F1          higher  0.800     0.000              0.400
     element accuracy  higher  0.833     0.500              0.500
     """
-    train, train_names = label_matrix(y_train, "y_train")
+    train, train_names = label_matrix(y_train, "y_train", allow_unknown=True)
     labels, scores, names = check_predictions(y_true, y_score, find_only_class(train))
     if train.shape[1] != labels.shape[1]:
         raise ValueError(
@@ -109,24 +112,31 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
     match_names(train_names, "y_train", names, "y_true and y_score")
     check_probabilities(scores, names)
 
-    counts = labels.any(axis=0)
+    counts = (labels == 1).any(axis=0)
+    known = find_known(labels)
     # validate_params adds a level.
     warn_of_labels_without_positive(names[~counts], len(names), stacklevel=4)
     predicted = {"model": scores, **predict_baselines(train, len(labels))}
     columns = {"better": ["lower", "higher", "higher", "higher"]}
     for name, probabilities in predicted.items():
         given = probabilities > threshold
-        wrong = np.mean(given != labels)
+        wrong = np.mean((given != labels)[known]) if known.any() else float("nan")
         mean_ap = mean_average_precision(labels, probabilities, counts)
-        columns[name] = [wrong, mean_ap, _micro_f1(labels, given), 1 - wrong]
+        f1 = _micro_f1(labels[known], given[known])
+        columns[name] = [
+            wrong,
+            mean_ap,
+            f1,
+            1 - wrong,
+        ]
     rows = ["hamming loss", "macro mAP", "micro F1", "element accuracy"]
     return pd.DataFrame(columns, index=rows)
 
 
 def predict_baselines(train, n_samples):
     """Return the probabilities that each baseline predicts, by name."""
-    frequencies = train.mean(axis=0)
-    n_most = max(1, round(train.sum(axis=1).mean()))
+    frequencies, n_per_row = _count_labels(train)
+    n_most = max(1, round(n_per_row))
     most_frequent = np.zeros(len(frequencies))
     most_frequent[np.argsort(-frequencies, kind="stable")[:n_most]] = 1
     rows = {
@@ -137,8 +147,24 @@ def predict_baselines(train, n_samples):
     return {name: np.tile(row, (n_samples, 1)) for name, row in rows.items()}
 
 
+def _count_labels(train):
+    """Return the frequency of each label where it is known, and the labels per row."""
+    if not has_unknown(train):
+        return train.mean(axis=0), train.sum(axis=1).mean()
+    known = find_known(train)
+    n_known = known.sum(axis=0)
+    # A label that is known in no row may be in any number of rows.
+    frequencies = np.full(train.shape[1], 0.5)
+    positives = np.where(known, train, 0).sum(axis=0)
+    np.divide(positives, n_known, out=frequencies, where=n_known > 0)
+    return frequencies, frequencies.sum()
+
+
 def find_only_class(train):
     """Return the class of each label that has only one in the training set, or nan."""
+    if has_unknown(train):
+        some = [(train == value).any(axis=0) for value in (0, 1)]
+        return np.select([some[0] & ~some[1], some[1] & ~some[0]], [0.0, 1.0], np.nan)
     return np.where(train.min(axis=0) == train.max(axis=0), train[0], np.nan)
 
 

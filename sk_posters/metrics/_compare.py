@@ -16,7 +16,7 @@ from sk_posters._base._validation import (
 from sk_posters.metrics import _report_text
 from sk_posters.metrics._bootstrap import Bootstrap
 from sk_posters.metrics._evaluation import SCORES, Evaluation, find_score, in_full
-from sk_posters.metrics._notes import notes
+from sk_posters.metrics._notes import count_unknown, notes
 from sk_posters.metrics._report import BOOTSTRAP_CONSTRAINTS
 
 __all__ = ["ModelComparison", "compare_models"]
@@ -111,7 +111,8 @@ def compare_models(
     Parameters
     ----------
     y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-        0/1 for each row and label, of rows that neither model has seen.
+        0/1 for each row and label, of rows that neither model has seen; nan where it
+        is not known. Such pairs are left out, as `multilabel_report` does.
     scores_a : array-like, DataFrame, list of arrays, or dict of str to these
         Probabilities or other scores of model a, in any of the forms that
         `multilabel_report` takes; in a dict, those of several models, by their names.
@@ -121,7 +122,8 @@ def compare_models(
         The same of model b, which all others are compared with.
     metric : str, callable, or list of these, default="macro average precision"
         Names of scores as in the report of `multilabel_report`, or functions of
-        ``(y_true, y_score)``, which are called for every resample and so are slow.
+        ``(y_true, y_score)``, which are called for every resample and so are slow;
+        they get nan where a pair is not known.
     thresholds : float, array-like of shape (n_labels,), dict or Series, default=0.5
         A label is given where its score is at least its threshold, in all models.
     n_bootstrap : int, default=1000
@@ -206,7 +208,9 @@ def compare_models(
         for name, scores in models.items()
     }
     frame = pd.concat(frames, names=["model", "score"]) if several else frames["a"]
-    return ModelComparison(frame, [f"{len(labels)} rows; {bootstrap.in_words()}"])
+    about = [f"{len(labels)} rows; {bootstrap.in_words()}"]
+    about += count_unknown(reference[0].known)
+    return ModelComparison(frame, about)
 
 
 def _metrics(metric, top_k):
@@ -293,7 +297,9 @@ def _values(repeats, metrics, weights):
 
 
 def _by_function(function, evaluation, weights):
-    labels, rows = evaluation.labels.astype(int), np.arange(len(weights))
+    labels, rows = evaluation.true, np.arange(len(weights))
+    if evaluation.is_complete:
+        labels = labels.astype(int)
     drawn = (np.repeat(rows, times.astype(int)) for times in weights.T)
     return np.array([function(labels[r], evaluation.scores[r]) for r in drawn])
 

@@ -13,13 +13,17 @@ __all__ = ["SCORES", "Evaluation", "Score", "find_score", "in_full"]
 
 
 class Evaluation:
-    """Predictions and true labels; `under` weights the rows."""
+    """Predictions and true labels, nan where unknown; `under` weights the rows."""
 
     def __init__(self, labels, scores, given, top_k):
-        self.labels = labels.astype(float)
+        self.true = labels.astype(float)
         self.scores = scores
-        self.given = given.astype(float)
         self.top_k = top_k
+        self.known = ~np.isnan(self.true)
+        self.is_complete = bool(self.known.all())
+        # Unknown pairs count as neither positive nor predicted.
+        self.labels = self.true if self.is_complete else np.nan_to_num(self.true)
+        self.given = (given * self.known).astype(float)
 
     def under(self, weights):
         """Return the predictions under weights of shape (n_samples, n_weightings)."""
@@ -31,12 +35,18 @@ class Evaluation:
         return self.under(np.ones((len(self.labels), 1)))
 
     @cached_property
+    def n_known(self):
+        """The number of labels known in each row."""
+        return self.known.sum(axis=1)
+
+    @cached_property
     def wrong(self):
-        return np.mean(self.labels != self.given, axis=1)
+        return (self.labels != self.given).astype(float)
 
     @cached_property
     def exact(self):
-        return np.all(self.labels == self.given, axis=1).astype(float)
+        exact = np.all(self.labels == self.given, axis=1).astype(float)
+        return np.where(self.n_known > 0, exact, np.nan)
 
     @cached_property
     def f1(self):
@@ -44,35 +54,39 @@ class Evaluation:
 
     @cached_property
     def order_scores(self):
-        return _row_scores.order_scores(self.labels, self.scores)
+        return _row_scores.order_scores(self.true, self.scores)
 
     @cached_property
     def at_k(self):
-        return _row_scores.at_k(self.labels, self.scores, self.top_k)
+        return _row_scores.at_k(self.true, self.scores, self.top_k)
 
     @cached_property
     def at_1(self):
-        return _row_scores.at_k(self.labels, self.scores, 1)
+        return _row_scores.at_k(self.true, self.scores, 1)
 
     @cached_property
     def log_loss(self):
-        return _row_scores.cross_entropy(self.labels, self.scores).mean(axis=1)
+        return _row_scores.cross_entropy(self.true, self.scores)
 
     @cached_property
     def calibration_gaps(self):
-        return _row_scores.calibration_gaps(self.labels, self.scores)
+        return _row_scores.calibration_gaps(self.true, self.scores)
 
     @cached_property
     def ranked_by_label(self):
         n_rows = len(self.labels)
-        columns = zip(self.labels.T, self.scores.T, strict=True)
-        return [RankedPairs(y, s, np.arange(n_rows), n_rows) for y, s in columns]
+        columns = zip(self.labels.T, self.scores.T, self.known.T, strict=True)
+        # A label that is known nowhere is as undefined as one without a positive.
+        columns = [(y, s, k if k.any() else ~k) for y, s, k in columns]
+        return [
+            RankedPairs(y[k], s[k], np.flatnonzero(k), n_rows) for y, s, k in columns
+        ]
 
     @cached_property
     def ranked_pairs(self):
-        n_rows, n_labels = self.labels.shape
-        rows = np.repeat(np.arange(n_rows), n_labels)
-        return RankedPairs(self.labels.ravel(), self.scores.ravel(), rows, n_rows)
+        known = self.known if self.known.any() else ~self.known
+        rows = np.nonzero(known)[0]
+        return RankedPairs(self.labels[known], self.scores[known], rows, len(known))
 
 
 class Weighted:
@@ -86,6 +100,24 @@ class Weighted:
         defined = ~np.isnan(values)
         total = np.where(defined, values, 0) @ self.weights
         return ratio(total, defined.astype(float) @ self.weights)
+
+    def pair_mean(self, values):
+        """Return the weighted means of the values of known (sample, label) pairs."""
+        if self.evaluation.is_complete:
+            return self.row_mean(values.mean(axis=1))
+        total = np.where(self.evaluation.known, values, 0).sum(axis=1) @ self.weights
+        return ratio(total, self.n_pairs)
+
+    @property
+    def element_accuracy(self):
+        wrong = self.evaluation.wrong
+        if self.evaluation.is_complete:
+            return self.row_mean(1 - wrong.mean(axis=1))
+        return 1 - self.pair_mean(wrong)
+
+    @cached_property
+    def n_pairs(self):
+        return self.evaluation.n_known @ self.weights
 
     @cached_property
     def n_true(self):
@@ -147,6 +179,8 @@ class Weighted:
     @property
     def calibration_error(self):
         gaps = np.abs(self.evaluation.calibration_gaps.T @ self.weights).sum(axis=0)
+        if not self.evaluation.is_complete:
+            return ratio(gaps, self.n_pairs)
         return ratio(gaps, self.evaluation.labels.shape[1] * self.weights.sum(axis=0))
 
 
@@ -165,8 +199,12 @@ def _mean_over_rows(find):
     return lambda w: w.row_mean(find(w.evaluation))
 
 
-def _row_score(better, find, over="pairs", needs="scores"):
+def _row_score(better, find, over, needs="scores"):
     return Score(better, _mean_over_rows(find), over, needs)
+
+
+def _pair_score(better, find, needs):
+    return Score(better, lambda w: w.pair_mean(find(w.evaluation)), "pairs", needs)
 
 
 def _order_score(better, name):
@@ -174,8 +212,8 @@ def _order_score(better, name):
 
 
 SCORES = {
-    "hamming loss": _row_score("lower", lambda e: e.wrong, needs="given"),
-    "subset accuracy": _row_score("higher", lambda e: e.exact, needs="given"),
+    "hamming loss": _pair_score("lower", lambda e: e.wrong, "given"),
+    "subset accuracy": _row_score("higher", lambda e: e.exact, "known rows", "given"),
     "macro F1": Score(
         "higher",
         lambda w: mean_of_defined(w.label_f1),
@@ -205,7 +243,7 @@ SCORES = {
     "recall at k": _row_score("higher", lambda e: e.at_k["recall"], "labelled rows"),
     "top-k hit": _row_score("higher", lambda e: e.at_k["hit"], "labelled rows"),
     "top-1 hit": _row_score("higher", lambda e: e.at_1["hit"], "labelled rows"),
-    "log loss": _row_score("lower", lambda e: e.log_loss, needs="probabilities"),
+    "log loss": _pair_score("lower", lambda e: e.log_loss, "probabilities"),
     # Chance gaps of the bins add up whatever their sign, and resamples add to them: of
     # calibrated predictions, no 95 % interval out of 500 held the truth.
     "calibration error": Score(
@@ -215,7 +253,7 @@ SCORES = {
         resampled=False,
     ),
     # Last, because it flatters where labels are rare.
-    "element accuracy": _row_score("higher", lambda e: 1 - e.wrong, needs="given"),
+    "element accuracy": Score("higher", lambda w: w.element_accuracy, "pairs", "given"),
 }
 
 

@@ -18,7 +18,8 @@ from sk_posters.metrics import _report_text, _row_scores
 from sk_posters.metrics._baselines import find_only_class, predict_baselines
 from sk_posters.metrics._bootstrap import Bootstrap
 from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full
-from sk_posters.metrics._notes import notes
+from sk_posters.metrics._notes import count_unknown, notes
+from sk_posters.metrics._ranked import mean_of_defined, ratio
 
 __all__ = ["BOOTSTRAP_CONSTRAINTS", "MultilabelReport", "multilabel_report"]
 
@@ -121,7 +122,7 @@ def multilabel_report(
     Parameters
     ----------
     y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-        0/1 for each row and label, of a test set.
+        0/1 for each row and label, of a test set; nan where it is not known.
     y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of arrays
         The model's probabilities for these rows; also the list with an array of shape
         (n_samples, 2) per label that ``predict_proba`` of scikit-learn's multi-output
@@ -137,9 +138,10 @@ def multilabel_report(
         Rows of one group (one movie, one poster) are drawn together, so that they do
         not count as independent. None draws rows.
     y_train : array-like, DataFrame or sparse matrix, default=None
-        0/1 of the rows that the model was fitted on, of shape (n_train, n_labels), of
-        which the baselines are made. None makes them of `y_true` itself, and the report
-        says so: they then know the frequencies of the test set, which no model does.
+        0/1 of the rows that the model was fitted on, of shape (n_train, n_labels), nan
+        where it is not known, of which the baselines are made. None makes them of
+        `y_true` itself, and the report says so: they then know the frequencies of the
+        test set, which no model does.
     confidence_level : float, default=0.95
         Level of the intervals, between 0 and 1.
     method : {"percentile", "bca"}, default="percentile"
@@ -163,7 +165,8 @@ def multilabel_report(
         better than all three; None without an interval) and ``"note"`` (why a value is
         undefined, or what it leaves out; empty text otherwise).
 
-        ``labels`` has ``"support"``, ``"prevalence"``, ``"average precision"``, its
+        ``labels`` has ``"support"``, ``"unknown"`` (how many rows are left out; only
+        if any pair is unknown), ``"prevalence"``, ``"average precision"``, its
         interval ``"low"`` and ``"high"``, ``"chance"`` (the average precision of
         uninformative scores: the prevalence), ``"ROC-AUC"``, ``"F1"``,
         ``"precision"``, ``"recall"``, ``"threshold"``, ``"calibration error"`` and
@@ -172,8 +175,9 @@ def multilabel_report(
     Raises
     ------
     ValueError
-        If shapes or names differ, if a target holds anything but 0 and 1, if `y_score`
-        holds anything but probabilities, or if `groups` or `thresholds` do not fit.
+        If shapes or names differ, if a target holds anything but 0, 1 and nan, if
+        `y_score` holds anything but probabilities, or if `groups` or `thresholds` do
+        not fit.
 
     See Also
     --------
@@ -197,6 +201,14 @@ def multilabel_report(
     It has no interval: chance gaps of the bins add up, and more so in resamples, so
     an interval made of them would lie above the truth. In precision, recall and
     hits at k, equal probabilities count as the mean over all orders of them.
+
+    Pairs that are nan in `y_true` are left out, and ``about`` counts them. Scores of
+    labels use the rows in which the label is known; hamming loss, element accuracy, log
+    loss and the micro averages use all known pairs, each counting the same. LRAP,
+    ranking loss, coverage error and the scores at k order the known labels of each row,
+    and leave out rows with fewer than two. Subset accuracy is the share of rows whose
+    known labels are all right, samples F1 compares the known labels; both leave out
+    rows in which nothing is known.
 
     A resample may lack a rare label: it is then left out there. With few groups or few
     positives, intervals are too narrow. They cover the uncertainty of the rows,
@@ -222,7 +234,9 @@ def multilabel_report(
     micro F1   0.61  0.55  0.67      0.00
     log loss   0.44  0.42  0.47      9.43
     """
-    train = None if y_train is None else label_matrix(y_train, "y_train")
+    train = None
+    if y_train is not None:
+        train = label_matrix(y_train, "y_train", allow_unknown=True)
     only_class = np.nan if train is None else find_only_class(train[0])
     labels, scores, names = check_predictions(y_true, y_score, only_class)
     if train is None:
@@ -252,7 +266,7 @@ def multilabel_report(
         name: Evaluation(labels, scores, _decide(name, scores, thresholds), top_k)
         for name, scores in predict_baselines(train[0], len(labels)).items()
     }
-    about = _about(bootstrap, labels, y_train)
+    about = [*_about(bootstrap, labels, y_train), *count_unknown(model.known)]
     return MultilabelReport(
         _scores_frame(model, others, found, names),
         _labels_frame(model, found, thresholds, names),
@@ -310,13 +324,16 @@ def _beats(row):
 
 def _labels_frame(model, found, thresholds, names):
     once, n_scores = model.once, len(SCORES)
-    support = model.labels.sum(axis=0)
-    prevalence = support / len(model.labels)
-    columns = zip(model.labels.T, model.scores.T, strict=True)
+    support, n_known = model.labels.sum(axis=0), model.known.sum(axis=0)
+    unknown = {} if model.is_complete else {"unknown": len(model.known) - n_known}
+    prevalence = ratio(support, n_known)
+    columns = zip(model.true.T, model.scores.T, strict=True)
     gaps = [_row_scores.calibration_gaps(y[:, None], s[:, None]) for y, s in columns]
+    gaps = np.abs(ratio(np.sum(gaps, axis=1), n_known[:, np.newaxis])).sum(axis=1)
     return pd.DataFrame(
         {
             "support": support.astype(int),
+            **unknown,
             "prevalence": prevalence,
             "average precision": found.value[n_scores:],
             "low": found.low[n_scores:],
@@ -327,10 +344,8 @@ def _labels_frame(model, found, thresholds, names):
             "precision": once.label_precision[:, 0],
             "recall": once.label_recall[:, 0],
             "threshold": thresholds,
-            "calibration error": [np.abs(gap.mean(axis=0)).sum() for gap in gaps],
-            "log loss": _row_scores.cross_entropy(model.labels, model.scores).mean(
-                axis=0
-            ),
+            "calibration error": gaps,
+            "log loss": mean_of_defined(model.log_loss),
         },
         index=pd.Index(names, name="label"),
     )

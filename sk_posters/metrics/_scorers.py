@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 
-from sk_posters._base._predictions import predict_scores
+from sk_posters._base._predictions import match_learned_names, predict_scores
 from sk_posters._base._validation import (
     check_probabilities,
     check_sample_weight,
@@ -94,6 +94,11 @@ def get_multilabel_scorer(name, *, top_k=3):
     wrong here; ``"neg_log_loss"`` of this function is the mean cross-entropy of
     a (sample, label) pair.
 
+    Pairs that are nan in y, because they are not known, are left out, as
+    `multilabel_report` does; scikit-learn's own scorers refuse nan. The columns of y
+    must be the labels that the estimator learned, in their order, where both have
+    names.
+
     Examples
     --------
     >>> from sklearn.datasets import make_multilabel_classification
@@ -129,7 +134,8 @@ class _Scorer:
 
     def __call__(self, estimator, X, y_true, sample_weight=None):
         score = SCORES[SCORER_NAMES[self.name]]
-        labels, names = label_matrix(y_true, "y_true")
+        labels, names = label_matrix(y_true, "y_true", allow_unknown=True)
+        match_learned_names(estimator, names, "y_true")
         weights = np.ones((len(labels), 1))
         if sample_weight is not None:
             weights = check_sample_weight(sample_weight, len(labels)).reshape(-1, 1)
@@ -159,7 +165,7 @@ class _Scorer:
 
     def _warn(self, evaluation, counts, score, names, value):
         seen = Evaluation(
-            evaluation.labels[counts], evaluation.scores, evaluation.given[counts], 1
+            evaluation.true[counts], evaluation.scores, evaluation.given[counts], 1
         )
         note = notes(seen, names)[score.over]
         if np.isnan(value) or (note and score.over.startswith("labels")):

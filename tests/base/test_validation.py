@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.sparse import coo_matrix, csr_matrix
 
+from sk_posters._base._validation import label_matrix
 from sk_posters.metrics import mean_average_precision_score
 
 NAMES = ["Drama", "Comedy", "News"]
@@ -58,7 +59,7 @@ def test_shapes_that_differ_are_both_said():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"), [(2, "2"), (np.nan, "nan"), (-1, "-1")], ids=["2", "nan", "-1"]
+    ("wrong", "said"), [(2, "2"), (0.5, "0.5"), (-1, "-1")], ids=["2", "0.5", "-1"]
 )
 def test_labels_other_than_0_and_1_are_reported_with_their_place(wrong, said):
     y_true = pd.DataFrame({"Drama": [1, 0, 1], "Comedy": [0, 1, wrong]})
@@ -136,3 +137,62 @@ def test_sample_weight_must_hold_a_number_per_row(weight, said):
     message = f"number >= 0 for each of the 3 rows: got .*{said}"
     with pytest.raises(ValueError, match=message):
         mean_average_precision_score([1, 0, 1], [1, 2, 3], sample_weight=weight)
+
+
+class Polars:
+    """What other libraries' frames have in common: names, a shape, and an array."""
+
+    def __init__(self, values, names):
+        self.values, self.columns = np.asarray(values), names
+
+    @property
+    def shape(self):
+        return self.values.shape
+
+    def to_numpy(self):
+        return self.values
+
+
+def test_names_of_frames_of_other_libraries_are_kept(problem):
+    y_true, y_score = problem
+    labels, names = label_matrix(Polars(y_true, NAMES), "y")
+    np.testing.assert_array_equal(labels, y_true)
+    assert names.tolist() == NAMES
+    with pytest.raises(ValueError, match="the same labels in the same order"):
+        mean_average_precision_score(
+            Polars(y_true, NAMES), Polars(y_score, NAMES[::-1])
+        )
+
+
+def test_frames_of_polars_are_read():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"Drama": [1, 0, None], "Comedy": [True, False, True]})
+    labels, names = label_matrix(frame, "y", allow_unknown=True)
+    np.testing.assert_array_equal(labels, [[1, 1], [0, 0], [np.nan, 1]])
+    assert names.tolist() == ["Drama", "Comedy"]
+
+
+@pytest.mark.parametrize("values", [[1, 0, True], [1.0, 0.0, False]])
+def test_object_matrices_are_read(values):
+    labels, _ = label_matrix(np.array([values], dtype=object), "y")
+    assert labels.tolist() == [[1, 0, int(values[2])]]
+    assert labels.dtype.kind == "i"
+
+
+def test_unknown_values_are_nan_where_they_are_allowed_and_refused_elsewhere():
+    y = pd.DataFrame({"Drama": [1, None], "Comedy": [0, 1]}, dtype="object")
+    labels, _ = label_matrix(y, "y", allow_unknown=True)
+    np.testing.assert_array_equal(labels, [[1, 0], [np.nan, 1]])
+    with pytest.raises(ValueError, match="0 and 1 only: got None in row 1, column 'D"):
+        label_matrix(y, "y")
+
+
+def test_minus_one_is_refused_with_what_it_may_mean():
+    y = pd.DataFrame({"Drama": [1, -1], "Comedy": [0, np.nan]})
+    message = (
+        r"and nan where it is not known: got -1.0 in row 1, column 'Drama' .* Where -1 "
+        r"means that a row lacks the label, use \(y > 0\)\.astype\(int\); where it "
+        r"means that this is not known, y.where\(y >= 0\)\."
+    )
+    with pytest.raises(ValueError, match=message):
+        label_matrix(y, "y", allow_unknown=True)

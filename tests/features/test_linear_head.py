@@ -1,8 +1,10 @@
 """The linear head of the recipes: scikit-learn's own, on one BLAS thread."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import threadpoolctl
+from scipy.sparse import csr_matrix
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -57,3 +59,99 @@ def test_sample_weights_are_routed(rows):
     np.testing.assert_allclose(
         weighted.predict_proba(X), alone.predict_proba(X), atol=1e-3
     )
+
+
+@pytest.fixture
+def unknown(rows):
+    """Labels of which a third is unknown."""
+    X, y = rows
+    y = pd.DataFrame(y, columns=["Drama", "Comedy", "News"], dtype=float)
+    return X, y.mask(np.random.default_rng(1).random(y.shape) < 1 / 3)
+
+
+def test_each_label_is_fitted_on_the_rows_that_know_it(unknown):
+    X, y = unknown
+    head = OneVsRestHead(LogisticRegression()).fit(X, y)
+    for name, fitted in zip(y, head.estimators_, strict=True):
+        rows = y[name].notna().to_numpy()
+        alone = LogisticRegression().fit(X[rows], y.loc[rows, name])
+        np.testing.assert_allclose(fitted.coef_, alone.coef_, atol=1e-6)
+        np.testing.assert_allclose(fitted.intercept_, alone.intercept_, atol=1e-6)
+    assert head.multilabel_
+    assert head.predict(X).shape == y.shape
+    assert head.n_features_in_ == 8
+
+
+def test_known_labels_are_fitted_to_the_last_bit_as_by_scikit_learn(rows):
+    X, y = rows
+    forms = [y, y.astype(float), y.astype(object), y.tolist(), y.astype(bool)]
+    for form in [*forms, pd.DataFrame(y), csr_matrix(y)]:
+        ours = OneVsRestHead(LogisticRegression()).fit(X, form)
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            theirs = OneVsRestClassifier(LogisticRegression()).fit(X, y)
+        np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
+
+
+def test_weights_of_known_rows_are_routed(unknown):
+    X, y = unknown
+    weights = np.arange(len(X)) % 3
+    with config_context(enable_metadata_routing=True):
+        request = LogisticRegression().set_fit_request(sample_weight=True)
+        head = OneVsRestHead(request).fit(X, y, sample_weight=weights)
+    rows = y["News"].notna().to_numpy()
+    alone = LogisticRegression().fit(X[rows], y.loc[rows, "News"], weights[rows])
+    np.testing.assert_allclose(head.estimators_[2].coef_, alone.coef_, atol=1e-6)
+
+
+def test_a_label_known_in_no_row_is_refused(unknown):
+    X, y = unknown
+    message = "known in one row or more: y is nan in all 60 rows for 'News'. Fill in"
+    with pytest.raises(ValueError, match=message):
+        OneVsRestHead(LogisticRegression()).fit(X, y.assign(News=np.nan))
+
+
+def test_a_label_known_as_one_value_is_constant(unknown):
+    X, y = unknown
+    y = y.assign(News=y["News"].where(y["News"] == 1))
+    with pytest.warns(UserWarning, match="Label News is present in all training"):
+        head = OneVsRestHead(LogisticRegression()).fit(X, y)
+    assert (head.predict_proba(X)[:, 2] == 1).all()
+
+
+def test_score_is_of_known_pairs(unknown):
+    X, y = unknown
+    head = OneVsRestHead(LogisticRegression()).fit(X, y)
+    y.iloc[3] = np.nan
+    right = (head.predict(X) == y) | y.isna()
+    rows = y.notna().any(axis=1)
+    assert head.score(X, y) == pytest.approx(right[rows].all(axis=1).mean())
+    assert 0 < head.score(X, y) < 1
+    full = y.fillna(0)
+    assert head.score(X, full) == (head.predict(X) == full).all(axis=1).mean()
+    assert np.isnan(head.score(X[:1], [[np.nan] * 3]))
+
+
+def test_names_are_learned_and_columns_in_another_order_refused(unknown):
+    X, y = unknown
+    head = OneVsRestHead(LogisticRegression()).fit(X, y)
+    assert head.label_names_.tolist() == ["Drama", "Comedy", "News"]
+    message = "The columns of the estimator and y must be the same labels in the same"
+    with pytest.raises(ValueError, match=message):
+        head.score(X, y[["News", "Comedy", "Drama"]])
+    assert not hasattr(head.fit(X, y.to_numpy()), "label_names_")
+
+
+@pytest.mark.parametrize("low", [-1, -1.0])
+def test_minus_one_and_one_are_refused_with_the_way(rows, low):
+    X, y = rows
+    message = r"got -1(\.0)? in row .* use \(y > 0\).astype\(int\); where it means"
+    with pytest.raises(ValueError, match=message):
+        OneVsRestHead(LogisticRegression()).fit(X, np.where(y == 1, 1, low))
+
+
+def test_classes_are_fitted_as_by_scikit_learn(rows):
+    X, y = rows
+    classes = np.array(["Drama", "Comedy", "Film Noir"])[y[:, 0] + y[:, 1]]
+    ours = OneVsRestHead(LogisticRegression()).fit(X, classes)
+    theirs = OneVsRestClassifier(LogisticRegression()).fit(X, classes)
+    assert ours.score(X, classes) == theirs.score(X, classes)
