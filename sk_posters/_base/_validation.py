@@ -36,6 +36,7 @@ __all__ = [
     "score_matrix",
     "shorten",
     "to_pandas",
+    "unbox_target",
 ]
 
 
@@ -109,6 +110,15 @@ def to_pandas(table):
     if names is None or getattr(table, "shape", ())[1:] != (len(names),):
         return table
     return pd.DataFrame(np.asarray(table.to_numpy()), columns=list(names))
+
+
+def unbox_target(y, labels):
+    """Return a target as pandas or NumPy has it, numbers in place of objects."""
+    y = to_pandas(y)
+    if isinstance(y, pd.DataFrame):
+        boxed = any(dtype.kind == "O" for dtype in y.dtypes)
+        return pd.DataFrame(labels, y.index, y.columns) if boxed else y
+    return labels if np.asarray(y).dtype.kind == "O" else y
 
 
 def find_known(values):
@@ -204,6 +214,12 @@ def check_zeros_and_ones(values, names, target, known=None):
         way = (
             "Where -1 means that a row lacks the label, use (y > 0).astype(int); where "
             "it means that this is not known, y.where(y >= 0)."
+        )
+    elif values.dtype.kind in "iuf" and set(np.unique(values)) == {0, 1, 2}:
+        way = (
+            "Where these were nan, for unknown labels, cross_val_predict of "
+            "scikit-learn has numbered them: use the out-of-fold scores of "
+            "MultilabelTunedThresholdClassifierCV(store_cv_results=True)."
         )
     rule = f"{target} must hold 0 and 1 only"
     if known is not None:

@@ -8,6 +8,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, logit
 
 from sk_posters._base._public_path import set_module
+from sk_posters._base._validation import find_known
 
 __all__ = ["SigmoidCalibration", "TemperatureCalibration", "log_odds"]
 
@@ -25,7 +26,10 @@ class TemperatureCalibration:
     """Probabilities from margins divided by one temperature for all labels."""
 
     def fit(self, margins, labels):
-        """Find the temperature with the smallest log loss."""
+        """Find the temperature with the smallest log loss of known pairs."""
+        known = find_known(labels)
+        if not known.all():
+            margins, labels = margins[known], labels[known]
         # The scale of a decision function is unknown; that of log-odds is near 1.
         scale = np.sqrt(np.mean(margins**2)) or 1.0
 
@@ -60,7 +64,12 @@ class SigmoidCalibration:
 
 
 def _sigmoid_of(margins, labels):
-    """Return slope and intercept of one label."""
+    """Return slope and intercept of one label, of the rows that know it."""
+    known = find_known(labels)
+    if not known.any():
+        return 1.0, 0.0
+    if not known.all():
+        margins, labels = margins[known], labels[known]
     n_positive, n_negative = labels.sum(), len(labels) - labels.sum()
     target = np.where(
         labels == 1, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2)

@@ -12,13 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._base._compat import _check_method_params, _num_samples, _safe_indexing
 from sk_posters._base._predictions import predict_scores
+from sk_posters._base._validation import find_known
 from sk_posters.model_selection._split import (
     MultilabelStratifiedGroupKFold,
     MultilabelStratifiedKFold,
     multilabel_train_test_split,
 )
 
-__all__ = ["make_splits", "score_out_of_fold"]
+__all__ = ["explain_unknown_labels", "make_splits", "score_out_of_fold"]
 
 
 def make_splits(tuner, X, y, labels, params):
@@ -78,10 +79,27 @@ def score_out_of_fold(tuner, X, y, splits, *, n_labels, methods, fit_params):
     return [test for _, test in splits], scores, chosen[0], estimators[-1]
 
 
+@contextlib.contextmanager
+def explain_unknown_labels(estimator, y):
+    """Say what to do where an estimator refuses the nan of unknown labels."""
+    try:
+        yield
+    except ValueError as error:
+        if "NaN" not in str(error) or find_known(np.asarray(y)).all():
+            raise
+        name = type(estimator).__name__
+        raise ValueError(
+            f"y has unknown labels (nan), which {name} does not take. Put a classifier "
+            "in sk_posters.OneVsRestHead, which fits each label on the rows that know "
+            "it, take PosterClassifier, or leave these rows out."
+        ) from error
+
+
 def _fit_and_score(estimator, X, y, train, test, n_labels, methods, params, keep):
     if train is not None:
         params = _check_method_params(X, params, indices=train)
-        estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train), **params)
+        with explain_unknown_labels(estimator, y):
+            estimator.fit(_safe_indexing(X, train), _safe_indexing(y, train), **params)
     if not any(hasattr(estimator, method) for method in methods):
         raise ValueError(
             f"response_method={methods[0]!r} needs an estimator with that method, and "

@@ -17,7 +17,7 @@ from sk_posters._base._compat import (
 )
 from sk_posters._base._groups import encode_groups
 from sk_posters._base._public_path import set_module
-from sk_posters._base._validation import indicator_matrix, shorten
+from sk_posters._base._validation import has_unknown, indicator_matrix, shorten
 from sk_posters.model_selection._stratify import assign_parts
 
 __all__ = [
@@ -39,7 +39,8 @@ class MultilabelStratifiedKFold(_BaseKFold):
     Iterative stratification [1]_: of the labels that are left, the rarest is dealt
     out first. Then rows are exchanged between folds while that improves the balance.
     Every row is in exactly one test fold, and the sizes of folds differ by one at
-    most.
+    most. Where labels are not known, nan in the target, the known positives are
+    balanced, and so are the known negatives if they are rarer.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ class MultilabelStratifiedKFold(_BaseKFold):
         X : array-like of length n_samples
             Only its length counts.
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            0/1 for each row and label.
+            0/1 for each row and label, nan where it is not known.
         groups : object, default=None
             Ignored, with a warning that names the class which does not.
 
@@ -168,7 +169,7 @@ class MultilabelStratifiedGroupKFold(GroupsConsumerMixin, _BaseKFold):
         X : array-like of length n_samples
             Only its length counts.
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            0/1 for each row and label.
+            0/1 for each row and label, nan where it is not known.
         groups : array-like of shape (n_samples,)
             What a row belongs to, such as the Id of its poster.
 
@@ -216,7 +217,8 @@ def multilabel_train_test_split(
     *arrays : lists, arrays, frames, sparse matrices or `PosterImages`
         What to split, of equal length n_samples.
     stratify : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-        0/1 for each row and label; usually the target, which is among `arrays`, too.
+        0/1 for each row and label, nan where it is not known; usually the target, which
+        is among `arrays`, too.
     groups : array-like of shape (n_samples,), default=None
         What a row belongs to. Rows of one group stay together, and the sizes come as
         close to what was asked for as the groups allow.
@@ -316,17 +318,29 @@ def _parts(labels, names, units, sizes, rng, part):
     """Return the part of each row, after a warning about what cannot be balanced."""
     sizes = np.asarray(sizes)
     unit_sizes = np.bincount(units)
-    counts = np.zeros((len(unit_sizes), labels.shape[1]))
-    np.add.at(counts, units, labels)
-    _warn_of_rare_labels(counts, unit_sizes, names, len(sizes), part)
+    counts = _count_in_units(labels == 1, units, len(unit_sizes))
+    negatives = unit_sizes[:, np.newaxis] - counts
+    balanced = counts
+    if has_unknown(labels):
+        negatives = _count_in_units(labels == 0, units, len(unit_sizes))
+        # Shares of positives balance negatives, too, only where all rows are known.
+        rarer = negatives.sum(axis=0) < counts.sum(axis=0)
+        balanced = np.column_stack([counts, negatives[:, rarer]])
+    _warn_of_rare_labels(counts, negatives, unit_sizes, names, len(sizes), part)
     _warn_of_large_groups(unit_sizes, sizes, part)
-    return assign_parts(counts, unit_sizes, sizes, rng)[units]
+    return assign_parts(balanced, unit_sizes, sizes, rng)[units]
 
 
-def _warn_of_rare_labels(counts, unit_sizes, names, n_parts, part):
+def _count_in_units(which, units, n_units):
+    counts = np.zeros((n_units, which.shape[1]))
+    np.add.at(counts, units, which)
+    return counts
+
+
+def _warn_of_rare_labels(counts, negatives, unit_sizes, names, n_parts, part):
     unit = "row" if unit_sizes.max() == 1 else "group"
     positive = (counts > 0).sum(axis=0)
-    negative = (counts < unit_sizes[:, np.newaxis]).sum(axis=0)
+    negative = (negatives > 0).sum(axis=0)
     for value, n_units in (("1", positive), ("0", negative)):
         rare = n_units < n_parts
         if rare.any():

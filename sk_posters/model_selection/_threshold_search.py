@@ -5,6 +5,8 @@ from functools import cached_property
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from sk_posters._base._validation import find_known, has_unknown
+
 __all__ = ["find_middle_best", "make_objective", "make_threshold_search"]
 
 # Sums over labels, or ratios of such sums: their best thresholds can be found label by
@@ -20,6 +22,13 @@ class ThresholdSearch:
     """The best threshold for all labels, and the best ones for each."""
 
     def __init__(self, labels, scores, thresholds=None):
+        self.true = labels
+        self.known = find_known(labels)
+        self.has_unknown = has_unknown(labels)
+        if self.has_unknown:
+            # Unknown pairs, neither positive nor predicted, go below all known ones.
+            scores = _lower_unknown(scores, self.known)
+            labels = np.nan_to_num(labels).astype(int)
         self.labels = labels
         self.scores = scores
         self.thresholds = thresholds
@@ -58,7 +67,8 @@ class ThresholdSearch:
         """
         weight = self.n_positive / np.maximum(self.n_positive + shrinkage, 1e-9)
         # Less than half a row counts as no row.
-        own = np.log(np.maximum((self.scores >= own).sum(axis=0), 0.4))
+        n_own = ((self.scores >= own) & self.known).sum(axis=0)
+        own = np.log(np.maximum(n_own, 0.4))
         common = np.log(np.maximum(self.rate * self.n_positive, 0.4))
         return self._at_counts(np.exp(common + weight * (own - common)))
 
@@ -94,7 +104,7 @@ class F1Search(ThresholdSearch):
     def _micro_above(self, places, n_places):
         """Return micro F1 if a label is predicted from each rank on, and nowhere."""
         hits = np.bincount(places.ravel(), self.labels.ravel(), n_places + 1)
-        given = np.bincount(places.ravel(), minlength=n_places + 1)
+        given = np.bincount(places[self.known], minlength=n_places + 1)
         hits, given = (each[::-1].cumsum()[::-1] for each in (hits, given))
         return _f1(hits, given, self.n_positive.sum())
 
@@ -107,7 +117,8 @@ class F1Search(ThresholdSearch):
             lasts = np.flatnonzero(np.append(np.diff(own), 1))
             hits_from = np.append(np.cumsum(hits)[::-1], 0)
             firsts = np.append(0, lasts + 1)
-            f1 = self._f1(label, hits_from[firsts], len(order) - firsts)
+            given = self._count_known_from(label)[firsts]
+            f1 = self._f1(label, hits_from[firsts], given)
             f1 = self._weight(label) * f1
             gains[own[lasts]] -= np.diff(f1)
         return np.cumsum(gains[::-1])[::-1]
@@ -166,7 +177,14 @@ class F1Search(ThresholdSearch):
         order = self.order[:, label]
         first = np.searchsorted(self.sorted[:, label], thresholds)
         hits_from = np.append(np.cumsum(self.labels[order[::-1], label])[::-1], 0)
-        return hits_from[first], len(order) - first
+        return hits_from[first], self._count_known_from(label)[first]
+
+    def _count_known_from(self, label):
+        """Return how many known rows a label has from each place of its order on."""
+        if not self.has_unknown:
+            return np.arange(len(self.order), -1, -1)
+        known = self.known[self.order[::-1, label], label]
+        return np.append(np.cumsum(known)[::-1], 0)
 
     def _weight(self, label):
         if self.average == "weighted":
@@ -185,19 +203,19 @@ class ScorerSearch(ThresholdSearch):
     def of_trials(self, thresholds):
         """Return the score of several thresholds for each label."""
         predicted = ((self.scores >= trial).astype(int) for trial in thresholds)
-        return np.array([self.objective(self.labels, each) for each in predicted])
+        return np.array([self.objective(self.true, each) for each in predicted])
 
     def for_each(self):
         """Return the best threshold of each label in turn, with the others held."""
         thresholds = self.at_rate()
         predicted = (self.scores >= thresholds).astype(int)
-        best = self.objective(self.labels, predicted)
+        best = self.objective(self.true, predicted)
         for label in range(len(thresholds)):
             candidates = self._candidates(self.scores[:, label])
             values = []
             for candidate in candidates:
                 predicted[:, label] = self.scores[:, label] >= candidate
-                values.append(self.objective(self.labels, predicted))
+                values.append(self.objective(self.true, predicted))
             if max(values) > best:
                 best = max(values)
                 thresholds[label] = find_middle_best(candidates, np.array(values))
@@ -217,6 +235,8 @@ def make_objective(scorer, scoring):
     """Return the objective: a function of true and predicted labels."""
 
     def objective(labels, predicted):
+        if isinstance(scoring, str) and scoring in F1_AVERAGES and has_unknown(labels):
+            return _average_f1(labels, predicted, scoring.removeprefix("f1_"))
         try:
             return scorer(_Predictions(), predicted, labels)
         except AttributeError as error:
@@ -224,8 +244,22 @@ def make_objective(scorer, scoring):
                 "scoring must be a metric of predicted labels, those of predict, as "
                 f"'f1_macro' does: got {scoring!r}."
             ) from error
+        except ValueError as error:
+            if not has_unknown(labels):
+                raise
+            raise ValueError(
+                f"scoring={scoring!r} takes no unknown labels, nan in y: give one of "
+                f"{', '.join(map(repr, sorted(F1_AVERAGES)))}, or a scorer of "
+                "sk_posters.metrics.get_multilabel_scorer."
+            ) from error
 
     return objective
+
+
+def _average_f1(labels, predicted, average):
+    """Return an average of F1 over known pairs, as scikit-learn's of all pairs."""
+    search = F1Search(labels, predicted, average=average)
+    return float(search.of_trials(np.ones((1, labels.shape[1])))[0])
 
 
 class _Predictions(BaseEstimator):
@@ -243,6 +277,13 @@ def find_middle_best(candidates, values):
 def _middle_place(values):
     best = np.flatnonzero(values >= values.max() - 1e-12)
     return best[len(best) // 2]
+
+
+def _lower_unknown(scores, known):
+    """Return scores in which unknown pairs have the lowest of their label's known."""
+    lowest = np.where(known, scores, np.inf).min(axis=0)
+    lowest = np.where(known.any(axis=0), lowest, scores.min(axis=0))
+    return np.where(known, scores, lowest)
 
 
 def _f1(hits, given, n_positive):

@@ -26,15 +26,21 @@ from sk_posters._base._compat import (
     _estimator_has,
     _fit_context,
 )
-from sk_posters._base._predictions import predict_scores
+from sk_posters._base._predictions import predict_scores, score_subsets
 from sk_posters._base._public_path import set_module
-from sk_posters._base._validation import indicator_matrix
+from sk_posters._base._validation import (
+    check_all_known_somewhere,
+    find_known,
+    indicator_matrix,
+    unbox_target,
+)
 from sk_posters.model_selection._calibration import (
     SigmoidCalibration,
     TemperatureCalibration,
     log_odds,
 )
 from sk_posters.model_selection._out_of_fold import (
+    explain_unknown_labels,
     make_splits,
     score_out_of_fold,
 )
@@ -167,6 +173,13 @@ class MultilabelTunedThresholdClassifierCV(
     A label with constant scores keeps the usual threshold: 0.5 for
     probabilities, 0 for decision functions.
 
+    Pairs that are nan in `y`, because they are not known, are left out: of the search
+    and of calibration, where each label counts its known rows alone, and of the folds'
+    balance. `estimator` must take nan in y, as `OneVsRestHead` and `PosterClassifier`
+    do; `scoring` must be one of the three F1 scores or a scorer of
+    `sk_posters.metrics.get_multilabel_scorer`. A label that is known in no out-of-fold
+    row keeps the usual threshold.
+
     `at_least_one` does not affect the search for thresholds, but `best_score_`
     includes it. Sample weights reach the `fit` of `estimator` only: all rows count the
     same when thresholds are tuned.
@@ -266,7 +279,7 @@ class MultilabelTunedThresholdClassifierCV(
         X : array-like of length n_samples
             Whatever `estimator` takes.
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            0/1 for each row and label.
+            0/1 for each row and label, nan where it is not known.
         **params : dict
             `groups` for the splitter; what the `fit` of `estimator` takes, such as
             `sample_weight`.
@@ -286,7 +299,8 @@ class MultilabelTunedThresholdClassifierCV(
             If ``cv="prefit"`` and `estimator` is not fitted.
         """
         labels, names = indicator_matrix(y, "y", USE_INSTEAD)
-        X, y = indexable(X, y)
+        check_all_known_somewhere(labels, names)
+        X, y = indexable(X, unbox_target(y, labels))
         routed = self._route(params)
         splits = make_splits(self, X, y, labels, routed.splitter.split)
         self.label_names_ = np.array(names, dtype=object)
@@ -299,7 +313,8 @@ class MultilabelTunedThresholdClassifierCV(
         )
         if self.refit:
             fit_params = _check_method_params(X, routed.estimator.fit)
-            estimator = clone(self.estimator).fit(X, y, **fit_params)
+            with explain_unknown_labels(self.estimator, labels):
+                estimator = clone(self.estimator).fit(X, y, **fit_params)
         self.estimator_ = estimator
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
@@ -320,6 +335,7 @@ class MultilabelTunedThresholdClassifierCV(
     def _tune(self, labels, parts):
         """Learn calibration and thresholds from the scores of all splits."""
         informative = np.any([np.ptp(scores, axis=0) > 0 for scores in parts], axis=0)
+        informative &= find_known(labels).any(axis=0)
         if not informative.any():
             raise ValueError(
                 "The estimator gives every row the same scores, from which no "
@@ -466,6 +482,30 @@ class MultilabelTunedThresholdClassifierCV(
         """
         check_is_fitted(self, "best_thresholds_")
         return self._raw(X, "decision_function")
+
+    def score(self, X, y, sample_weight=None):
+        """Return the share of rows whose known labels are all predicted rightly.
+
+        Parameters
+        ----------
+        X : array-like of length n_samples
+            Whatever `estimator` takes.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            0/1 for each row and label, nan where it is not known.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            Subset accuracy, of the rows in which any label is known.
+
+        Raises
+        ------
+        ValueError
+            If the columns of `y` are not the labels seen in fit, in the same order.
+        """
+        return score_subsets(self, X, y, sample_weight)
 
     def get_metadata_routing(self):
         """Tell scikit-learn which metadata goes where.

@@ -312,7 +312,7 @@ BAD_TARGETS = {
     "1 dimensions.*use StratifiedKFold": [0, 1, 0, 1],
     "MultiLabelBinarizer": [["Drama"], ["War", "News"], ["War"], []],
     "0 and 1 only: got 2 in row 1": [[0, 1], [2, 1], [0, 0], [1, 1]],
-    "0 and 1 only: got nan in row 3": [[0, 1], [1, 1], [0, 0], [1, np.nan]],
+    "0 and 1 only: got 0.5 in row 3": [[0, 1], [1, 1], [0, 0], [1, 0.5]],
 }
 
 
