@@ -204,18 +204,21 @@ def match_names(first, first_name, second, second_name):
 
 def check_zeros_and_ones(values, names, target, known=None):
     """Refuse a target with a known value that is neither 0 nor 1."""
-    right = (values == 0) | (values == 1)
-    if known is not None:
-        right = np.where(known, right, True).astype(bool)
+    is_known = find_known(values)
+    # Neither nan nor pd.NA can be compared.
+    plain = values if is_known.all() else np.where(is_known, values, 0)
+    right = (plain == 0) | (plain == 1)
+    if known is None:
+        right &= is_known
     if right.all():
         return
     way = ""
-    if values.dtype.kind in "iufO" and (values == -1).any():
+    if plain.dtype.kind in "iufO" and (plain == -1).any():
         way = (
             "Where -1 means that a row lacks the label, use (y > 0).astype(int); where "
             "it means that this is not known, y.where(y >= 0)."
         )
-    elif values.dtype.kind in "iuf" and set(np.unique(values)) == {0, 1, 2}:
+    elif plain.dtype.kind in "iuf" and set(np.unique(plain)) == {0, 1, 2}:
         way = (
             "Where these were nan, for unknown labels, cross_val_predict of "
             "scikit-learn has numbered them: use the out-of-fold scores of "

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sk_posters._base._validation import has_unknown
 from sk_posters._images._arrays import check_pixels
 from sk_posters._images._lazy import PosterImages
 
@@ -47,6 +48,11 @@ class ImageBatches(keras.utils.PyDataset):
         self._epoch = epoch
         self.error = None
         self._draw_order()
+
+    @property
+    def has_unknown(self):
+        """Whether some targets are nan, because they are not known."""
+        return has_unknown(self._targets)
 
     def __len__(self):
         return -(-len(self._rows) // self._batch_size)

@@ -15,6 +15,7 @@ from sk_posters._base._compat import (
     validate_params_of,
 )
 from sk_posters._base._public_path import set_module
+from sk_posters._base._validation import check_all_known_somewhere, has_unknown
 from sk_posters._networks._batches import ImageBatches, check_images, image_kind
 from sk_posters._networks._cnn import poster_cnn, reseed
 from sk_posters._networks._devices import compute_policy, device_scope
@@ -184,6 +185,13 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
     208))`` have the shape of posters, and cost the same as a square of 245 pixels.
     The weights need ``pip install 'sk-posters[pretrained]'``.
 
+    Pairs that are nan in `y`, because they are not known, are left out: the loss of a
+    batch is the sum over its known pairs, each with the weight of its row, divided by
+    their number, and so is the validation loss; ``label_weight="balanced"``,
+    `logit_adjustment` and `head_start` count known pairs, and so do `metrics`, of which
+    only those that judge pair by pair, such as "binary_accuracy", are possible. Of a
+    mixture of two images, a label is known if it is for both.
+
     A 1-D target of classes is learned as one label per class; its probabilities are
     divided by their sum.
 
@@ -238,6 +246,8 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
     # The parameters that the network is built from.
     _NETWORK = ("network", "dropout", "filters", "dense_units", "batch_norm")
     _NETWORK += ("unfreeze", "augment")
+    # Whether the network is compiled to leave unknown labels out.
+    _has_unknown = False
 
     def __init__(
         self,
@@ -311,7 +321,8 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
             array or sparse matrix of shape (n_samples, n_features) is read as images
             one pixel high, and made dense.
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            Label indicator matrix of 0 and 1; or classes, of shape (n_samples,).
+            Label indicator matrix of 0 and 1, nan where a label is not known; or
+            classes, of shape (n_samples,).
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row. Only their ratios matter; rows of weight 0 are
             ignored.
@@ -471,6 +482,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
             )  # If anything fails now, nothing is fitted.
         arguments = self._collect_routed("fit", FIT_ARGUMENTS)
         batch_size = arguments.pop("batch_size", self.batch_size)
+        is_whole = epochs is None  # A call of partial_fit may know little.
         epochs = epochs or arguments.pop("epochs", self.epochs)
         images = self._check_input(X, reset=not goes_on)
         encoder = self._target_encoder if goes_on else TargetEncoder().fit(y, classes)
@@ -489,6 +501,12 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
             held_out = batches(held_out_rows) if len(held_out_rows) else None
         elif held_out is not None:
             held_out = self._split_off(held_out, batch_size)
+        if has_unknown(targets) and is_whole:
+            check_all_known_somewhere(targets[rows], encoder.label_names)
+        if not self._has_unknown and (
+            has_unknown(targets) or (held_out is not None and held_out.has_unknown)
+        ):
+            self._allow_unknown(network)
         seed = self._seed if self.shuffle else None
         done = len(self.history_.get("loss", ()))
         training = batches(rows, seed=seed, epoch=done)
@@ -516,6 +534,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
             label_weight=self.label_weight,
             logit_adjustment=self.logit_adjustment,
         )
+        self._has_unknown = has_unknown(targets)
         self._seed = check_random_state(self.random_state).randint(2**31 - 1)
         self._target_encoder = encoder
         self.label_names_ = encoder.label_names

@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import ClassifierTags
 
 from sk_posters._base._compat import get_param_names
+from sk_posters._base._predictions import score_subsets
 from sk_posters._networks._batches import NextOrder, for_keras, prefetch
 from sk_posters._networks._devices import (
     EvenBatches,
@@ -31,6 +32,7 @@ from sk_posters._networks._devices import (
     predict_on_devices,
 )
 from sk_posters._networks._losses import find_loss, label_wise
+from sk_posters._networks._metrics import leave_unknown_out
 
 __all__ = ["KerasEstimator"]
 
@@ -49,8 +51,8 @@ class KerasEstimator(KerasClassifier):
     EXPECTS = (
         *("callbacks", "distribute", "jit_compile", "learning_rate", "loss"),
         *("mixed_precision", "optimizer", "patience", "verbose"),
-        *("_NETWORK", "_balance", "_network", "history_", "image_shape_"),
-        "label_names_",
+        *("_NETWORK", "_balance", "_has_unknown", "_network", "_target_encoder"),
+        *("history_", "image_shape_", "label_names_"),
     )
 
     def __init_subclass__(cls, **options):
@@ -146,23 +148,31 @@ class KerasEstimator(KerasClassifier):
         return self._network.share()
 
     def score(self, X, y, sample_weight=None):
-        """Return the share of rows with every label right (subset accuracy).
+        """Return the share of rows whose known labels are all predicted rightly.
 
         Parameters
         ----------
-        X : array-like
-            Images, as in fit.
-        y : array-like of shape (n_samples, n_labels) or (n_samples,)
-            True labels.
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images like those in `fit`.
+        y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
+            The true labels, as in `fit`.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row.
+            Weights of the rows.
 
         Returns
         -------
         float
-            The score. A constant prediction may come close to it: look at
-            :func:`sklearn.metrics.average_precision_score` first.
+            Subset accuracy, of the rows in which any label is known; the accuracy for
+            a 1-D target. A constant prediction may come close to it: look at
+            :func:`sk_posters.metrics.mean_average_precision_score` first.
+
+        Raises
+        ------
+        ValueError
+            If the columns of `y` are not the labels seen in fit, in the same order.
         """
+        if self._target_encoder.multilabel:
+            return score_subsets(self, X, y, sample_weight)
         return ClassifierMixin.score(self, X, y, sample_weight)
 
     # -- Keras --------------------------------------------------------------------
@@ -185,9 +195,9 @@ class KerasEstimator(KerasClassifier):
         state = keras.config.floatx(), keras.config.dtype_policy().name
         state += (compute_policy(self.mixed_precision),)
         shape = self.image_shape_, len(self.label_names_)
-        return repr((shape, state, self._balance, chosen))
+        return repr((shape, state, self._balance, self._has_unknown, chosen))
 
-    def _compile(self, model):
+    def _compile(self, model, optimizer=None):
         """Compile a model with optimizer, loss, metrics and their routed parameters."""
         params = self.get_params(deep=False)
         params["loss"] = find_loss(self.loss)
@@ -202,20 +212,32 @@ class KerasEstimator(KerasClassifier):
         metrics = build("metrics", get_metric_class)
         if metrics is not None and not isinstance(metrics, (dict, list)):
             metrics = [metrics]
+        if self._has_unknown and metrics is not None:
+            metrics = keras.tree.map_structure(leave_unknown_out, metrics)
         routed = route_params(params, destination="compile", pass_filter=())
-        optimizer = self._make_optimizer(build)
-        # Keras itself checks the policy of the model only, not those of its layers.
-        if routed.get("auto_scale_loss", True) and _trains_in_half_floats(model):
-            optimizer = _with_loss_scale(optimizer, devices_of(model))
+        if optimizer is None:
+            optimizer = self._make_optimizer(build)
+            # Keras checks the policy of the model only, not those of its layers.
+            if routed.get("auto_scale_loss", True) and _trains_in_half_floats(model):
+                optimizer = _with_loss_scale(optimizer, devices_of(model))
         model.compile(
             loss=label_wise(
-                build("loss", get_loss_class_function_or_string), *self._balance
+                build("loss", get_loss_class_function_or_string),
+                *self._balance,
+                known_only=self._has_unknown,
             ),
             metrics=metrics,
             optimizer=optimizer,
             **{"jit_compile": self._jit_compile(), **routed},
         )
         model.optimizer.build(model.trainable_variables)
+
+    def _allow_unknown(self, network):
+        """Let a network that was compiled for known labels leave unknown ones out."""
+        self._has_unknown = True
+        # Not for the pool, whose key says otherwise; the optimizer keeps its state.
+        model = network.share()
+        self._compile(model, optimizer=model.optimizer)
 
     def _jit_compile(self):
         if self.jit_compile is True and self.distribute is not None:

@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from sk_posters._base._public_path import set_module
+from sk_posters._base._validation import find_known
 from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._networks._augmentation import (
     MIXTURES,
@@ -278,17 +279,20 @@ def set_linear_head(model, batches, weights=None, offsets=None):
     kernel = np.zeros((features.shape[1], n_labels))
     bias = np.zeros(n_labels)
     for label, weight in enumerate(weights):
-        target = targets[:, label]
-        if target.min() == target.max():
+        rows = find_known(targets[:, label])
+        # All rows without a copy.
+        rows = slice(None) if rows.all() else rows
+        target, weights_of_rows = targets[rows, label], row_weights[rows]
+        if not len(target) or target.min() == target.max():
             # Smoothed odds: one more row of each kind.
-            positives = row_weights @ target
-            negatives = row_weights.sum() - positives
+            positives = weights_of_rows @ target
+            negatives = weights_of_rows.sum() - positives
             bias[label] = np.log((positives + 1) / (negatives + 1))
             continue
-        sample_weight = row_weights * np.where(target == 1, weight, 1.0)
+        sample_weight = weights_of_rows * np.where(target == 1, weight, 1.0)
         regression = LogisticRegression(C=HEAD_C, max_iter=1000)
         with threadpool_limits(1, user_api="blas"):  # As in OneVsRestHead.
-            regression.fit(standardised, target, sample_weight=sample_weight)
+            regression.fit(standardised[rows], target, sample_weight=sample_weight)
         kernel[:, label] = regression.coef_[0] / scaler.scale_
         bias[label] = regression.intercept_[0] - scaler.mean_ @ kernel[:, label]
     if offsets is not None:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from sk_posters._base._public_path import set_module
-from sk_posters._base._validation import shorten
+from sk_posters._base._validation import find_known, has_unknown, shorten
 
 __all__ = [
     "AsymmetricLoss",
@@ -59,13 +59,18 @@ class AsymmetricLoss(keras.losses.Loss):
 @keras.saving.register_keras_serializable(package="sk_posters")
 @set_module("sk_posters")
 class LabelwiseLoss(keras.losses.Loss):
-    """A loss with weights of labels, or logits adjusted by label frequencies."""
+    """A loss with weights of labels, adjusted logits, or unknown labels left out.
+
+    Where `known_only`, pairs whose target is nan are left out: the loss of a batch is
+    the sum over its known pairs, divided by their number.
+    """
 
     def __init__(
         self,
         loss,
         weights=None,
         offsets=None,
+        known_only=False,
         reduction="sum_over_batch_size",
         name="labelwise",
     ):
@@ -73,9 +78,14 @@ class LabelwiseLoss(keras.losses.Loss):
         self.loss = loss
         self.weights = weights
         self.offsets = offsets
+        self.known_only = known_only
 
     def call(self, y_true, y_pred):
         """Return the loss of each row."""
+        known = None
+        if self.known_only:
+            known = keras.ops.logical_not(keras.ops.isnan(y_true))
+            y_true = keras.ops.where(known, y_true, 0)
         if self.offsets is not None:
             y_pred = self._adjust(y_pred)
         of_rows = getattr(self.loss, "call", self.loss)
@@ -84,7 +94,15 @@ class LabelwiseLoss(keras.losses.Loss):
         if self.weights is not None:
             weights = keras.ops.convert_to_tensor(self.weights, dtype=losses.dtype)
             losses = losses * (1 + y_true * (weights - 1))
-        return keras.ops.mean(losses, axis=-1)
+        if known is None:
+            return keras.ops.mean(losses, axis=-1)
+        counts = keras.ops.cast(known, losses.dtype)
+        per_row = keras.ops.sum(counts) / keras.ops.sum(
+            keras.ops.ones_like(counts[:, 0])
+        )
+        # Keras takes the mean over rows: of what each has, per mean number of known.
+        of_known = keras.ops.sum(keras.ops.where(known, losses, 0), axis=-1)
+        return keras.ops.divide_no_nan(of_known, per_row)
 
     def _adjust(self, probabilities):
         smallest = keras.config.epsilon()
@@ -99,6 +117,7 @@ class LabelwiseLoss(keras.losses.Loss):
             "loss": keras.losses.serialize(self.loss),
             "weights": self.weights,
             "offsets": self.offsets,
+            "known_only": self.known_only,
         }
 
     @classmethod
@@ -118,9 +137,9 @@ def find_loss(loss):
     return NAMED.get(loss, loss) if isinstance(loss, str) else loss
 
 
-def label_wise(loss, weights=None, offsets=None):
-    """Give a loss the weights and offsets of labels, if there are any."""
-    if weights is None and offsets is None:
+def label_wise(loss, weights=None, offsets=None, known_only=False):
+    """Let a loss weight or adjust labels or leave out unknown ones, where asked to."""
+    if weights is None and offsets is None and not known_only:
         return loss
     y_true = np.array([[1, 0, 0]], "float32")
     y_pred = np.array([[0.5, 0.3, 0.1]], "float32")
@@ -129,12 +148,12 @@ def label_wise(loss, weights=None, offsets=None):
     found = np.asarray(LabelwiseLoss(loss).call(y_true, y_pred))
     if expected.shape != found.shape or not np.allclose(expected, found, rtol=1e-3):
         raise ValueError(
-            "label_weight and logit_adjustment need a loss that is the mean over "
-            f"labels, such as 'binary_crossentropy', 'focal' or 'asymmetric': got "
-            f"{loss!r}. Give another loss, or leave label_weight=None and "
-            "logit_adjustment=0."
+            "label_weight, logit_adjustment and unknown labels (nan in y) need a loss "
+            "that is the mean over labels, such as 'binary_crossentropy', 'focal' or "
+            f"'asymmetric': got {loss!r}. Give another loss, or leave "
+            "label_weight=None and logit_adjustment=0, and rows with nan out."
         )
-    return LabelwiseLoss(loss, weights, offsets)
+    return LabelwiseLoss(loss, weights, offsets, known_only)
 
 
 def label_balance(
@@ -142,9 +161,13 @@ def label_balance(
 ):
     """Return what `label_wise` takes, from the rows that are trained on."""
     row_weights = np.ones(len(targets)) if sample_weight is None else sample_weight
+    total = row_weights.sum()
+    if has_unknown(targets):
+        total = row_weights @ find_known(targets)
+        targets = np.nan_to_num(targets)
     positives = row_weights @ targets
     # One more of each: a label that was never seen has odds, too.
-    odds = (positives + 1) / (row_weights.sum() - positives + 1)
+    odds = (positives + 1) / (total - positives + 1)
     weights = offsets = None
     if label_weight is not None:
         is_balanced = isinstance(label_weight, str)  # No other text gets here.

@@ -3,14 +3,20 @@
 import warnings
 
 import numpy as np
-import pandas as pd
 from scipy.sparse import issparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from sk_posters._base._label_lists import refuse_label_lists
 from sk_posters._base._public_path import set_module
-from sk_posters._base._validation import check_zeros_and_ones, shorten
+from sk_posters._base._validation import (
+    check_zeros_and_ones,
+    find_known,
+    name_columns,
+    shorten,
+    to_pandas,
+)
 
 __all__ = ["TargetEncoder"]
 
@@ -34,7 +40,7 @@ class TargetEncoder:
         return self
 
     def transform(self, y, *, name="y"):
-        """Return a target as 0/1 columns, in the order of `label_names`."""
+        """Return a target as 0/1 columns, nan where unknown, as `label_names` are."""
         values = _as_array(y, name)
         if self.multilabel != (values.ndim == 2):
             expected = "a label indicator matrix" if self.multilabel else "1-D classes"
@@ -43,8 +49,14 @@ class TargetEncoder:
             )
         if self.multilabel:
             self._check_columns(y, values, name)
-            check_zeros_and_ones(values, self.label_names, name)
-            return values.astype(np.uint8)
+            known = find_known(values)
+            if known.all():
+                check_zeros_and_ones(values, self.label_names, name)
+                return values.astype(np.uint8)
+            check_zeros_and_ones(values, self.label_names, name, known)
+            targets = np.full(values.shape, np.nan, dtype=np.float32)
+            targets[known] = values[known].astype(np.float32)
+            return targets
         unknown = np.setdiff1d(values, self.classes)
         if len(unknown):
             raise ValueError(
@@ -61,7 +73,7 @@ class TargetEncoder:
                 f"{name} must have a column for each of the {len(known)} labels seen "
                 f"in fit: got {values.shape[1]} columns."
             )
-        if not isinstance(y, pd.DataFrame):
+        if name_columns(y) is None:
             return
         columns = list(_column_names(y, len(known)))
         if columns != known:
@@ -92,11 +104,13 @@ class TargetEncoder:
 
 
 def _as_array(y, name="y"):
-    """Return a target as 1-D classes or a 2-D matrix, without missing values."""
+    """Return a target as 1-D classes or a 2-D matrix, in which some may be nan."""
     if y is None:
         raise ValueError(
             "This classifier requires y to be passed, but the target y is None."
         )
+    refuse_label_lists(y, name)
+    y = to_pandas(y)
     if issparse(y):
         y = y.toarray()
     try:
@@ -104,34 +118,40 @@ def _as_array(y, name="y"):
     except ValueError as error:  # NumPy's word for rows of different lengths
         raise ValueError(
             f"{name} must be a 0/1 matrix with a column per label, or 1-D classes: got "
-            "rows of different lengths. Lists of label names become such a matrix "
-            "with sklearn.preprocessing.MultiLabelBinarizer."
+            "rows of different lengths."
         ) from error
     values = check_array(
-        values, ensure_2d=False, dtype=None, input_name=name, ensure_min_samples=1
+        values,
+        ensure_2d=False,
+        dtype=None,
+        input_name=name,
+        ensure_min_samples=1,
+        ensure_all_finite=values.ndim != 2,
     )
-    named = isinstance(y, pd.DataFrame)
+    named = name_columns(y) is not None
     is_column = values.ndim == 2 and values.shape[1] == 1
-    if is_column and not named and not np.isin(values, (0, 1)).all():
+    if is_column and not named and set(values[find_known(values)]) - {0, 1}:
         warnings.warn(
             f"A column-vector {name} was passed when a 1d array was expected: read as "
             "one class per row. A single label would hold 0 and 1 only.",
             DataConversionWarning,
             stacklevel=2,
         )
-        values = values[:, 0]
+        values = column_or_1d(check_array(values, dtype=None, input_name=name))
+        refuse_label_lists(values, name)
     if values.ndim == 1:
         check_classification_targets(values)
     return values
 
 
 def _column_names(y, n_columns):
-    if not isinstance(y, pd.DataFrame):
+    names = name_columns(y)
+    if names is None:
         return np.arange(n_columns).astype(object)
-    repeated = y.columns[y.columns.duplicated()]
+    repeated = names[names.duplicated()]
     if len(repeated):
         raise ValueError(
             f"Each label needs its own column name: {shorten(repeated)} occurs more "
             "than once. Rename or drop the repeated columns."
         )
-    return np.array(y.columns, dtype=object)
+    return np.array(names, dtype=object)

@@ -26,10 +26,12 @@ MODULES = {
     "sklearn.model_selection._split": [
         *("GroupsConsumerMixin", "_BaseKFold", "_validate_shuffle_split")
     ],
+    "sklearn.multiclass": ["_fit_binary"],
     "sklearn.utils": ["_safe_indexing"],
     "sklearn.utils._param_validation": [
         *("HasMethods", "Interval", "RealNotInt", "StrOptions", "validate_params")
     ],
+    "sklearn.utils.metadata_routing": ["_raise_for_params"],
     "sklearn.utils.validation": [
         *("_check_method_params", "_check_sample_weight"),
         *("_estimator_has", "_num_samples"),

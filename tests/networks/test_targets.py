@@ -82,9 +82,39 @@ def test_other_values_are_named_with_row_and_column():
         TargetEncoder().fit(wrong).transform(wrong)
 
 
-def test_a_missing_value_is_an_error():
+@pytest.mark.parametrize("y", [[0, np.nan, 1], [[2], [np.nan], [1]]])
+def test_a_missing_class_is_an_error(y):
     with pytest.raises(ValueError, match="Input y contains NaN"):
-        TargetEncoder().fit(np.array([[0, np.nan], [1, 0]]))
+        TargetEncoder().fit(np.array(y))
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NA])
+def test_a_missing_label_is_not_known(missing):
+    y = pd.DataFrame({"Drama": [1, missing], "Comedy": [0, 1]}, dtype=object)
+    targets = TargetEncoder().fit(y).transform(y)
+    np.testing.assert_array_equal(targets, [[1, 0], [np.nan, 1]])
+    assert targets.dtype == np.float32
+    assert TargetEncoder().fit(y).transform(y.fillna(0)).dtype == np.uint8
+
+
+def test_one_label_may_have_missing_values():
+    encoder = TargetEncoder().fit(np.array([[0], [np.nan], [1]]))
+    assert encoder.multilabel
+
+
+def test_minus_one_and_one_are_an_error_with_the_way():
+    signs = 2 * MATRIX - 1
+    with pytest.raises(ValueError, match=r"use \(y > 0\)\.astype\(int\)"):
+        TargetEncoder().fit(signs).transform(signs)
+
+
+def test_texts_and_lists_of_several_labels_are_errors():
+    texts = ["haze primary", "primary", "clear primary", "clear"]
+    for form in (list, np.array, lambda t: np.array(t)[:, None]):
+        with pytest.raises(ValueError, match="texts that hold several labels, such"):
+            TargetEncoder().fit(form(texts))
+    with pytest.raises(ValueError, match="got lists of label names, such as"):
+        TargetEncoder().fit([set(text.split()) for text in texts])
 
 
 def test_no_target_is_an_error():
