@@ -26,6 +26,7 @@ __all__ = [
     "check_thresholds",
     "check_values",
     "check_zeros_and_ones",
+    "count_unknown",
     "find_known",
     "has_unknown",
     "indicator_matrix",
@@ -126,6 +127,16 @@ def find_known(values):
     if values.dtype.kind in "biuSU":
         return np.ones(values.shape, dtype=bool)
     return ~pd.isna(values)
+
+
+def count_unknown(known):
+    """Return a line on the pairs that are not known, none where all are."""
+    n_unknown = known.size - np.count_nonzero(known)
+    if not n_unknown:
+        return []
+    return [
+        f"{n_unknown} of {known.size} (sample, label) pairs are not known, and left out"
+    ]
 
 
 def has_unknown(labels):

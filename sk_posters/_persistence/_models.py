@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_posters._base._atomic import read_file, write_file
 from sk_posters._base._unwrap import find_label_names, list_parts, unwrap
+from sk_posters._base._validation import find_known
 from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
 from sk_posters._features._efficientnet import BACKBONES
@@ -413,7 +414,9 @@ def _summary(X, y):
         digest.update(f"{X.shape} {X.dtype}".encode())
         digest.update(np.ascontiguousarray(X))
     digest.update(f"{y.shape}".encode())
-    digest.update(y.astype(np.int64))
+    known = find_known(y)
+    # 2 where a label is not known, which no integer tells.
+    digest.update((y if known.all() else np.where(known, y, 2)).astype(np.int64))
     return {"n_rows": len(X), "sha256": digest.hexdigest()}
 
 

@@ -106,12 +106,20 @@ def _judge(row, best):
 def _find_cautions(report, n_rows, caution):
     """Yield texts, each with the names that it ends with."""
     support, value = report.labels["support"], report.scores["value"]
+    unknown = report.labels.get("unknown", 0 * support)
+    n_known = (n_rows - unknown).where(support > 0)
     if n_rows < FEW_ROWS:
         yield f"The test set has only {n_rows} images, so intervals are rough.", []
+    if unknown.any():
+        yield (
+            f"{unknown.sum()} of {n_rows * len(unknown)} (image, label) pairs are not "
+            "known: all scores leave them out.",
+            [],
+        )
     few = (support > 0) & (support < FEW_POSITIVES)
     for chosen, text in [
         (support == 0, "Labels that no image has, which cannot be judged"),
-        (support == n_rows, "Labels that every image has, which cannot be judged"),
+        (support == n_known, "Labels that every image has, which cannot be judged"),
         (few, f"Labels of fewer than {FEW_POSITIVES} images, too few to judge"),
     ]:
         if chosen.any():

@@ -10,6 +10,7 @@ import pandas as pd
 from sk_posters._base._compat import _safe_indexing
 from sk_posters._report._pictures import picture_poster
 from sk_posters.inspection import grad_cam
+from sk_posters.metrics._ranked import mean_of_defined
 from sk_posters.metrics._row_scores import cross_entropy
 from sk_posters.plotting._posters import as_list
 
@@ -23,6 +24,7 @@ OUTCOMES = {
     (1, 0): ("○", "missed", "missed"),
     (0, 0): ("", "", "other"),
 }
+UNKNOWN = ("?", "not known", "other")
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,18 @@ class Predictions:
 
     @cached_property
     def loss(self):
-        """Log loss of each row."""
-        return cross_entropy(self.labels, self.scores).mean(axis=1)
+        """Log loss of each row, of the labels that are known; nan if none is."""
+        return mean_of_defined(cross_entropy(self.labels, self.scores), axis=1)
 
     def find_best_and_worst(self, n_posters, groups=None):
         """Return the rows of least and of greatest log loss, one of each group."""
         order = np.argsort(self.loss, kind="stable")
+        order = order[~np.isnan(self.loss[order])]
         # An image without a true label is easy, and shows little.
-        labelled = self.labels.any(axis=1)[order]
+        labelled = (self.labels == 1).any(axis=1)[order]
         easy = order[labelled] if labelled.any() else order
-        groups = np.arange(len(order)) if groups is None else np.asarray(groups)
-        n_each = min(n_posters, max(1, len(pd.unique(groups)) // 2))
+        groups = np.arange(len(self.loss)) if groups is None else np.asarray(groups)
+        n_each = min(n_posters, max(1, len(pd.unique(groups[order])) // 2))
         worst = _take_one_of_each(order[::-1], groups)[:n_each]
         others = easy[~np.isin(groups[easy], groups[worst])]
         return _take_one_of_each(others, groups)[:n_each], worst
@@ -70,14 +73,14 @@ class Predictions:
             "name": name,
             "pictures": picture_poster(poster, saliency),
             "predicted": self._select_names(predicted),
-            "true": self._select_names(labels),
+            "true": self._select_names(labels == 1),
             "most_probable": self.names[int(scores.argmax())],
             "loss": self.loss[row],
             "labels": [
                 {
                     "name": self.names[j],
                     "score": scores[j],
-                    "outcome": OUTCOMES[int(labels[j]), int(predicted[j])],
+                    "outcome": _find_outcome(labels[j], predicted[j]),
                 }
                 for j in _find_notable(labels, scores, predicted)
             ],
@@ -85,6 +88,10 @@ class Predictions:
 
     def _select_names(self, marks):
         return [self.names[j] for j in np.flatnonzero(marks)] or ["none"]
+
+
+def _find_outcome(label, predicted):
+    return UNKNOWN if np.isnan(label) else OUTCOMES[int(label), int(predicted)]
 
 
 def map_saliency(estimator, X, rows, scores):

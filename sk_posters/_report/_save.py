@@ -11,7 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 from sk_posters._base._atomic import check_writable, write_file
 from sk_posters._base._compat import Interval, _num_samples, validate_params
 from sk_posters._base._optional import import_optional
-from sk_posters._base._validation import check_names, check_probabilities, label_matrix
+from sk_posters._base._validation import (
+    check_names,
+    check_probabilities,
+    find_known,
+    label_matrix,
+)
 from sk_posters._images._display import hash_inline
 from sk_posters._report._context import describe_model, describe_scores
 from sk_posters._report._model import describe_thresholds, find_history
@@ -71,7 +76,7 @@ def save_html_report(
         The images of a test set, as the estimator takes them: paths of image files, or
         arrays (uint8, or floats from 0 to 1).
     y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-        The true labels of these images, 0/1.
+        The true labels of these images: 0/1, nan where a label is not known.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group (one movie, one poster) are drawn together for the intervals,
         and only one of them is shown as a poster. None draws rows.
@@ -106,7 +111,7 @@ def save_html_report(
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     ValueError
-        If there are no rows, if the estimator predicts no probabilities, or if rows,
+        If there are no rows, if nothing is known of them, if the estimator predicts no probabilities, or if rows,
         names or groups do not fit each other.
 
     See Also
@@ -122,8 +127,9 @@ def save_html_report(
     anything from elsewhere. The file holds small copies of the posters shown, and the
     names of their files without their folders.
 
-    Predictions are best or worst by their log loss, the mean over all labels. The best
-    are chosen among the images with a true label, if there are any.
+    Predictions are best or worst by their log loss, the mean over all labels that are
+    known; an image of which nothing is known is not shown. The best are chosen among
+    the images with a true label, if there are any.
 
     Examples
     --------
@@ -147,7 +153,12 @@ def save_html_report(
         raise ValueError("X must hold at least one row: got none. Give the test set.")
     check_consistent_length(X, y, groups)
     scores, names = predict_for_display(estimator, X, y, "save_html_report")
-    labels, _ = label_matrix(y, "y")
+    labels, _ = label_matrix(y, "y", allow_unknown=True)
+    if not find_known(labels).any():
+        raise ValueError(
+            "y must hold a known label: it is nan everywhere, so that there is nothing "
+            "to score. Give rows of which something is known."
+        )
     names = check_names(label_names, names, "y and the estimator")
     check_probabilities(scores, names)
     names = _as_text(names)

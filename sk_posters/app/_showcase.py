@@ -73,7 +73,7 @@ class Showcase:
     def _list_true_names(self, target):
         """Return the names of the true labels of each poster."""
         n_posters = 0 if self._posters is None else len(self._posters)
-        labels, names = label_matrix(target, "target")
+        labels, names = label_matrix(target, "target", allow_unknown=True)
         if len(labels) != n_posters:
             raise ValueError(
                 "target must have one row for each of the posters: got "

@@ -21,6 +21,7 @@ ABOUT_LABELS = (
     "contradicting text",
     "rare label",
     "suspicious label",
+    "unknown label",
 )
 
 

@@ -53,14 +53,17 @@ def check_indicators(values, names, *, source):
 
 
 def contradictions(genres, values, names):
-    """Return the rows whose genres are not those of their zeros and ones."""
+    """Return the rows whose genres are not those of their known zeros and ones."""
     wrong = []
     for row, (value, given) in enumerate(zip(genres, values, strict=True)):
         try:
             said = set(read_genres(value, row))
         except ValueError:
             said = None
-        if said != {names[column] for column in np.flatnonzero(given)}:
+        known = {names[column] for column in np.flatnonzero(given == given)}
+        unknown = set(names) - known
+        ones = {names[column] for column in np.flatnonzero(given == 1)}
+        if said is None or said - unknown != ones:
             wrong.append((row, said))
     return wrong
 

@@ -11,12 +11,13 @@ from sk_posters._base._validation import (
     check_predictions,
     check_probabilities,
     check_thresholds,
+    count_unknown,
     match_names,
 )
 from sk_posters.metrics import _report_text
 from sk_posters.metrics._bootstrap import Bootstrap
 from sk_posters.metrics._evaluation import SCORES, Evaluation, find_score, in_full
-from sk_posters.metrics._notes import count_unknown, notes
+from sk_posters.metrics._notes import notes
 from sk_posters.metrics._report import BOOTSTRAP_CONSTRAINTS
 
 __all__ = ["ModelComparison", "compare_models"]

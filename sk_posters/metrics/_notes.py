@@ -4,7 +4,7 @@ import numpy as np
 
 from sk_posters._base._validation import shorten
 
-__all__ = ["count_unknown", "notes"]
+__all__ = ["notes"]
 
 
 def notes(evaluation, names):
@@ -32,16 +32,6 @@ def notes(evaluation, names):
         "marked rows": _of_rows(marked_rows, "with a label that is true or predicted"),
         "labelled rows": alone if one_label else _of_rows(true_rows, "with a label"),
     }
-
-
-def count_unknown(known):
-    """Return a line on the pairs that are not known, none where all are."""
-    n_unknown = known.size - np.count_nonzero(known)
-    if not n_unknown:
-        return []
-    return [
-        f"{n_unknown} of {known.size} (sample, label) pairs are not known, and left out"
-    ]
 
 
 def _find_both(evaluation, labels):

@@ -11,6 +11,7 @@ from sk_posters._base._validation import (
     check_predictions,
     check_probabilities,
     check_thresholds,
+    count_unknown,
     label_matrix,
     match_names,
 )
@@ -18,7 +19,7 @@ from sk_posters.metrics import _report_text, _row_scores
 from sk_posters.metrics._baselines import find_only_class, predict_baselines
 from sk_posters.metrics._bootstrap import Bootstrap
 from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full
-from sk_posters.metrics._notes import count_unknown, notes
+from sk_posters.metrics._notes import notes
 from sk_posters.metrics._ranked import mean_of_defined, ratio
 
 __all__ = ["BOOTSTRAP_CONSTRAINTS", "MultilabelReport", "multilabel_report"]

@@ -9,6 +9,7 @@ from sk_posters._base._validation import (
     check_names,
     check_predictions,
     check_probabilities,
+    find_known,
     shorten,
 )
 from sk_posters.metrics import multilabel_report
@@ -111,7 +112,7 @@ class MultilabelCalibrationDisplay:
         X : array-like of length n_samples
             What the estimator takes, of rows that it has not seen.
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         labels : sequence of str, default=("all labels",)
             What to draw: names of labels, at most seven, and ``"all labels"`` for the
             pairs of all labels together.
@@ -162,7 +163,7 @@ class MultilabelCalibrationDisplay:
         Parameters
         ----------
         y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of \
 arrays
             Probabilities as `predict_proba` returns them.
@@ -307,8 +308,11 @@ def _select_pairs(name, names, labels, scores):
     """Return the outcomes and probabilities of a curve."""
     if name in names:
         column = names.index(name)
-        return labels[:, column], scores[:, column]
-    return labels.ravel(), scores.ravel()
+        labels, scores = labels[:, column], scores[:, column]
+    known = find_known(labels)
+    if not known.any():
+        raise ValueError(f"{name!r} is known in no row, so that it has no curve.")
+    return labels[known], scores[known]
 
 
 def _curve(labels, scores, n_bins, strategy):

@@ -2,8 +2,13 @@
 
 import numpy as np
 
-from sk_posters._base._validation import check_names, label_matrix, match_names
-from sk_posters.plotting._estimators import match_learned_names
+from sk_posters._base._predictions import match_learned_names
+from sk_posters._base._validation import (
+    check_names,
+    find_known,
+    label_matrix,
+    match_names,
+)
 from sk_posters.plotting._style import add_title, axes_for, format_names
 from sk_posters.plotting._text import PLAIN
 
@@ -76,7 +81,7 @@ class LabelCooccurrenceDisplay:
         X : array-like of length n_samples
             What the estimator takes.
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         ax : sequence of two matplotlib Axes, default=None
             Where to draw; None makes a new figure.
 
@@ -85,7 +90,9 @@ class LabelCooccurrenceDisplay:
         LabelCooccurrenceDisplay
             The display, drawn.
         """
-        names = match_learned_names(estimator, label_matrix(y, "y")[1])
+        names = match_learned_names(
+            estimator, label_matrix(y, "y", allow_unknown=True)[1]
+        )
         y_pred = estimator.predict(X)
         return cls.from_predictions(y, y_pred, label_names=names, ax=ax)
 
@@ -96,7 +103,7 @@ class LabelCooccurrenceDisplay:
         Parameters
         ----------
         y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         y_pred : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
             The predicted labels, 0/1.
         label_names : sequence of shape (n_labels,), default=None
@@ -114,7 +121,7 @@ class LabelCooccurrenceDisplay:
         ValueError
             If shapes or names differ, or a value is neither 0 nor 1.
         """
-        true, names = label_matrix(y_true, "y_true")
+        true, names = label_matrix(y_true, "y_true", allow_unknown=True)
         predicted, other_names = label_matrix(y_pred, "y_pred")
         if true.shape != predicted.shape:
             raise ValueError(
@@ -143,7 +150,7 @@ class LabelCooccurrenceDisplay:
         ValueError
             If `ax` does not hold two.
         """
-        self.order_ = np.argsort(-self.y_true.sum(axis=0), kind="stable")
+        self.order_ = np.argsort(-np.nansum(self.y_true, axis=0), kind="stable")
         self.true_ = _shares(self.y_true[:, self.order_])
         self.predicted_ = _shares(self.y_pred[:, self.order_])
         if ax is None:
@@ -187,7 +194,8 @@ class LabelCooccurrenceDisplay:
         names = np.array(format_names(names), dtype=object)[self.order_]
         places = np.append(np.arange(n_labels), n_labels + 0.5)
         for ax, labels in zip(self.axes_, [self.y_true, self.y_pred], strict=True):
-            rows = [str(n) for n in [*labels.sum(axis=0)[self.order_], n_rows]]
+            counts = np.nansum(labels, axis=0).astype(int)
+            rows = [str(n) for n in [*counts[self.order_], n_rows]]
             if ax is self.axes_[0]:
                 pairs = zip([*names, "all rows"], rows, strict=True)
                 rows = [f"{name}  {n}" for name, n in pairs]
@@ -198,7 +206,7 @@ class LabelCooccurrenceDisplay:
             ax.spines[:].set_visible(False)
         add_title(
             self.axes_[0],
-            f"True labels, {self.y_true.sum(axis=1).mean():.2f} a row",
+            f"True labels, {np.nansum(self.true_[-1]):.2f} a row",
             "of the rows with the label at left (with its count),",
             "the share that has the label below, too",
         )
@@ -211,10 +219,18 @@ class LabelCooccurrenceDisplay:
 
 
 def _shares(labels):
-    """Return, of the rows with one label, the share that has another; then of all."""
+    """Return, of the rows with one label, the share that has another; then of all.
+
+    Each share is of the rows that know the other label.
+    """
+    known = find_known(labels)
+    labels = np.where(known, labels, 0).astype(int)
     together = (labels.T @ labels).astype(float)
-    counts = labels.sum(axis=0)[:, np.newaxis]
+    counts = labels.T @ known.astype(int)
     shares = np.full(together.shape, np.nan)
     np.divide(together, counts, out=shares, where=counts > 0)
     np.fill_diagonal(shares, np.nan)
-    return np.vstack([shares, labels.mean(axis=0)])
+    of_all = np.full(labels.shape[1], np.nan)
+    n_known = known.sum(axis=0)
+    np.divide(labels.sum(axis=0), n_known, out=of_all, where=n_known > 0)
+    return np.vstack([shares, of_all])

@@ -1,11 +1,12 @@
 """Learning curves."""
 
+import numpy as np
 from scipy.special import entr
 from sklearn.exceptions import NotFittedError
 
 from sk_posters._base._optional import import_optional
 from sk_posters._base._unwrap import unwrap
-from sk_posters._base._validation import label_matrix
+from sk_posters._base._validation import find_known, label_matrix
 from sk_posters.plotting._text import QUIET
 
 __all__ = ["TrainingHistoryDisplay"]
@@ -135,5 +136,12 @@ class TrainingHistoryDisplay:
 
 
 def _frequency_cross_entropy(y):
-    frequencies = label_matrix(y, "y")[0].mean(axis=0)
-    return float((entr(frequencies) + entr(1 - frequencies)).mean())
+    labels = label_matrix(y, "y", allow_unknown=True)[0]
+    known = find_known(labels)
+    if known.all():
+        frequencies = labels.mean(axis=0)
+        return float((entr(frequencies) + entr(1 - frequencies)).mean())
+    n_known = known.sum(axis=0)
+    frequencies = (labels == 1).sum(axis=0) / np.maximum(n_known, 1)
+    of_labels = entr(frequencies) + entr(1 - frequencies)
+    return float(np.average(of_labels, weights=n_known))

@@ -117,7 +117,7 @@ class LabelScoresDisplay:
         X : array-like of length n_samples
             What the estimator takes, of rows that it has not seen.
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         n_bootstrap : int, default=1000
             How many resamples the intervals are made of; 0 leaves the intervals out.
         groups : array-like of shape (n_samples,), default=None
@@ -169,7 +169,7 @@ class LabelScoresDisplay:
         Parameters
         ----------
         y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of \
 arrays
             Probabilities as `predict_proba` returns them.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._base._validation import shorten
+from sk_posters._base._validation import find_known, shorten
 
 __all__ = ["AVERAGES", "METRICS", "Outcomes"]
 
@@ -15,7 +15,8 @@ class Outcomes:
 
     def __init__(self, labels, scores, names):
         self.labels, self.scores, self.names = labels, scores, names
-        self.n_positive = labels.sum(axis=0)
+        self.known = find_known(labels)
+        self.n_positive = np.where(self.known, labels, 0).sum(axis=0)
 
     def check(self, chosen):
         """Refuse names that are neither labels nor averages."""
@@ -59,7 +60,8 @@ class Outcomes:
 
     def _counts(self, label, thresholds):
         """Return the numbers of true positives and of predicted rows of a label."""
-        order = np.argsort(self.scores[:, label])
+        rows = np.flatnonzero(self.known[:, label])
+        order = rows[np.argsort(self.scores[rows, label])]
         first = np.searchsorted(self.scores[order, label], thresholds)
         hits = np.append(np.cumsum(self.labels[order[::-1], label])[::-1], 0)
         return hits[first], len(order) - first

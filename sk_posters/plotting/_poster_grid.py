@@ -40,7 +40,7 @@ class PosterGridDisplay:
     y_score : ndarray of shape (n_posters, n_labels)
         Score of each label.
     y_true : ndarray of shape (n_posters, n_labels), default=None
-        0/1 for each label.
+        0/1 for each label, nan where it is not known.
     label_names : list of str, default=None
         Names of the labels; None counts them from 0.
 
@@ -92,7 +92,7 @@ class PosterGridDisplay:
             floats from 0 to 1).
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels), \
 default=None
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         k : int, default=3
             How many genres to show for each poster.
         max_posters : int, default=12
@@ -148,7 +148,7 @@ arrays
             Scores as `predict_proba` returns them.
         y_true : array-like, DataFrame or sparse matrix of shape (n_samples, \
 n_labels), default=None
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         label_names : array-like of str, default=None
             Names of the labels; None takes those of the columns of a DataFrame.
         k : int, default=3
@@ -259,7 +259,7 @@ n_labels), default=None
         known = self.y_true is not None
         indent = MARK_WIDTH if known else 0
         for j in np.argsort(-self.y_score[row], kind="stable")[:k]:
-            right = known and self.y_true[row, j]
+            right = known and self.y_true[row, j] == 1
             style = FOUND if right else {}
             score = f"{self.y_score[row, j]:.2f}"
             space = TEXT_WIDTH - indent - ruler.width(f"  {score}", bold=right)
@@ -269,8 +269,12 @@ n_labels), default=None
             yield [*mark, (indent, first, style), end]
             yield from ([(indent, text, style)] for text in rest)
         if known:
-            true = [str(names[j]) for j in np.flatnonzero(self.y_true[row])]
-            lines = ruler.wrap(f"True: {', '.join(true) or 'none'}", TEXT_WIDTH)
+            true = [str(names[j]) for j in np.flatnonzero(self.y_true[row] == 1)]
+            said = f"True: {', '.join(true) or 'none'}"
+            n_unknown = np.count_nonzero(np.isnan(self.y_true[row]))
+            if n_unknown:
+                said += f"; {n_unknown} not known"
+            lines = ruler.wrap(said, TEXT_WIDTH)
             yield from ([(0, text, {"color": QUIET})] for text in lines)
 
 

@@ -119,7 +119,7 @@ class ThresholdCurveDisplay:
         X : array-like of length n_samples
             What the estimator takes. On rows that it was tuned on, the marks flatter.
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         labels : sequence of str or None, default=("micro", "macro")
             What to draw: names of labels, ``"micro"`` or ``"macro"`` for averages over
             all labels; None draws every label.
@@ -179,7 +179,7 @@ default="auto"
         Parameters
         ----------
         y_true : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-            The true labels, 0/1.
+            The true labels: 0/1, nan where a label is not known.
         y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of \
 arrays
             Scores, higher where a label is likelier.

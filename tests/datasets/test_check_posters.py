@@ -432,7 +432,7 @@ def test_without_imagehash_the_message_says_what_to_do(paths, y, monkeypatch):
         ({"paths": [None] * N}, "paths must hold paths, .* None in row 0"),
         ({"y": [[1, 0]]}, "y must have one row for each of the 12 paths: got 1"),
         ({"y": [1] * N}, "y must be a 0/1 matrix .* For one label, give a matrix"),
-        ({"y": [[1, np.nan]] * N}, "y must hold 0 and 1 only: got nan in row 0"),
+        ({"y": [[1, 0.5]] * N}, "y must hold 0 and 1 only: got 0.5 in row 0"),
         ({"y": [[1, 2]] * N}, "y must hold 0 and 1 only: got 2 in row 0, column 1"),
         (
             {"y": pd.DataFrame([[1, 0]] * N, columns=["Drama", "Drama"])},
@@ -521,3 +521,55 @@ def test_the_repeated_ids_of_real_posters_are_found(real_posters):
         rows, posters.target[["Drama"]].iloc[rows], check.groups
     ):
         assert not set(check.groups[train]) & set(check.groups[test])
+
+
+def test_unknown_labels_are_counted_and_are_no_fault(paths, y):
+    y = y.astype(float)
+    y.iloc[[2, 5], 1] = np.nan
+    check = check_posters(paths, y, n_splits=3)
+    assert check.findings["kind"].tolist() == ["unknown label"]
+    assert check.findings["severity"].tolist() == ["note"]
+    assert found(check, "unknown label") == [((2, 5), ("Drama",))]
+    assert detail(check, "unknown label") == "'Drama' is not known in 2 of 12 rows"
+    line = "2 of 24 (sample, label) pairs are not known, and left out"
+    assert line in check.about
+
+
+def test_rare_and_constant_labels_are_those_of_known_rows(paths, y):
+    y = y.astype(float)
+    y.iloc[1::2, 0] = np.nan
+    y.iloc[3:, 1] = np.nan
+    check = check_posters(paths, y.assign(News=np.nan), n_splits=2)
+    assert found(check, "constant label") == [((), ("Comedy",)), ((), ("News",))]
+    details = check.findings.set_index("kind").loc["constant label", "detail"]
+    assert details.tolist() == [
+        "'Comedy' is 0 in all 6 rows that know it",
+        "'News' is not known in 12 of 12 rows",
+    ]
+    assert found(check, "rare label") == [((1,), ("Drama",))]
+
+
+def test_unknown_labels_neither_disagree_nor_contradict(paths, y):
+    y = y.astype(float)
+    y.iloc[0] = [np.nan, 1]
+    y.iloc[1] = [1, np.nan]
+    same = [paths[0], *paths[:11]]
+    text = [["Comedy", "Drama"] if i < 2 else None for i in range(N)]
+    for row in range(2, N):
+        text[row] = [name for name in y if y.loc[row, name] == 1]
+    check = check_posters(same, y, genre_text=text, n_splits=2)
+    assert found(check, "other labels") == []
+    assert found(check, "contradicting text") == []
+    text[1] = ["Drama"]
+    check = check_posters(same, y, genre_text=text, n_splits=2)
+    assert found(check, "contradicting text") == [((1,), ("Comedy",))]
+    y.iloc[0] = [0, np.nan]
+    check = check_posters(same, y, n_splits=2)
+    assert found(check, "other labels") == [((0, 1), ("Comedy",))]
+
+
+def test_unknown_labels_are_not_suspicious():
+    labels = np.array([[1.0], [0.0], [np.nan], [1.0], [0.0]])
+    scores = np.array([[0.1], [0.2], [0.9], [0.8], [0.1]])
+    pairs = _label_findings.find_suspicious_pairs(labels, scores)
+    assert pairs.tolist() == [[0, 0]]

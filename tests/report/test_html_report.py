@@ -741,3 +741,18 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path, paths, monkeypatch):
         save_html_report(file, Fixed(make_scores()), paths, LABELS, n_bootstrap=5)
     assert file.read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == sorted([p.name for p in paths] + [file.name])
+
+
+def test_unknown_labels_are_counted_and_marked(save):
+    labels = pd.DataFrame(LABELS, columns=NAMES, dtype=float)
+    labels.iloc[0, 1], labels.iloc[3] = np.nan, np.nan
+    page = save(Fixed(make_scores()), y=labels)
+    assert "4 of 24 (image, label) pairs are not known: all scores leave" in page.text()
+    assert "not known" in page.text("small")
+    # Nothing is known of the fourth poster, so it is neither best nor worst.
+    assert "poster3.png" not in page.text()
+
+
+def test_a_report_of_nothing_known_is_refused(save):
+    with pytest.raises(ValueError, match="it is nan everywhere, so that there is noth"):
+        save(Fixed(make_scores()), y=np.full(LABELS.shape, np.nan))

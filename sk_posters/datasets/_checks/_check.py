@@ -9,6 +9,8 @@ from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._groups import encode_groups
 from sk_posters._base._validation import (
     check_probabilities,
+    count_unknown,
+    find_known,
     indicator_matrix,
     match_names,
     score_matrix,
@@ -141,7 +143,7 @@ def check_posters(
     paths : array-like of shape (n_samples,)
         Paths of the posters, each a str or a path-like.
     y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
-        0/1 for each row and label.
+        0/1 for each row and label, nan where it is not known.
     groups : array-like of shape (n_samples,), default=None
         Group of each row, such as the Id of its poster.
     genre_text : sequence or Series of length n_samples, default=None
@@ -184,8 +186,8 @@ def check_posters(
     Raises
     ------
     ValueError
-        If lengths, shapes or names do not fit each other, or `y` holds anything but 0
-        and 1.
+        If lengths, shapes or names do not fit each other, or `y` holds anything but 0,
+        1 and nan.
     ImportError
         If the package ImageHash is not installed, and `max_distance` is not None.
 
@@ -205,7 +207,9 @@ def check_posters(
     - warnings: ``"tiny image"``, ``"repeated id"``, ``"exact duplicates"`` (the same
       path, file content or pixels under different ids), ``"near duplicates"``,
       ``"constant label"``, ``"rare label"`` (1, or 0, in fewer groups than folds);
-    - notes: ``"suspicious label"``.
+    - notes: ``"unknown label"`` (nan in some rows), ``"suspicious label"``.
+
+    Pairs that are not known neither disagree nor contradict.
 
     Near duplicates are found by the perceptual hash ``phash`` of the package ImageHash,
     which describes coarse structure in grey. Copies of 150 real posters at half the
@@ -331,6 +335,7 @@ def _about(posters, n_files, asked):
         f"{len(posters.paths)} rows, {n_files} files, {len(posters.names)} labels, "
         f"{n_groups} groups of rows that belong together"
     ]
+    lines += count_unknown(find_known(posters.labels))
     if left_out:
         lines.append(f"skipped, because not given: {', '.join(left_out)}")
     return lines

@@ -83,7 +83,7 @@ def _report_near(posters, rows):
 def _report_disagreement(posters, rows, names):
     same = "id" if posters.share_id(rows) else "image"
     values = posters.labels[rows]
-    values = values[:, values.min(axis=0) != values.max(axis=0)]
+    values = values[:, (values == 1).any(axis=0) & (values == 0).any(axis=0)]
     said = [
         f"{name!r} is 1 in {rows[column == 1].tolist()}, 0 in "
         f"{rows[column == 0].tolist()}"

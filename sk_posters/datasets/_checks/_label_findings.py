@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sk_posters._base._validation import find_known
 from sk_posters.datasets._checks._rows import Finding
 from sk_posters.datasets._genres import contradictions
 
@@ -22,8 +23,14 @@ def label_findings(posters, n_splits):
         }
         value = min(n_groups, key=n_groups.get)
         rows = np.flatnonzero(column == value)
+        n_known = int(find_known(column).sum())
+        if n_known < len(column):
+            yield _report_unknown(name, column, n_known)
+        if not n_known:
+            continue
         if not n_groups[value]:
-            detail = f"{name!r} is {1 - value} in all {len(column)} rows"
+            which = "" if n_known == len(column) else " that know it"
+            detail = f"{name!r} is {1 - value} in all {n_known} rows{which}"
             advice = "Leave this label out: there is nothing to learn or to score."
             yield Finding("constant label", "warning", [], [name], detail, advice)
         elif n_groups[value] < n_splits:
@@ -35,10 +42,22 @@ def label_findings(posters, n_splits):
             yield Finding("rare label", "warning", rows, [name], detail, advice)
 
 
+def _report_unknown(name, column, n_known):
+    rows = np.flatnonzero(~find_known(column))
+    detail = f"{name!r} is not known in {len(rows)} of {len(column)} rows"
+    if not n_known:
+        advice = "Fill in some rows, or leave this label out: nothing is known of it."
+        return Finding("constant label", "warning", [], [name], detail, advice)
+    advice = "Nothing need be done: these pairs are left out of training and scores."
+    return Finding("unknown label", "note", rows, [name], detail, advice)
+
+
 def text_findings(posters, genre_text):
     """Yield the rows whose text does not say what their labels say."""
     for row, said in contradictions(genre_text, posters.labels, posters.names):
-        given = set(posters.names_of(posters.labels[row]))
+        given = set(posters.names_of(posters.labels[row] == 1))
+        if said is not None:
+            said -= set(posters.names_of(~find_known(posters.labels[row])))
         if said is None:
             names = []
             detail = f"not a list of names: {genre_text[row]!r}"
@@ -63,23 +82,24 @@ def suspicious_labels(posters, scores):
     for row, column in find_suspicious_pairs(posters.labels, scores):
         name = posters.names[column]
         detail = (
-            f"{name!r} is {posters.labels[row, column]}, but a model that did not see "
-            f"the row says {scores[row, column]:.2f}"
+            f"{name!r} is {posters.labels[row, column]:.0f}, but a model that did not "
+            f"see the row says {scores[row, column]:.2f}"
         )
         yield Finding("suspicious label", "note", [row], [name], detail, advice)
 
 
 def find_suspicious_pairs(labels, scores):
     """Return (row, label) pairs whose scores favour the other value."""
-    given = labels == 1
+    given, known = labels == 1, find_known(labels)
     found = np.zeros(labels.shape, dtype=bool)
     for column in range(labels.shape[1]):
         ones, score = given[:, column], scores[:, column]
-        if ones.all() or not ones.any():
+        zeros = known[:, column] & ~ones
+        if not zeros.any() or not ones.any():
             continue
         too_high = (score > 0.5) & (score >= score[ones].mean())
-        too_low = (score < 0.5) & (score <= score[~ones].mean())
-        found[:, column] = np.where(ones, too_low, too_high)
+        too_low = (score < 0.5) & (score <= score[zeros].mean())
+        found[:, column] = np.where(ones, too_low, too_high & zeros)
     pairs = np.argwhere(found)
     wrong = np.where(given, 1 - scores, scores)[found]
     return pairs[np.argsort(-wrong, kind="stable")]

@@ -60,7 +60,7 @@ class PosterRows:
     def names_that_differ(self, rows):
         """Return the names of labels that some of these rows have and others lack."""
         few = self.labels[rows]
-        return self.names_of(few.min(axis=0) != few.max(axis=0))
+        return self.names_of((few == 1).any(axis=0) & (few == 0).any(axis=0))
 
     def names_of(self, mask):
         """Return the names of some labels."""
