@@ -111,7 +111,8 @@ def save_html_report(
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     ValueError
-        If there are no rows, if nothing is known of them, if the estimator predicts no probabilities, or if rows,
+        If there are no rows or no known labels, if the estimator predicts no
+        probabilities, or if rows,
         names or groups do not fit each other.
 
     See Also
