@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 # the package imports no TensorFlow.
 _HOMES = {
     "MultilabelTunedThresholdClassifierCV": "sk_posters.model_selection._thresholds",
+    "OneVsRestHead": "sk_posters._features._linear_head",
     "PosterClassifier": "sk_posters._networks._classifier",
     "PosterEncoder": "sk_posters._features._encoder",
     "PosterImageLoader": "sk_posters._images._loader",
@@ -23,7 +24,6 @@ _HOMES = {
     "save_model": "sk_posters._persistence._models",
     # Parts of fitted models: files name them by this path, users do not type it.
     "CompiledNetwork": "sk_posters._networks._reuse",
-    "OneVsRestHead": "sk_posters._features._linear_head",
     "SigmoidCalibration": "sk_posters.model_selection._calibration",
     "TargetEncoder": "sk_posters._networks._targets",
     "TemperatureCalibration": "sk_posters.model_selection._calibration",
@@ -31,6 +31,7 @@ _HOMES = {
 
 __all__ = [
     "MultilabelTunedThresholdClassifierCV",
+    "OneVsRestHead",
     "PosterCheck",
     "PosterClassifier",
     "PosterEncoder",

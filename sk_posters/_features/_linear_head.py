@@ -56,10 +56,6 @@ class OneVsRestHead(OneVsRestClassifier):
         Turns classes into columns and back.
     label_names_ : ndarray of shape (n_labels,), dtype object
         Columns of the target. Only if it was a frame.
-    n_classes_ : int
-        Number of classes or labels.
-    multilabel_ : bool
-        Whether the target was a matrix of labels.
     n_features_in_ : int
         Number of columns of X, if the classifiers have it.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
