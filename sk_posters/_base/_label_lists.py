@@ -10,7 +10,9 @@ def refuse_label_lists(y, name="y"):
     if len(getattr(y, "shape", (0,))) != 1:
         return
     values = y if isinstance(y, list | tuple) else np.asarray(y)
-    if isinstance(values, np.ndarray) and values.dtype.kind not in "OSU":
+    if isinstance(values, np.ndarray) and (
+        values.dtype.kind not in "OSU" or values.ndim != 1
+    ):
         return
     for value in values:
         if _is_list_of_names(value):

@@ -163,18 +163,21 @@ class OneVsRestHead(OneVsRestClassifier):
         ValueError
             If the columns of `y` are not the labels seen in fit, in the same order.
         """
-        if not self.multilabel_:
-            return super().score(X, y, sample_weight)
-        return score_subsets(self, X, y, sample_weight)
+        if self.multilabel_ or _is_matrix(y):
+            return score_subsets(self, X, y, sample_weight)
+        return super().score(X, y, sample_weight)
 
 
 def _check_target(y):
     """Return a matrix of labels as 0, 1 and nan; classes unchanged."""
     refuse_label_lists(y)
-    is_named = name_columns(y) is not None
+    return label_matrix(y, "y", allow_unknown=True)[0] if _is_matrix(y) else y
+
+
+def _is_matrix(y):
     shape = np.shape(y)
+    if len(shape) != 2 or shape[1] > 1 or name_columns(y) is not None:
+        return len(shape) == 2
     # A column without a name that is not 0/1 holds classes, as in PosterClassifier.
-    is_matrix = len(shape) == 2 and (
-        is_named or shape[1] > 1 or not set(np.ravel(y)) - {0, 1}
-    )
-    return label_matrix(y, "y", allow_unknown=True)[0] if is_matrix else y
+    values = np.ravel(y)
+    return not set(values[find_known(values)]) - {0, 1}

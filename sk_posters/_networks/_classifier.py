@@ -187,10 +187,11 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
 
     Pairs that are nan in `y`, because they are not known, are left out: the loss of a
     batch is the sum over its known pairs, each with the weight of its row, divided by
-    their number, and so is the validation loss; ``label_weight="balanced"``,
-    `logit_adjustment` and `head_start` count known pairs, and so do `metrics`, of which
-    only those that judge pair by pair, such as "binary_accuracy", are possible. Of a
-    mixture of two images, a label is known if it is for both.
+    their number (with `distribute`, of each device's share), and so is the validation
+    loss; ``label_weight="balanced"``, `logit_adjustment` and `head_start` count known
+    pairs, and so do `metrics`, of which only those that judge pair by pair, such as
+    "binary_accuracy", are possible. Of a mixture of two images, a label is known if it
+    is for both.
 
     A 1-D target of classes is learned as one label per class; its probabilities are
     divided by their sum.

@@ -27,7 +27,10 @@ class TargetEncoder:
 
     def fit(self, y, classes=None):
         """Learn names and form of a target."""
+        refuse_label_lists(y)
         values = _as_array(y)
+        if values.ndim == 1:  # It may have been a column.
+            refuse_label_lists(values)
         self.multilabel = values.ndim == 2
         if self.multilabel:
             self.label_names = _column_names(y, values.shape[1])
@@ -41,6 +44,8 @@ class TargetEncoder:
 
     def transform(self, y, *, name="y"):
         """Return a target as 0/1 columns, nan where unknown, as `label_names` are."""
+        if self.multilabel:
+            refuse_label_lists(y, name)
         values = _as_array(y, name)
         if self.multilabel != (values.ndim == 2):
             expected = "a label indicator matrix" if self.multilabel else "1-D classes"
@@ -109,7 +114,6 @@ def _as_array(y, name="y"):
         raise ValueError(
             "This classifier requires y to be passed, but the target y is None."
         )
-    refuse_label_lists(y, name)
     y = to_pandas(y)
     if issparse(y):
         y = y.toarray()
@@ -138,7 +142,6 @@ def _as_array(y, name="y"):
             stacklevel=2,
         )
         values = column_or_1d(check_array(values, dtype=None, input_name=name))
-        refuse_label_lists(values, name)
     if values.ndim == 1:
         check_classification_targets(values)
     return values

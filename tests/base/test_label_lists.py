@@ -61,6 +61,7 @@ def test_lists_of_labels_are_refused_with_a_way_that_works(kind, form):
         [[0, 1], [1, 0]],
         pd.DataFrame({"Drama": [0, 1]}),
         [],
+        None,
     ],
 )
 def test_classes_and_matrices_pass(y):

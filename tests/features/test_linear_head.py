@@ -155,3 +155,15 @@ def test_classes_are_fitted_as_by_scikit_learn(rows):
     ours = OneVsRestHead(LogisticRegression()).fit(X, classes)
     theirs = OneVsRestClassifier(LogisticRegression()).fit(X, classes)
     assert ours.score(X, classes) == theirs.score(X, classes)
+
+
+def test_one_label_may_be_unknown_in_some_rows(unknown):
+    X, y = unknown
+    for column in (y[["Drama"]], y[["Drama"]].to_numpy()):
+        head = OneVsRestHead(LogisticRegression()).fit(X, column)
+        rows = y["Drama"].notna().to_numpy()
+        alone = LogisticRegression().fit(X[rows], y.loc[rows, "Drama"])
+        np.testing.assert_allclose(
+            head.predict_proba(X), alone.predict_proba(X), atol=1e-6
+        )
+        assert head.score(X, column) == alone.score(X[rows], y.loc[rows, "Drama"])

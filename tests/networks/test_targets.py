@@ -179,3 +179,9 @@ def test_a_long_list_of_names_is_shortened():
     wide = pd.DataFrame(np.eye(8, dtype=int))
     with pytest.raises(ValueError, match="and 3 more"):
         TargetEncoder().fit(wide).transform(wide.rename(columns={0: "new"}))
+
+
+def test_few_of_many_classes_are_not_taken_for_lists():
+    classes = ["red car", "blue car", "red bike", "blue bike", "New York City"]
+    encoder = TargetEncoder().fit(classes)
+    assert encoder.transform(classes[:4]).shape == (4, 5)
