@@ -95,6 +95,7 @@ FORMS = {
         "lists of label names.*MultiLabelBinarizer",
     ),
     "sets": (lambda y: [{"haze"}, {"primary"}] * 12, "lists of label names"),
+    "rows that differ": (lambda y: [[0, 1], [1]] * 12, "rows of different lengths"),
     "nothing known": (
         lambda y: y.assign(Nothing=np.nan),
         "y is nan in all [0-9]+ rows for 'Nothing'",

@@ -20,7 +20,8 @@ def refuse_label_lists(y, name="y"):
                 f"{name} must be a 0/1 matrix with a column per label: got lists of "
                 f"label names, such as {value!r}. Make such a matrix of them: "
                 f"{name} = pd.Series(map('|'.join, {name})).str.get_dummies(), or "
-                "sklearn.preprocessing.MultiLabelBinarizer."
+                "sklearn.preprocessing.MultiLabelBinarizer; load_poster_table reads a "
+                "table with such a column."
             )
     texts = {value for value in values if isinstance(value, str)}
     way = _find_way(texts)

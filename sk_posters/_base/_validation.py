@@ -36,6 +36,7 @@ __all__ = [
     "name_columns",
     "score_matrix",
     "shorten",
+    "to_array",
     "to_pandas",
     "unbox_target",
 ]
@@ -88,19 +89,24 @@ def indicator_matrix(y, name, otherwise):
     refuse_label_lists(y, name)
     y = to_pandas(y)
     if not hasattr(y, "shape") or not hasattr(y, "ndim"):
-        try:
-            y = np.asarray(y)
-        except ValueError as error:  # NumPy's word for rows of different lengths
-            raise ValueError(
-                f"{name} must be a 0/1 matrix with a column per label: got rows of "
-                "different lengths."
-            ) from error
+        y = to_array(y, name)
     if y.ndim != 2:
         raise ValueError(
             f"{name} must be a 0/1 matrix with a column per label: got an array of "
             f"{y.ndim} dimensions. Unknown label type: {type_of_target(y)}. {otherwise}"
         )
     return label_matrix(y, name, allow_unknown=True)
+
+
+def to_array(y, name="y"):
+    """Return a target as an array; refuse rows of different lengths."""
+    try:
+        return np.asarray(y)
+    except ValueError as error:  # NumPy's word for it
+        raise ValueError(
+            f"{name} must be a 0/1 matrix with a column per label, or 1-D classes: got "
+            "rows of different lengths."
+        ) from error
 
 
 def to_pandas(table):
@@ -227,7 +233,8 @@ def check_zeros_and_ones(values, names, target, known=None):
     if plain.dtype.kind in "iufO" and (plain == -1).any():
         way = (
             "Where -1 means that a row lacks the label, use (y > 0).astype(int); where "
-            "it means that this is not known, y.where(y >= 0)."
+            "it means that this is not known, y.where(y >= 0). load_poster_table reads "
+            "such columns of a table."
         )
     elif plain.dtype.kind in "iuf" and set(np.unique(plain)) == {0, 1, 2}:
         way = (

@@ -23,6 +23,7 @@ from sk_posters._base._validation import (
     has_unknown,
     label_matrix,
     name_columns,
+    to_array,
 )
 
 __all__ = ["OneVsRestHead"]
@@ -171,6 +172,7 @@ class OneVsRestHead(OneVsRestClassifier):
 def _check_target(y):
     """Return a matrix of labels as 0, 1 and nan; classes unchanged."""
     refuse_label_lists(y)
+    y = y if hasattr(y, "shape") else to_array(y)
     return label_matrix(y, "y", allow_unknown=True)[0] if _is_matrix(y) else y
 
 

@@ -15,6 +15,7 @@ from sk_posters._base._validation import (
     find_known,
     name_columns,
     shorten,
+    to_array,
     to_pandas,
 )
 
@@ -117,13 +118,7 @@ def _as_array(y, name="y"):
     y = to_pandas(y)
     if issparse(y):
         y = y.toarray()
-    try:
-        values = np.asarray(y)
-    except ValueError as error:  # NumPy's word for rows of different lengths
-        raise ValueError(
-            f"{name} must be a 0/1 matrix with a column per label, or 1-D classes: got "
-            "rows of different lengths."
-        ) from error
+    values = to_array(y, name)
     values = check_array(
         values,
         ensure_2d=False,
