@@ -115,7 +115,7 @@ def test_the_frozen_recipe(pooling, posters, tmp_path):
     card = check(model, posters, tmp_path)
     assert card["image_size"] == [64, 48]
     assert card["interpolation"] == "bilinear"
-    assert card["label_names"] is None
+    assert card["label_names"] == list(posters.target)
 
 
 @pytest.mark.parametrize("pooling", ["avg", "covariance"])
