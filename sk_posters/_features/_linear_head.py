@@ -127,7 +127,7 @@ class OneVsRestHead(OneVsRestClassifier):
             rows = np.flatnonzero(find_known(labels[:, label]))
             return delayed(_fit_binary)(
                 self.estimator,
-                _safe_indexing(X, rows),
+                X if len(rows) == len(labels) else _safe_indexing(X, rows),
                 labels[rows, label].astype(int),
                 fit_params=_check_method_params(X, params, indices=rows),
                 classes=[f"not {names[label]}", names[label]],

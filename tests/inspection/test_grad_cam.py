@@ -615,9 +615,19 @@ def test_unknown_labels_are_refused(asked, said, cnn, images):
         grad_cam(cnn, images, labels=asked)
 
 
-def test_label_names_need_a_model_that_has_names(frozen, posters):
+def test_label_names_need_a_model_that_has_names(posters):
+    pipe = make_poster_pipeline(image_size=(48, 32))
+    pipe.fit(posters.data, posters.target.to_numpy())
     with pytest.raises(ValueError, match="knows no names of labels: got 'Drama'"):
-        grad_cam(frozen, posters.data, labels="Drama")
+        grad_cam(pipe, posters.data, labels="Drama")
+
+
+def test_frozen_features_know_the_names_of_a_frame(frozen, posters):
+    name = posters.target.columns[1]
+    np.testing.assert_array_equal(
+        grad_cam(frozen, posters.data[:1], labels=name),
+        grad_cam(frozen, posters.data[:1], labels=[1]),
+    )
 
 
 @pytest.mark.parametrize(
