@@ -112,8 +112,7 @@ def save_html_report(
         If the estimator is not fitted.
     ValueError
         If there are no rows or no known labels, if the estimator predicts no
-        probabilities, or if rows,
-        names or groups do not fit each other.
+        probabilities, or if rows, names or groups do not fit each other.
 
     See Also
     --------
