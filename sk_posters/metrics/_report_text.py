@@ -47,14 +47,22 @@ def _below(scores):
 
 
 def _label_lines(labels):
+    has_unknown = "unknown" in labels
+    most = MAX_LABELS - has_unknown  # For a line that counts them.
     # One line says how many are not shown, so that one label fewer is.
-    shown = labels if len(labels) <= MAX_LABELS else labels[: MAX_LABELS - 1]
-    heads = "".join(f"{head:>7}" for head in LABEL_HEADS.values())
-    yield f"  {'label':12}{'n':>6}{'AP':>6}{'interval':>13}{heads}"
+    shown = labels if len(labels) <= most else labels[: most - 1]
+    heads = dict(LABEL_HEADS)
+    if has_unknown:  # In the place of what takes most pairs to tell.
+        del heads["calibration error"]
+    texts = [*heads.values(), *["unkn."] * has_unknown]
+    heads_line = "".join(f"{head:>7}" for head in texts)
+    yield f"  {'label':12}{'n':>6}{'AP':>6}{'interval':>13}{heads_line}"
     for name, row in shown.iterrows():
         columns = [f"{row['support']:6.0f}", f"{number(row['average precision']):>6}"]
         columns.append(f"{_interval(row, 2):>13}")
-        columns += [f"{number(row[column]):>7}" for column in LABEL_HEADS]
+        columns += [f"{number(row[column]):>7}" for column in heads]
+        if has_unknown:
+            columns.append(f"{row['unknown']:7.0f}")
         text = str(name)
         text = text if len(text) <= 12 else text[:11] + "…"
         yield f"  {text:12}{''.join(columns)}"

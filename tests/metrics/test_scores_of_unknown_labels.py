@@ -256,3 +256,21 @@ def test_scikit_learn_s_own_scorers_refuse_unknown_pairs(problem):
     model = OneVsRestHead(LogisticRegression()).fit(scores, labels)
     with pytest.raises(ValueError, match="NaN"):
         metrics.get_scorer("f1_macro")(model, scores, labels)
+
+
+@pytest.mark.parametrize("n_labels", [3, 25, 40])
+def test_the_text_counts_unknown_rows_of_each_label(n_labels):
+    rng = np.random.default_rng(0)
+    labels = (rng.random((50, n_labels)) < 0.4).astype(float)
+    labels[:20, 0] = U
+    scores = rng.random((50, n_labels))
+    text = str(multilabel_report(labels, scores, n_bootstrap=0))
+    lines = text.splitlines()
+    assert len(lines) < 50
+    assert max(map(len, lines)) <= 88
+    (head,) = (number for number, line in enumerate(lines) if "prec." in line)
+    assert lines[head].endswith("unkn.")
+    assert [line.split()[-1] for line in lines[head + 1 : head + 3]] == ["20", "0"]
+    plain = str(multilabel_report(np.nan_to_num(labels), scores, n_bootstrap=0))
+    assert "calib." in plain
+    assert "unkn." not in plain
