@@ -8,7 +8,7 @@ from joblib import parallel_config
 
 from sk_posters._base._compat import HasMethods, Interval, StrOptions, validate_params
 from sk_posters._base._optional import import_optional
-from sk_posters._images._lazy import check_paths
+from sk_posters._images._sources import check_sources, is_source
 from sk_posters.distributed._folder import open_folder
 from sk_posters.distributed._joblib_backend import one_level_backend
 from sk_posters.distributed._partition import (
@@ -325,8 +325,8 @@ def prepare_workers(client, *, n_threads=None, pin_gpus=True):
 def _partitions(paths, size):
     """Return the posters of each partition: lists, or what Dask knows of them."""
     if not hasattr(paths, "to_delayed"):
-        is_array = isinstance(paths, str | os.PathLike) or hasattr(paths, "shape")
-        paths = check_paths(paths if is_array else list(paths), "paths").tolist()
+        is_array = is_source(paths) or hasattr(paths, "shape")
+        paths = check_sources(paths if is_array else list(paths), "paths").tolist()
         return [paths[start : start + size] for start in range(0, len(paths), size)]
     columns = getattr(paths, "columns", None)
     if getattr(paths, "ndim", 1) != 1 and (columns is None or len(columns) != 1):

@@ -9,7 +9,8 @@ from sklearn.neighbors import NearestNeighbors
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._unwrap import unwrap
 from sk_posters._features._encoder import list_encoders
-from sk_posters._images._lazy import PosterImages, check_paths
+from sk_posters._images._lazy import PosterImages
+from sk_posters._images._sources import MemoryImage, check_sources
 
 __all__ = ["nearest_posters"]
 
@@ -95,9 +96,9 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
 
 
 def _paths_of(X, n_rows):
-    if isinstance(X, PosterImages):
-        return X.paths
     try:
-        return check_paths(X)
-    except ValueError:  # Images, since the encoder took them.
+        sources = X.sources if isinstance(X, PosterImages) else check_sources(X)
+    except ValueError:  # An array, since the encoder took it.
         return np.full(n_rows, None)
+    paths = [each.path if isinstance(each, MemoryImage) else each for each in sources]
+    return np.array(paths, dtype=object)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sk_posters._images import _decoding
+from sk_posters._images import _sources
 from sk_posters._images._decoding import decode_image, decode_within
 from sk_posters.exceptions import PosterFileError, describe_failures
 
@@ -265,7 +265,7 @@ def test_file_without_permission_is_refused(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     # The tests may run as root, whom no file mode stops.
-    monkeypatch.setattr(_decoding, "open", deny, raising=False)
+    monkeypatch.setattr(_sources, "open", deny, raising=False)
     refuse(save("rgb.png", tmp_path), r"rgb\.png': no permission to read it")
 
 

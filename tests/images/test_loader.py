@@ -117,8 +117,8 @@ def test_real_posters_have_the_values_of_keras(real_posters):
 )
 def test_paths_come_in_many_containers(container, paths):
     images = small_loader().fit_transform(container(paths))
-    assert images.paths.tolist() == paths
-    assert all(type(path) is str for path in images.paths)
+    assert images.sources.tolist() == paths
+    assert all(type(path) is str for path in images.sources)
 
 
 @pytest.mark.parametrize(
@@ -552,4 +552,4 @@ def test_relative_paths_are_kept_as_given(paths, tmp_path, monkeypatch):
     shutil.copy(paths[0], tmp_path / "relative.png")
     monkeypatch.chdir(tmp_path)
     images = small_loader().fit_transform(["relative.png"])
-    assert images.paths.tolist() == ["relative.png"]
+    assert images.sources.tolist() == ["relative.png"]
