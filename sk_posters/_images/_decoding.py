@@ -6,12 +6,7 @@ import threading
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from sk_posters._images._depth import (
-    find_declared_bits,
-    find_raw_mode,
-    scale_colours,
-    scale_grey,
-)
+from sk_posters._images._depth import scale_colours, scale_grey
 from sk_posters._images._heic import is_heic, register_heic
 from sk_posters._images._sources import MemoryImage, Refused, open_source
 from sk_posters.exceptions import PosterFileError
@@ -20,6 +15,8 @@ __all__ = ["decode_image", "decode_whole", "decode_within"]
 
 # Encoders write about ten scans, each of which refines all pixels.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
+
+BITS_PER_SAMPLE = 258  # Tag of a TIFF.
 
 # A PIL image that is still to be loaded cannot be loaded by two threads at once.
 _loading = threading.Lock()
@@ -132,7 +129,7 @@ def _check_scans(file):
 
 def _upright_rgb(image, file=None):
     """Return an image as upright RGB, and how more than 8 bits were scaled, or None."""
-    declared, raw_mode = find_declared_bits(image), find_raw_mode(image)
+    declared, raw_mode = _find_declared_bits(image), _find_raw_mode(image)
     image.load()
     orientation, depth = _orientation(image), None
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
@@ -148,6 +145,27 @@ def _upright_rgb(image, file=None):
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
     return image, depth
+
+
+def _find_declared_bits(image):
+    """Return the number of bits that a file itself declares; None if it says nothing.
+
+    Of an image that has not been loaded.
+    """
+    if image.format == "JPEG2000":
+        return 16  # Pillow scales to 16 bits, from the precision in the file.
+    if image.format == "PPM" and image.tile:
+        # So it does from a largest value, unless it takes them as they are.
+        return None if image.tile[0][0] == "raw" else 16
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))
+    return 12 if tuple(bits) == (12,) else None
+
+
+def _find_raw_mode(image):
+    """Return how the file of an image that has not been loaded holds its pixels."""
+    args = image.tile[0][3] if getattr(image, "tile", None) else ""
+    raw_mode = args[0] if isinstance(args, tuple) and args else args
+    return raw_mode if isinstance(raw_mode, str) else ""
 
 
 def _orientation(image):

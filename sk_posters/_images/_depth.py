@@ -11,36 +11,14 @@ from PIL import Image
 
 from sk_posters._images._sources import Refused
 
-__all__ = ["find_declared_bits", "find_raw_mode", "scale_colours", "scale_grey"]
+__all__ = ["scale_colours", "scale_grey"]
 
-BITS_PER_SAMPLE = 258  # Tag of a TIFF.
 DEPTHS = (8, 12, 16)
 MAX_HIGH_BYTE = 15  # Of values of 12 bits.
 SAVE = "save it with 8 or 16 bits a channel"
 # Colours whose low bytes Pillow reads in the other byte order.
 COLOURS = ("RGB;16", "RGBA;16", "RGBX;16")
 OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-
-
-def find_declared_bits(image):
-    """Return the number of bits that a file itself declares; None if it says nothing.
-
-    Of an image that has not been loaded.
-    """
-    if image.format == "JPEG2000":
-        return 16  # Pillow scales to 16 bits, from the precision in the file.
-    if image.format == "PPM" and image.tile:
-        # So it does from a largest value, unless it takes them as they are.
-        return None if image.tile[0][0] == "raw" else 16
-    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))
-    return 12 if tuple(bits) == (12,) else None
-
-
-def find_raw_mode(image):
-    """Return how the file of an image that has not been loaded holds its pixels."""
-    args = image.tile[0][3] if getattr(image, "tile", None) else ""
-    raw_mode = args[0] if isinstance(args, tuple) and args else args
-    return raw_mode if isinstance(raw_mode, str) else ""
 
 
 def scale_grey(image, declared=None):
@@ -85,12 +63,16 @@ def _read_low_bytes(raw_mode, file):
     other = raw_mode[:-1] + OTHER_ORDER[raw_mode[-1]]
     file.seek(0)
     image = Image.open(file)
-    image.tile = [
-        (*tile[:3], (other, *tile[3][1:]) if isinstance(tile[3], tuple) else other)
-        for tile in image.tile
-    ]
+    image.tile = [_replace_raw_mode(tile, other) for tile in image.tile]
     image.load()
     return np.asarray(image)[..., :3]
+
+
+def _replace_raw_mode(tile, raw_mode):
+    *place, args = tile
+    args = (raw_mode, *args[1:]) if isinstance(args, tuple) else raw_mode
+    # Older versions of Pillow have plain tuples.
+    return getattr(type(tile), "_make", tuple)([*place, args])
 
 
 def _scale(values, declared):

@@ -148,7 +148,7 @@ def check_sources(X, name="X"):
     if isinstance(X, str | os.PathLike):
         raise ValueError(f"{allowed}; got the single path {X!r}: pass [{X!r}]")
     if is_source(X):
-        raise ValueError(f"{allowed}; got a single {type(X).__name__}: pass a list")
+        raise ValueError(f"{allowed}; got a single {type(X).__name__}: pass [X]")
     if hasattr(X, "columns"):
         if len(X.columns) != 1:
             raise ValueError(
@@ -158,11 +158,11 @@ def check_sources(X, name="X"):
         X = X[X.columns[0]]
     shape = getattr(X, "shape", None)
     if shape is None and not isinstance(X, list | tuple):
-        raise ValueError(f"{allowed}; got {type(X).__name__}: pass a list")
+        raise ValueError(f"{allowed}; got {type(X).__name__}: pass a list of paths")
     if shape is not None and len(shape) != 1:
         raise ValueError(
-            f"{allowed}; got an array of shape {shape}: pass the column of images, or "
-            "leave the loader out if these are pixels already"
+            f"{allowed}; got an array of shape {shape}: pass the column of paths, or "
+            "leave the loader out if these are images already"
         )
     if isinstance(X, np.ndarray) and X.dtype.kind == "S":
         raise ValueError(
