@@ -280,7 +280,7 @@ def check_posters(
         found += suspicious_labels(posters, scores)
     asked = {"genre_text": genre_text, "scores": scores, "splits": splits}
     asked["max_distance"] = max_distance
-    about = _about(posters, len(unique), asked)
+    about = _about(posters, unique, asked)
     return PosterCheck(_frame(found, sources), posters.groups, about)
 
 
@@ -332,12 +332,13 @@ def _frame(found, sources):
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _about(posters, n_files, asked):
+def _about(posters, unique, asked):
+    what = "files" if all(isinstance(each, str) for each in unique) else "images"
     n_groups = len(np.unique(posters.groups))
     left_out = [name for name, value in asked.items() if value is None]
     lines = [
-        f"{len(posters.sources)} rows, {n_files} files, {len(posters.names)} labels, "
-        f"{n_groups} groups of rows that belong together"
+        f"{len(posters.sources)} rows, {len(unique)} {what}, {len(posters.names)} "
+        f"labels, {n_groups} groups of rows that belong together"
     ]
     if left_out:
         lines.append(f"skipped, because not given: {', '.join(left_out)}")
