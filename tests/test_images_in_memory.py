@@ -340,7 +340,7 @@ def test_predict_to_parquet_takes_every_form(
         pytest.importorskip(package)
     from sk_posters.distributed import predict_to_parquet
 
-    frozen_pipe.fit(paths, target)
+    expected = frozen_pipe.fit(paths, target).predict_proba(paths[:4])
     X = [*FORMS[form](paths[:4]), b"bad"]
     options = {"partition_size": 2, "label_names": ["Odd", "Third"]}
     made = predict_to_parquet(frozen_pipe, X, tmp_path / "out", **options)
@@ -348,7 +348,7 @@ def test_predict_to_parquet_takes_every_form(
     found = pd.read_parquet(tmp_path / "out")
     np.testing.assert_array_equal(
         found[["Odd", "Third"]].to_numpy()[:4],
-        frozen_pipe.predict_proba(paths[:4]).astype(found["Odd"].dtype),
+        expected.astype(found["Odd"].dtype),
     )
     assert found["path"].iloc[4] == "row 4: bytes (3 B)"
     assert found["error"].iloc[4].startswith("not an image")
