@@ -61,7 +61,7 @@ def save_model(
         Scores for the model card, such as ``{"macro mAP on test rows": 0.29}``.
     training_data : tuple of (X, y), default=None
         What the model was fitted on. The model card gets its number of rows and a
-        fingerprint: the SHA-256 of the files' contents, or of the array, and of the
+        fingerprint: the SHA-256 of the files' contents, or of the pixels, and of the
         labels. The data itself is not saved.
     description : str, default=""
         Any text for the model card.

@@ -96,7 +96,9 @@ def predict_to_parquet(
         A file that :func:`~sk_posters.save_model` wrote, or a fitted pipeline that
         takes paths. Each process loads it once.
     paths : iterable of str, or Dask bag, array, series or one-column dataframe
-        The posters. What Dask holds keeps its partitions, and stays on the workers.
+        The posters: paths, or what else :class:`~sk_posters.PosterImageLoader` takes,
+        such as bytes of image files. What Dask holds keeps its partitions, and stays on
+        the workers.
     folder : str or path-like
         Where the predictions go. With `client`, all workers must see it, and the
         posters, under the same path.
@@ -137,7 +139,8 @@ def predict_to_parquet(
 
     Notes
     -----
-    A row has the column ``path``, the predictions, and the column ``error``: empty, or
+    A row has the column ``path`` (for an image in memory its row, such as ``"row 3:
+    bytes (12,345 B)"``), the predictions, and the column ``error``: empty, or
     why the file cannot be used. Then its predictions are empty, whatever `on_error` the
     model has, and the other rows are as they would be without it. Rows are in the order
     of `paths`.

@@ -28,9 +28,10 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
         An encoder, or a fitted pipeline that begins with one or with a FeatureUnion of
         encoders, as the recipes `"frozen"` and `"best"` do.
     X : array-like of shape (n_images,) or (n_images, height, width, 3)
-        Paths or images to find neighbours for.
+        Paths, images in memory or arrays to find neighbours for, as the encoder takes
+        them.
     X_train : array-like of shape (n_train,) or (n_train, height, width, 3)
-        Paths or images to find them among.
+        Paths, images in memory or arrays to find them among.
     n_neighbors : int, default=5
         How many for each.
 
@@ -38,7 +39,7 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
     -------
     DataFrame of shape (n_images * n_neighbors, 5)
         ``row`` (position in `X`), ``rank`` (from 1, the nearest), ``index`` (position
-        in `X_train`), ``path`` (None for images in memory) and ``distance``: cosine
+        in `X_train`), ``path`` (None for images without one) and ``distance``: cosine
         distance of the features, 0 for those that are alike.
 
     Raises
