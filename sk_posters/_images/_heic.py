@@ -1,5 +1,7 @@
 """HEIC images, which Pillow reads where pillow-heif is installed."""
 
+import importlib
+
 from sk_posters._images._sources import Refused
 
 __all__ = ["is_heic", "register_heic"]
@@ -18,10 +20,10 @@ def is_heic(file):
 def register_heic():
     """Let Pillow read HEIC in this process."""
     try:
-        from pillow_heif import register_heif_opener
+        package = importlib.import_module("pillow_heif")
     except ImportError as error:
         raise Refused(
             "it is HEIC, which needs the package pillow-heif, not installed here. "
             "Install it with: pip install pillow-heif"
         ) from error
-    register_heif_opener()
+    package.register_heif_opener()
