@@ -23,7 +23,6 @@ def register_heic():
         package = importlib.import_module("pillow_heif")
     except ImportError as error:
         raise Refused(
-            "it is HEIC, which needs the package pillow-heif, not installed here. "
-            "Install it with: pip install pillow-heif"
+            "it is HEIC, which needs one more package: pip install pillow-heif"
         ) from error
     package.register_heif_opener()

@@ -159,9 +159,7 @@ def test_the_loader_returns_floats(lazy):
 
 
 def test_paths_point_to_the_loader():
-    message = (
-        r"not paths, bytes or PIL images: got 'a\.jpg'\. Put a PosterImageLoader before"
-    )
+    message = r"not paths, bytes or PIL images: got 'a\.jpg'\. Put a Poster"
     with pytest.raises(TypeError, match=message):
         image_kind(["a.jpg", "b.jpg"])
 
