@@ -94,21 +94,29 @@ def holds_sources(X):
 
 def as_source(item, row=None, name="X"):
     """Return what a row holds as a source; raise if it is none."""
+    if isinstance(item, str):  # First, as there may be millions.
+        return _check_path(item, row, name)
     if isinstance(item, MemoryImage):
         return item
-    path = None
     if isinstance(item, Mapping):
         item, path = _unpack(item, row, name)
+    else:
+        path = getattr(item, "filename", None)  # Of a PIL image.
+        path = os.fsdecode(path) if path else None
     if isinstance(item, BYTES):
         return MemoryImage(bytes(item), row, path)
     if isinstance(item, Image.Image):
-        return MemoryImage(item, row, getattr(item, "filename", None) or None)
+        return MemoryImage(item, row, path)
     path = os.fspath(item) if isinstance(item, os.PathLike) else item
     if not isinstance(path, str):
         raise ValueError(
             f"{name} must hold {ALLOWED}; got {reprlib.repr(item)} in "
             f"{_describe_row(row)}: drop the row or fill in its image"
         )
+    return _check_path(path, row, name)
+
+
+def _check_path(path, row, name):
     if URL.match(path):
         raise ValueError(
             f"{name} must hold paths of files on this machine; got the URL {path!r} "
