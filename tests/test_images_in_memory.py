@@ -171,6 +171,14 @@ def test_files_of_another_size_than_arrays_in_fit_are_refused(
         frozen_pipe.predict(paths)
 
 
+def test_neighbours_of_another_size_are_refused(paths, save_onnx):
+    encoder = PosterEncoder(str(save_onnx()), image_size=SIZE)
+    arrays = np.zeros((2, 24, 16, 3), dtype=np.uint8)
+    message = r"X and X_train must .* got 24 x 16 and 12 x 8 pixels .* PIL images"
+    with pytest.raises(ValueError, match=message):
+        nearest_posters(encoder, arrays, paths, n_neighbors=1)
+
+
 def test_an_encoder_that_was_not_fitted_takes_any_size(save_onnx):
     encoder = PosterEncoder(str(save_onnx()), image_size=SIZE)
     for size in [(5, 4), (6, 7)]:

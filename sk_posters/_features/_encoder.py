@@ -31,6 +31,7 @@ from sk_posters._images._sources import check_sources, is_source
 from sk_posters.exceptions import PosterFileError
 
 __all__ = [
+    "RESIZED",
     "Encoded",
     "PosterEncoder",
     "as_images",
@@ -43,8 +44,8 @@ __all__ = [
 
 
 RESIZED = (
-    "Resize them alike; or give paths or PIL images (PIL.Image.fromarray(image)), in "
-    "fit and here, which are resized to image_size"
+    "Resize them alike; or give paths or PIL images (PIL.Image.fromarray(image)) each "
+    "time, which are resized to image_size"
 )
 
 

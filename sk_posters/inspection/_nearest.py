@@ -8,7 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._unwrap import unwrap
-from sk_posters._features._encoder import list_encoders
+from sk_posters._features._encoder import RESIZED, as_images, list_encoders
 from sk_posters._images._lazy import PosterImages
 from sk_posters._images._sources import MemoryImage, check_sources
 
@@ -46,7 +46,7 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
     ------
     ValueError
         If the estimator has no encoder, there are fewer than `n_neighbors` posters in
-        `X_train`, or these are not what the encoder takes.
+        `X_train`, or these are not what the encoder takes, or of another size than `X`.
 
     See Also
     --------
@@ -76,6 +76,8 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
             "or with a FeatureUnion of them, as make_poster_pipeline('frozen') makes: "
             f"got {type(step).__name__}."
         )
+    for encoder, _ in list_encoders(step):
+        _check_same_size(encoder, X, X_train)
     train = step.transform(X_train)
     if n_neighbors > len(train):
         raise ValueError(
@@ -94,6 +96,16 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
             "distance": distances.ravel(),
         }
     )
+
+
+def _check_same_size(encoder, X, X_train):
+    """Refuse images of two sizes, such as paths and arrays: their features differ."""
+    size, train_size = (as_images(encoder, each).shape[1:3] for each in (X, X_train))
+    if tuple(size) != tuple(train_size):
+        raise ValueError(
+            f"X and X_train must have images of one size: got {size[0]} x {size[1]} "
+            f"and {train_size[0]} x {train_size[1]} pixels (height x width). {RESIZED}."
+        )
 
 
 def _paths_of(X, n_rows):
