@@ -83,7 +83,7 @@ LARGE = ([[0, 4096, 65535]], [0, 16, 255])
         ("a.tiff", "<u2"),
         ("a.tiff", ">u2"),
         ("a.tiff", "<i4"),
-        ("a.pgm", "<u2"),
+        ("a.pgm", "<i4"),
     ],
 )
 def test_grey_is_scaled_by_the_bits_that_its_largest_value_needs(
