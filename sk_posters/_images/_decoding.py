@@ -1,6 +1,7 @@
 """One image source in, one upright RGB image of the requested size out."""
 
 import os
+import re
 import threading
 
 import numpy as np
@@ -17,6 +18,8 @@ __all__ = ["decode_image", "decode_whole", "decode_within"]
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
 
 BITS_PER_SAMPLE = 258  # Tag of a TIFF.
+# 16 bits a channel; "BGR;16" has 16 bits a pixel.
+DEEP_COLOURS = re.compile(";16[BLN]$")
 
 # A PIL image that is still to be loaded cannot be loaded by two threads at once.
 _loading = threading.Lock()
@@ -134,7 +137,7 @@ def _upright_rgb(image, file=None):
     orientation, depth = _orientation(image), None
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image, depth = scale_grey(image, declared)
-    elif ";16" in raw_mode:
+    elif DEEP_COLOURS.search(raw_mode):
         image, depth = scale_colours(image, raw_mode, file)
     # RGB drops it anyway, and that of a palette would make convert() warn.
     if "transparency" in image.info:

@@ -46,7 +46,7 @@ def scale_colours(image, raw_mode, file=None):
 
     Pillow reads their high bytes alone, so the low ones are read where those are few.
     """
-    high = np.asarray(image)[..., : 4 if image.mode == "CMYK" else 3]
+    high = _list_colours(image)
     if high.max() > MAX_HIGH_BYTE:
         return image, "read as 16 bits, as its largest value is above 4095"
     if file is None or raw_mode[:-1] not in COLOURS:
@@ -65,7 +65,13 @@ def _read_low_bytes(raw_mode, file):
     image = Image.open(file)
     image.tile = [_replace_raw_mode(tile, other) for tile in image.tile]
     image.load()
-    return np.asarray(image)[..., :3]
+    return _list_colours(image)
+
+
+def _list_colours(image):
+    """Return the channels of an image without alpha, shape (height, width, n)."""
+    colours = [band for band in image.getbands() if band not in "Aa"]
+    return np.stack([np.asarray(image.getchannel(band)) for band in colours], axis=-1)
 
 
 def _replace_raw_mode(tile, raw_mode):

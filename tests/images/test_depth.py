@@ -166,6 +166,19 @@ def test_colours_of_a_tiff_are_scaled_as_grey_is(
     assert decode_row(path, 3) == expected
 
 
+def test_colours_of_16_bits_in_all_are_not_deep(tmp_path):
+    path = tmp_path / "a.bmp"
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    header = struct.pack("<IiiHHIIiiII", 40, 2, 1, 1, 16, 3, 4, 0, 0, 0, 0) + masks
+    content = struct.pack("<HH", 0x0000, 0x0001)  # Black, and the darkest blue.
+    size = 14 + len(header)
+    start = b"BM" + struct.pack("<IHHI", size + len(content), 0, 0, size)
+    path.write_bytes(start + header + content)
+    pixels, depth = decode_whole(path)
+    assert pixels.tolist() == [[[0, 0, 0], [0, 0, 8]]]
+    assert depth is None
+
+
 def refuse(path, message):
     with pytest.raises(PosterFileError, match=message) as caught:
         decode_image(path, (8, 8))
