@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from sk_posters import check_posters
+from sk_posters import PosterImageLoader, check_posters
 from sk_posters._images._decoding import decode_image, decode_whole
 from sk_posters.exceptions import PosterFileError
 
@@ -212,6 +212,18 @@ def test_dark_grey_with_alpha_is_refused_because_pillow_cuts_its_low_bytes(tmp_p
     values = np.array([[[255, 65535], [10, 65535]]])
     path = save_png(tmp_path / "a.png", values, GREY_ALPHA)
     refuse(path, "hold 12 bits at most, and Pillow reads the high byte only")
+
+
+def test_dark_colours_opened_by_pil_are_refused_rather_than_black(tmp_path):
+    values = np.array([[[10, 200, 255]]])
+    path = save_png(tmp_path / "a.png", values, COLOUR)
+    loader = PosterImageLoader(image_size=(1, 1))
+    pixels = loader.fit_transform([path.read_bytes()]).read()
+    assert pixels[0, 0, 0].tolist() == [10, 200, 255]
+    with pytest.raises(
+        PosterFileError, match=r"row 0.*Pillow reads the high byte only"
+    ):
+        loader.fit([Image.open(path)])
 
 
 def test_grey_with_alpha_of_16_bits_is_read(tmp_path):
