@@ -220,9 +220,7 @@ def test_dark_colours_opened_by_pil_are_refused_rather_than_black(tmp_path):
     loader = PosterImageLoader(image_size=(1, 1))
     pixels = loader.fit_transform([path.read_bytes()]).read()
     assert pixels[0, 0, 0].tolist() == [10, 200, 255]
-    with pytest.raises(
-        PosterFileError, match=r"row 0.*Pillow reads the high byte only"
-    ):
+    with pytest.raises(PosterFileError, match=r"row 0.*reads the high byte only"):
         loader.fit([Image.open(path)])
 
 
