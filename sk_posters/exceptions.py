@@ -15,12 +15,13 @@ MAX_FAILED_PARTITIONS = 10
 
 
 class PosterFileError(OSError, ValueError):
-    """One or more files cannot be used as posters.
+    """One or more files, or images in memory, cannot be used as posters.
 
     Parameters
     ----------
     failed : list of (str, str)
-        Path of each bad file and what is wrong with it.
+        Path of each bad file, or row of an image in memory, such as ``"row 3: bytes
+        (12,345 B)"``, and what is wrong with it.
 
     Attributes
     ----------

@@ -18,7 +18,9 @@ from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
 from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._features._encoder import PosterEncoder
+from sk_posters._images._cache import update_digest
 from sk_posters._images._loader import PosterImageLoader
+from sk_posters._images._sources import check_sources, holds_sources
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
 from sk_posters.exceptions import ModelFileError
 
@@ -59,7 +61,7 @@ def save_model(
         Scores for the model card, such as ``{"macro mAP on test rows": 0.29}``.
     training_data : tuple of (X, y), default=None
         What the model was fitted on. The model card gets its number of rows and a
-        fingerprint: the SHA-256 of the files' contents, or of the array, and of the
+        fingerprint: the SHA-256 of the files' contents, or of the pixels, and of the
         labels. The data itself is not saved.
     description : str, default=""
         Any text for the model card.
@@ -406,10 +408,14 @@ def _plain(value):
 
 def _summary(X, y):
     digest = hashlib.sha256()
-    X, y = np.asarray(X), np.ascontiguousarray(y)
-    for path in X if X.ndim == 1 else ():
-        digest.update(hashlib.sha256(read_file(path)).digest())
-    if X.ndim > 1:
+    y = np.ascontiguousarray(y)
+    if holds_sources(X):
+        for source in check_sources(X, "X of training_data"):
+            each = hashlib.sha256()
+            update_digest(each, source)
+            digest.update(each.digest())
+    else:
+        X = np.asarray(X)
         digest.update(f"{X.shape} {X.dtype}".encode())
         digest.update(np.ascontiguousarray(X))
     digest.update(f"{y.shape}".encode())

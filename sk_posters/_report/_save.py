@@ -68,8 +68,8 @@ def save_html_report(
         recipe, also in `MultilabelTunedThresholdClassifierCV`, whose thresholds then
         decide which labels are predicted.
     X : array-like of path, or ndarray of shape (n_samples, height, width, 3)
-        The images of a test set, as the estimator takes them: paths of image files, or
-        arrays (uint8, or floats from 0 to 1).
+        The images of a test set, as the estimator takes them: paths of image files,
+        bytes of them, PIL images, or arrays (uint8, or floats from 0 to 1).
     y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
         The true labels of these images, 0/1.
     groups : array-like of shape (n_samples,), default=None

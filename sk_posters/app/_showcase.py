@@ -15,6 +15,7 @@ from sk_posters._base._unwrap import find_label_names, find_thresholds, unwrap
 from sk_posters._base._validation import label_matrix
 from sk_posters._images._decoding import decode_within
 from sk_posters._images._display import make_data_url, make_overlay, make_thumbnail
+from sk_posters._images._sources import check_sources
 from sk_posters._persistence._models import load_model, model_card
 from sk_posters.app._uploads import Refused
 
@@ -42,7 +43,7 @@ class Showcase:
                 f"one: got {type(unwrap(model).head).__name__!r}, which predicts no "
                 "probabilities."
             )
-        self._posters = None if posters is None else [os.fspath(p) for p in posters]
+        self._posters = None if posters is None else check_sources(posters, "posters")
         self._index = None if posters is None else _index_posters(model, self._posters)
         n_labels = self._warm_up()
         self.label_names = self._check_names(label_names, n_labels)
@@ -132,7 +133,7 @@ class Showcase:
         distances, rows = self._index.kneighbors(features)
         return [
             {
-                "name": Path(self._posters[row]).name,
+                "name": Path(str(self._posters[row])).name,
                 "distance": float(distance),
                 "genres": None if self._true is None else self._true[row],
                 "image": _make_thumbnail(self._posters[row]),

@@ -12,7 +12,8 @@ from pathlib import Path
 
 __all__ = ["iterate_paths"]
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SUFFIXES = (".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif")
+SUFFIXES += (".tiff", ".webp")
 STDIN = "-"
 # No path has a null character, and `glob` does not expect one.
 PATTERN = re.compile(r"[^\0]*[*?[][^\0]*")

@@ -16,7 +16,12 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 
 from sk_posters._base._threads import count_threads, map_in_threads
-from sk_posters._features._encoder import as_images, list_networks, open_images
+from sk_posters._features._encoder import (
+    as_images,
+    check_fitted_size,
+    list_networks,
+    open_images,
+)
 from sk_posters.exceptions import PosterFileError
 from sk_posters.inspection._maps import add_enlarged
 
@@ -50,6 +55,8 @@ def linear_weights(steps):
 def linear_maps(encoders, weights, X):
     """Return the maps of images, (n, n_labels, height, width), at the images' size."""
     images = [as_images(encoder, X) for encoder, _ in encoders]
+    for (encoder, _), posters in zip(encoders, images, strict=True):
+        check_fitted_size(encoder, posters)
     size = max((each.shape[1:3] for each in images), key=np.prod)
     maps = np.zeros((len(images[0]), len(weights), *size), dtype=np.float32)
     start = 0

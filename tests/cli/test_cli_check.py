@@ -1,10 +1,13 @@
 """The command ``check``."""
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from cli_helpers import run
+from PIL import Image
 
 
 def test_a_table_without_errors_passes(table):
@@ -26,6 +29,26 @@ def test_errors_in_a_folder_are_listed_and_written_as_csv(posters):
     assert findings["paths"].tolist() == [
         *("posters/bad.jpg", "posters/a.jpg | posters/d.jpg")
     ]
+
+
+def test_a_heic_file_in_a_folder_names_the_package_that_reads_it(posters, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    Path("posters/phone.HEIC").write_bytes(b"\0\0\0\x1cftypheic" + bytes(64))
+    result = run("check", "posters", "--max-distance", "-1")
+    assert result.exit_code == 1
+    assert "unreadable file:\n  posters/phone.HEIC" in result.stdout
+    assert "one more package: pip install pillow-heif\n" in result.stdout
+
+
+def test_more_than_8_bits_are_a_note(posters):
+    pixels = np.random.default_rng(0).integers(0, 4096, (70, 70)).astype(np.uint16)
+    pixels[0, 0] = 4095
+    Image.fromarray(pixels).save("posters/deep.png")
+    result = run("check", "posters", "--max-distance", "-1")
+    assert result.exit_code == 0, result.output
+    assert "note         1 × more than 8 bits, in row 3" in result.stdout
+    assert "read as 12 bits, as its largest value is 4095\n" in result.stdout
+    assert "more than 8 bits:\n  posters/deep.png" in result.stdout
 
 
 def test_duplicates_with_other_labels_are_listed(posters):
