@@ -219,7 +219,9 @@ def load_poster_table(
         columns[id_column], finder, missing, name
     )
     lines += [*image_lines, *label_lines]
-    lines += [f"left out: {key!r} ({reason})" for key, reason in labels.left_out.items()]
+    lines += [
+        f"left out: {key!r} ({reason})" for key, reason in labels.left_out.items()
+    ]
     keep = ~(has_no_image | has_no_label)
     lines += _describe_dropped(has_no_image, has_no_label, groups, id_column)
     if not keep.any():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-__all__ = ["NUMBER", "Column", "as_text"]
+__all__ = ["NUMBER", "SPLIT_NAME", "Column", "as_text"]
 
 SAMPLE = 1000
 # Titles and addresses: values of a label repeat.

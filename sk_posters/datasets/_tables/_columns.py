@@ -22,6 +22,9 @@ ID_COLUMN, GENRE_COLUMN = "Id", "Genre"
 USUAL_IDS = {"id", "image", "image_id", "image_name", "img", "file", "filename"}
 USUAL_IDS |= {"file_name", "fname", "path", "filepath", "file_path", "name"}
 ADDRESSES = ("http://", "https://")
+# Reasons to leave a column out.
+LISTS_AS_TEXT, COMMAS = "lists as text", "texts with ','"
+COMPARED = "compared with the labels"
 NEARLY = 0.5
 N_SAMPLE = 50
 
@@ -110,17 +113,22 @@ def find_label_columns(columns, known, separator, source):
     }
     indicators, lists, texts = (of_kind[kind] for kind in ("indicator", "list", "text"))
     _refuse_label_or_split(of_kind["split"], indicators, source)
-    vary = [column for column in indicators if len(column.texts) > 1]
-    is_text = not (vary or (indicators and not lists and not texts))
-    if is_text:
+    # The genres as text next to the labels, in the layout of the movie poster data set.
+    twins = [column for column in lists if column.name == GENRE_COLUMN]
+    rivals = [column for column in lists if column not in twins]
+    vary = any(len(column.texts) > 1 for column in indicators)
+    is_twin = any(left_out[column.name] == LISTS_AS_TEXT for column in twins)
+    if vary or (indicators and not rivals and (is_twin or not (twins or texts))):
+        is_text = False
+        rivals = [column for column in rivals if left_out[column.name] != COMMAS]
+        choices = [indicators, *([column] for column in rivals)]
+        if GENRE_COLUMN in left_out:
+            left_out[GENRE_COLUMN] = COMPARED
+    else:
+        is_text = True
         choices = lists or [column for column in texts if not column.has_many_values]
         choices = choices or (texts if len(columns) == 1 else [])
         choices = [[column] for column in choices]
-    else:
-        rivals = [c for c in lists if c.name != GENRE_COLUMN and "," not in left_out[c.name]]
-        choices = [indicators, *([column] for column in rivals)]
-        if GENRE_COLUMN in left_out:
-            left_out[GENRE_COLUMN] = "compared with the labels"
     if len(choices) != 1:
         _raise_choice(source, choices, left_out, of_kind["split"])
     for column in choices[0]:
@@ -162,9 +170,7 @@ def _is_indicator(column, form, wrong):
         # The letter alone may be anything, such as F in a column of M and F.
         return form not in ("T/F", "Y/N") or len(column.texts) > 1
     share = 1 - column.count(wrong) / len(column.values)
-    return share >= NEARLY or (
-        form == "0/1" and set(wrong) == {""} and share > 0
-    )
+    return share >= NEARLY or (form == "0/1" and set(wrong) == {""} and share > 0)
 
 
 def _classify_text(column):
@@ -173,8 +179,8 @@ def _classify_text(column):
     except SeparatorUnclear:
         separator = WHOLE
     if separator in (*SURE, LISTS, ","):
-        kind = "lists as text" if separator == LISTS else f"texts with {separator!r}"
-        return "list", kind
+        is_list = separator == LISTS
+        return "list", LISTS_AS_TEXT if is_list else f"texts with {separator!r}"
     return "text", "text with many values" if column.has_many_values else "text"
 
 

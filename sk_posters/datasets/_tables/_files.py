@@ -216,9 +216,7 @@ class ImageFinder:
         wanted = [k for k in wanted if "/" not in names[k]]
         if not wanted:
             return
-        below = [
-            Folder(path) for path, *_ in os.walk(root) if Path(path) != Path(root)
-        ]
+        below = [Folder(path) for path, *_ in os.walk(root) if Path(path) != Path(root)]
         for k in wanted:
             places = [
                 (os.path.join(folder.path, file), how)

@@ -79,7 +79,9 @@ def _read_object(value, path):
     if items and all(isinstance(item, list) for item in items):
         if all(isinstance(name, str) for item in items for name in item):
             rows = {"file": list(value), "labels": items}
-            frame = pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in rows.items()})
+            frame = pd.DataFrame(
+                {k: pd.Series(v, dtype=object) for k, v in rows.items()}
+            )
             return frame, "JSON, labels by file name"
     elif items and all(isinstance(item, dict) for item in items):
         numbers = [str(number) for number in range(len(items[0]))]

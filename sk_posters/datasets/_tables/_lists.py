@@ -60,7 +60,9 @@ def _choose(texts, separator):
     parts = {part for text in several for part in split_text(text, separator)}
     if all(part.isdecimal() for part in parts):
         return separator
-    counts = Counter(part for text in texts for part in set(split_text(text, separator)))
+    counts = Counter(
+        part for text in texts for part in set(split_text(text, separator))
+    )
     again = sum(counts[part] > 1 for part in parts)
     if again >= 0.9 * len(parts):
         return separator
