@@ -305,6 +305,5 @@ def _describe(root, found, images, names, groups):
         skipped = [os.path.relpath(path, root) for path in found.skipped]
         yield f"skipped: {len(skipped)} files that are no images: {shorten(skipped)}"
     if found.empty:
-        yield (
-            f"skipped: {len(found.empty)} folders without images: {shorten(found.empty)}"
-        )
+        shown = shorten(found.empty)
+        yield f"skipped: {len(found.empty)} folders without images: {shown}"

@@ -79,7 +79,7 @@ def read_indicators(columns, no_label=(), unknown=()):
     forms = {column.name: find_form(column, known) for column in columns}
     shown = {form for form, _ in forms.values() if form}
     for column in columns:
-        form, wrong = forms[column.name]
+        _, wrong = forms[column.name]
         is_blank_cross = wrong == [""] and shown == {CROSSES}
         if wrong and not is_blank_cross:
             raise Refused(column, wrong[0])
