@@ -106,7 +106,8 @@ def _check_table_or_folder(table, reading_options, **options):
     print_reading(posters)
     genres = None
     others = set(posters.frame) - {*posters.target_names, reading_options["id_column"]}
-    if posters.label_form == "columns" and GENRES in others:
+    is_chosen = bool(reading_options["label_columns"])
+    if posters.label_form == "columns" and GENRES in others and not is_chosen:
         genres = posters.frame[GENRES]
     return check_posters(
         posters.data, posters.target, posters.groups, genre_text=genres, **options

@@ -13,6 +13,7 @@ from sk_posters._base._validation import shorten
 from sk_posters.datasets._genres import contradictions
 from sk_posters.datasets._tables._column import Column, as_text
 from sk_posters.datasets._tables._columns import (
+    COMPARED,
     GENRE_COLUMN,
     check_given,
     find_id_column,
@@ -231,7 +232,8 @@ def load_poster_table(
     frame = source.frame if keep.all() else source.frame[keep].reset_index(drop=True)
     if not labels.is_text:
         frame = frame.assign(**{key: target[key] for key in label_names})
-        if GENRE_COLUMN in labels.left_out:
+        is_known = not target.isna().any(axis=None)
+        if labels.left_out.get(GENRE_COLUMN) == COMPARED and is_known:
             _warn_of_contradictions(frame[GENRE_COLUMN], groups[keep], target, name)
     if return_X_y:
         return data[keep], target

@@ -15,7 +15,14 @@ from sk_posters.datasets._tables._lists import (
     find_separator,
 )
 
-__all__ = ["Labels", "check_given", "find_id_column", "find_label_columns"]
+__all__ = [
+    "COMPARED",
+    "GENRE_COLUMN",
+    "Labels",
+    "check_given",
+    "find_id_column",
+    "find_label_columns",
+]
 
 # Of the movie poster data set: there are other tables in its layout.
 ID_COLUMN, GENRE_COLUMN = "Id", "Genre"
@@ -26,6 +33,7 @@ ADDRESSES = ("http://", "https://")
 LISTS_AS_TEXT, COMMAS = "lists as text", "texts with ','"
 COMPARED = "compared with the labels"
 NEARLY = 0.5
+LETTERS = ("T/F", "Y/N")
 N_SAMPLE = 50
 
 
@@ -166,11 +174,11 @@ def _classify(column, known, separator):
 
 def _is_indicator(column, form, wrong):
     """Tell whether a column is one of labels, be it with a few wrong values."""
-    if not wrong:
-        # The letter alone may be anything, such as F in a column of M and F.
-        return form not in ("T/F", "Y/N") or len(column.texts) > 1
+    if form in LETTERS:
+        # One letter alone may be anything, such as F in a column of M and F.
+        return not wrong and len(column.texts) > 1
     share = 1 - column.count(wrong) / len(column.values)
-    return share >= NEARLY or (form == "0/1" and set(wrong) == {""} and share > 0)
+    return share >= NEARLY or (form == "0/1" and wrong == [""])
 
 
 def _classify_text(column):
@@ -206,7 +214,9 @@ def _raise_choice(source, choices, left_out=None, splits=()):
             f"{source}: several columns may be the labels. Give one choice: {options}."
         )
     seen = "; ".join(f"{name!r}: {reason}" for name, reason in left_out.items())
-    hint = f" If it is a label, {_as_argument([splits[0].name])}." if splits else ""
+    hint = (
+        f" If it is a label, give {_as_argument([splits[0].name])}." if splits else ""
+    )
     raise ValueError(
         f"{source}: there is no label column: {seen or 'no other column'}.{hint} Add a "
         "column of 0 and 1 per label, or give the names of the columns as "
