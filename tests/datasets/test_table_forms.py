@@ -431,7 +431,7 @@ def test_subfolders_of_a_given_folder_are_searched(tmp_path):
     posters = load_poster_table(tmp_path / "t.csv", tmp_path)
     assert posters.data[1] == str(tmp_path / "images_002" / "b.jpg")
     draw(tmp_path, "images_003/a.jpg")
-    with pytest.raises(ValueError, match="the id 'a.jpg' names several files below"):
+    with pytest.raises(ValueError, match=r"the id 'a.jpg' names several files below"):
         load_poster_table(tmp_path / "t.csv", tmp_path)
 
 
@@ -492,7 +492,7 @@ def test_images_in_the_table_are_handed_on_unchanged(tmp_path):
     assert posters.groups[0] == posters.groups[1] != posters.groups[2]
     assert "images: 3 in the column 'image', no files" in posters.reading
     frame["image"] = [file.getvalue(), Image.new("L", (4, 6)), None]
-    with pytest.raises(ValueError, match="row 2 .counted from 0. has no image"):
+    with pytest.raises(ValueError, match=r"row 2 .counted from 0. has no image"):
         load_poster_table(frame)
     posters = load_poster_table(frame, missing="drop")
     assert posters.target.to_numpy().tolist() == AB[:2]
