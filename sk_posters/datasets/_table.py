@@ -228,28 +228,38 @@ def load_poster_table(
     if not keep.any():
         raise ValueError(f"{name}: no row is left, all are dropped: {lines[-1]}.")
 
-    target = _make_target(values[keep], label_names)
+    values, groups, data = values[keep], groups[keep], data[keep]
     frame = source.frame if keep.all() else source.frame[keep].reset_index(drop=True)
+    if labels.is_text and _names_one_label_a_row(values, groups):
+        first = ~pd.Series(groups).duplicated().to_numpy()
+        values = _join_rows(values, groups)
+        lines.append(
+            f"joined: {len(groups)} rows of one label each to the {len(values)} images "
+            "that they name"
+        )
+        groups, data = groups[first], data[first]
+        frame = frame[first].reset_index(drop=True)
+    target = _make_target(values, label_names)
     if not labels.is_text:
         frame = frame.assign(**{key: target[key] for key in label_names})
         is_known = not target.isna().any(axis=None)
         if labels.left_out.get(GENRE_COLUMN) == COMPARED and is_known:
-            _warn_of_contradictions(frame[GENRE_COLUMN], groups[keep], target, name)
+            _warn_of_contradictions(frame[GENRE_COLUMN], groups, target, name)
     if return_X_y:
-        return data[keep], target
+        return data, target
     reading = "\n".join(lines)
     return Bunch(
-        data=data[keep],
+        data=data,
         target=target,
         target_names=label_names,
-        groups=groups[keep],
+        groups=groups,
         frame=frame,
         label_form="text" if labels.is_text else "columns",
         reading=reading,
         DESCR=DESCR.format(
             table=name,
             n_rows=len(target),
-            n_ids=len(pd.unique(groups[keep])),
+            n_ids=len(pd.unique(groups)),
             n_labels=len(label_names),
             mean=np.nansum(target.to_numpy(), axis=1).mean(),
             reading=reading,
@@ -385,6 +395,22 @@ def _describe_dropped(has_no_image, has_no_label, groups, id_column):
                 f"dropped: {rows.sum()} rows without {what}, {id_column!r}: {shown}"
             )
     return lines
+
+
+def _names_one_label_a_row(values, groups):
+    """Tell whether an image has several rows, which name one of its labels each."""
+    codes, unique = pd.factorize(groups)
+    if len(unique) == len(groups) or (values < 0).any() or values.sum(axis=1).max() > 1:
+        return False
+    first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
+    return bool((values != values[first[codes]]).any())
+
+
+def _join_rows(values, groups):
+    codes, unique = pd.factorize(groups)
+    joined = np.zeros((len(unique), values.shape[1]), dtype=values.dtype)
+    np.maximum.at(joined, codes, values)
+    return joined
 
 
 def _make_target(values, names):

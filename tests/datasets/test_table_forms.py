@@ -63,6 +63,22 @@ FORMS = {
     "bars": (PLAIN.replace(",", "|"), "t.txt", {}, "AB", AB),
     "blanks": (PLAIN.replace(",", "  "), "t.txt", {}, "AB", AB),
     "blanks after commas": (PLAIN.replace(",", ", "), "t.csv", {}, "AB", AB),
+    "a first line for Excel": (
+        "sep=;\n" + PLAIN.replace(",", ";"),
+        *("t.csv", {}, "AB", AB),
+    ),
+    "quotes after a blank": (
+        'file, tags\na.jpg, "A"\nb.jpg, "B"\nc.jpg, "A, B"\n',
+        *("t.csv", {}, "AB", AB),
+    ),
+    "numbers of rows and of texts": (
+        "id,stem,file,A,B\n1,000,a.jpg,1,0\n2,001,b.jpg,0,1\n",
+        *("t.csv", {}, "AB", AB[:2]),
+    ),
+    "JSON by column": (
+        json.dumps({"file": JPG, "A": [1, 0, 1], "B": [0, 1, 1]}),
+        *("t.json", {}, "AB", AB),
+    ),
     "semicolons at line ends": (
         PLAIN.replace(",", ";").replace("\n", ";\n"),
         *("t.csv", {}, "AB", AB),
@@ -329,7 +345,7 @@ def test_a_form_is_refused(form, tmp_path):
         ("{\n", "t.jsonl", "line 1 is not JSON"),
         ("[1, 2]", "t.json", "but record 0 .counted from 0. is 1"),
         ('{"a": 1}\n{"b"}\n', "t.json", "line 2 is not JSON"),
-        ('{"a": ["x"], "b": [1]}', "t.json", r"got keys \['a', 'b'\]"),
+        ('{"a": ["x"], "b": [1, 2]}', "t.json", r"got keys \['a', 'b'\]"),
         (json.dumps(COCO | {"categories": []}), "t.json", "lacks what COCO asks for"),
         ("", "t.json", "the table is empty"),
         (b"\x1f\x8bx", "t.csv.gz", "cannot be decompressed"),
@@ -539,3 +555,27 @@ def test_polars_is_read(tmp_path):
     frame = polars.DataFrame({"file": JPG, "tags": [["A"], ["B"], ["A", "B"]]})
     posters = load_poster_table(frame, tmp_path)
     assert posters.target.to_numpy().tolist() == AB
+
+
+def test_rows_of_one_label_each_become_one_row_an_image(tmp_path):
+    content = "ImageID,LabelName\na,A\nb,B\nc,A\nc,B\n"
+    posters = read(tmp_path, content)
+    assert posters.target.to_numpy().tolist() == AB
+    assert (
+        posters.groups.tolist() == ["a", "b", "c"] == posters.frame["ImageID"].tolist()
+    )
+    assert "joined: 4 rows of one label each to the 3 images" in posters.reading
+
+
+def test_columns_that_name_the_same_files_are_no_choice(tmp_path):
+    content = "file,path,A,B\na.jpg,img/a.jpg,1,0\nb.jpg,img/b.jpg,0,1\n"
+    assert "column 'file'" in read(tmp_path, content).reading
+
+
+def test_columns_that_name_different_files_are_a_choice(tmp_path):
+    content = "left,right,A,B\na.jpg,b.jpg,1,0\nb.jpg,a.jpg,0,1\n"
+    message = "several columns name images. Give one of them: id_column='left' or id_"
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, content)
+    posters = read(tmp_path, content, id_column="right")
+    assert posters.data[0].endswith("b.jpg")

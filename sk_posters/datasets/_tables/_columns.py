@@ -1,5 +1,6 @@
 """Which column names the images, and which columns are the labels."""
 
+import re
 from typing import NamedTuple
 
 from sk_posters._base._suggest import suggest
@@ -32,6 +33,7 @@ ADDRESSES = ("http://", "https://")
 # Reasons to leave a column out.
 LISTS_AS_TEXT, COMMAS = "lists as text", "texts with ','"
 COMPARED = "compared with the labels"
+ID_NAME = re.compile(r"(^|[ _-])([Ii][Dd]|idx|index)$|ID$|Id$")
 NEARLY = 0.5
 LETTERS = ("T/F", "Y/N")
 N_SAMPLE = 50
@@ -63,7 +65,11 @@ def find_id_column(columns, labels, finder, source):
         counts = {column.name: _count_files(column, finder) for column in others}
         best = max(counts.values(), default=(False,))
         images = [name for name, count in counts.items() if count == best and best[0]]
-    if len(images) > 1 and ID_COLUMN not in images:
+    if (
+        len(images) > 1
+        and ID_COLUMN not in images
+        and not _are_alike(images, columns, finder)
+    ):
         options = " or ".join(f"id_column={name!r}" for name in images)
         raise ValueError(
             f"{source}: several columns name images. Give one of them: {options}."
@@ -71,6 +77,15 @@ def find_id_column(columns, labels, finder, source):
     if images:
         return ID_COLUMN if ID_COLUMN in images else images[0]
     return _find_usual_id(others, columns, source)
+
+
+def _are_alike(names, columns, finder):
+    """Tell whether columns name the same files, row by row."""
+    samples = [column.sample for column in columns if column.name in names]
+    if any(column.holds_images for column in columns):
+        return False
+    found = [finder.locate(sample[:N_SAMPLE]) for sample in samples]
+    return all(paths == found[0] for paths in found)
 
 
 def _may_name_images(column, labels):
@@ -156,6 +171,8 @@ def _classify(column, known, separator):
         return None, "empty"
     if column.name.startswith("Unnamed: "):
         return None, "no name"
+    if ID_NAME.search(column.name):
+        return None, "named like an id"
     if separator is not None:
         is_list = any(separator in text for text in column.sample)
         return "list" if is_list else None, f"texts without {separator!r}"

@@ -15,6 +15,7 @@ __all__ = ["detect_encodings", "read_delimited"]
 
 SAMPLE = 1 << 18
 BLANKS = r"\s+"
+SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -37,7 +38,7 @@ class Layout(NamedTuple):
         name = SEPARATORS.get(self.separator, "blanks")
         text = "separated by blanks" if name == "blanks" else f"{name}-separated"
         if self.n_skipped:
-            text += ", after a first line with the number of rows"
+            text += ", after a first line that is no header"
         if self.is_header_short:
             text += ", with a header that does not name the first column"
         return text
@@ -115,6 +116,11 @@ def _read_in(path, sample, suffix, encoding):
     _check_header(names, path)
     if len(rows) == first:
         raise ValueError(f"{path}: the table has a header, but no rows.")
+    if len(names) != len(rows.columns):
+        raise ValueError(
+            f"{path}: not a {layout} table with rows of one length: the header has "
+            f"{len(names)} fields, and rows have {len(rows.columns)}."
+        )
     table = rows.iloc[first:].reset_index(drop=True)
     # A row that is too short leaves holes even so.
     holes = [column for column in table if table[column].hasnans]
@@ -125,6 +131,8 @@ def _read_in(path, sample, suffix, encoding):
 
 def _find_layout(text, suffix, *, is_whole):
     """Return the separator by which most rows have as many fields as the header."""
+    if named := SEPARATOR_LINE.match(text):  # As Excel reads and writes it.
+        return Layout(named[1], n_skipped=1)
     scores = {}
     for separator in SEPARATORS:
         counts = _count_fields(text, separator, is_whole)
@@ -141,7 +149,8 @@ def _find_layout(text, suffix, *, is_whole):
 
 def _count_fields(text, separator, is_whole):
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        file = io.StringIO(text, newline="")
+        reader = csv.reader(file, delimiter=separator, skipinitialspace=True)
         counts = [len(row) for row in reader if row]
     except csv.Error:
         return []

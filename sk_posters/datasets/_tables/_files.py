@@ -122,6 +122,12 @@ class ImageFinder:
         best = self._rank_roots(names)
         return best[0][0] if best else (0, 0)
 
+    def locate(self, names):
+        """Return the paths of names in the folder that has most of them."""
+        names = [_clean(name) for name in names]
+        best = self._rank_roots(names)
+        return [self._find_one(best[0][1], name)[0] for name in names] if best else []
+
     def find(self, ids, column):
         """Return the path of each id's image, or None, lines, and the folder."""
         codes, unique = pd.factorize(ids)

@@ -1,5 +1,7 @@
 """Columns that say yes or no in one of the usual ways, as 0, 1 and unknown."""
 
+import re
+
 import numpy as np
 
 __all__ = ["Refused", "find_form", "read_indicators"]
@@ -14,6 +16,7 @@ PAIRS = {
     "VRAI/FAUX": ("vrai", "faux"),
     "oui/non": ("oui", "non"),
 }
+ZERO_OR_ONE = re.compile(r"[+-]?[01]([.,]0*)?")
 MARKS = {"x", "✓", "✔", "☑"}
 NUMBERS, CROSSES = "0/1", "x/blank"
 
@@ -51,11 +54,9 @@ def find_form(column, known=()):
 
 def as_number(text):
     """Return 0, 1 or -1 where a text is that number, else None."""
-    try:
-        number = float(text.replace(",", "."))
-    except ValueError:
+    if not ZERO_OR_ONE.fullmatch(text):  # An id such as 001 is no number.
         return None
-    return int(number) if number in (0, 1, -1) else None
+    return int(float(text.replace(",", ".")))
 
 
 def match(text, values):

@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 
+from sk_posters._images._suffixes import has_image_suffix
 from sk_posters.datasets._tables._compressed import open_file
 
 __all__ = ["read_json"]
@@ -77,12 +78,12 @@ def _is_record(value):
 def _read_object(value, path):
     items = list(value.values())
     if items and all(isinstance(item, list) for item in items):
+        is_by_file = all(map(has_image_suffix, value))
+        if len({len(item) for item in items}) == 1 and not is_by_file:
+            return _frame_columns(value), "JSON"
         if all(isinstance(name, str) for item in items for name in item):
             rows = {"file": list(value), "labels": items}
-            frame = pd.DataFrame(
-                {k: pd.Series(v, dtype=object) for k, v in rows.items()}
-            )
-            return frame, "JSON, labels by file name"
+            return _frame_columns(rows), "JSON, labels by file name"
     elif items and all(isinstance(item, dict) for item in items):
         numbers = [str(number) for number in range(len(items[0]))]
         if list(items[0]) == numbers:  # What pandas writes.
@@ -107,9 +108,8 @@ def _read_coco(value, path):
             "category_id, categories id and name."
         ) from error
     labels = [sorted(shown[image["id"]]) for image in value["images"]]
-    return pd.DataFrame(
-        {
-            "file_name": pd.Series(files, dtype=object),
-            "labels": pd.Series(labels, dtype=object),
-        }
-    )
+    return _frame_columns({"file_name": files, "labels": labels})
+
+
+def _frame_columns(columns):
+    return pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in columns.items()})

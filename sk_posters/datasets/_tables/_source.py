@@ -79,8 +79,8 @@ def _read_excel(path):
         # repeated columns and take the label "N/A" for a missing value.
         with pd.ExcelFile(path) as book:
             sheets = book.sheet_names
-            rows = book.parse(
-                sheets[0], header=None, dtype=object, keep_default_na=False
+            rows = pd.read_excel(
+                book, sheets[0], header=None, dtype=object, keep_default_na=False
             )
     except ImportError as error:
         raise ImportError(
