@@ -151,7 +151,7 @@ def test_a_folder_is_no_table(tmp_path):
         (b"", "train.csv: the table is empty, not even a header"),
         (b"Id,War\n", "train.csv: the table has a header, but no rows"),
         (b"Id,War\na,1,0\n", "train.csv: not a comma-separated table .*line 2, saw 3"),
-        (b"Id,War,War,Id\na,1,1,a\n", r"occur more than once: \['Id', 'War'\]"),
+        (b"Id,War,War,Id\na,1,1,a\n", "occur more than once: 'Id', 'War'. Rename"),
         (b"imdb,War\na,1\n", r"no column 'Id' to name the images.*\['imdb', 'War'\]"),
         (b"Id,Genre\na,[]\n", "no row has a label in column 'Genre'"),
         (b"Id,War\na,1\n,0\n", "row 1 .counted from 0. has no id in column 'Id'"),

@@ -293,6 +293,11 @@ REFUSED = {
         {},
         "the first line must name the columns, but it looks like a row: ['a.jpg', ",
     ),
+    "many columns without a name": (
+        "file,A" + "," * 200 + "\na.jpg,1" + ",1" * 200 + "\n",
+        {},
+        "200 columns have no name. Give each a name in the first line",
+    ),
     "addresses": (
         "link,A,B\nhttp://x/a.jpg,1,0\nhttp://x/b.jpg,0,1\n",
         {"id_column": "link"},

@@ -123,8 +123,8 @@ def _read_in(path, sample, suffix, encoding):
         )
     table = rows.iloc[first:].reset_index(drop=True)
     # A row that is too short leaves holes even so.
-    holes = [column for column in table if table[column].hasnans]
-    if holes:
+    holes = table.columns[table.isna().any()]
+    if len(holes):
         table[holes] = table[holes].fillna("")
     return table.set_axis(names, axis=1), layout
 
@@ -176,7 +176,10 @@ def _split_line(text, layout):
     line = lines[layout.n_skipped]
     if layout.separator == BLANKS:
         return [name.strip("\"'") for name in line.split()]
-    return next(csv.reader([line], delimiter=layout.separator), [])
+    try:
+        return next(csv.reader([line], delimiter=layout.separator), [])
+    except csv.Error:  # A field of more than 131072 letters: no header.
+        return []
 
 
 def _check_header(names, path):

@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
+from sk_posters._base._validation import shorten
 from sk_posters.datasets._tables._compressed import open_file, strip_compression
 from sk_posters.datasets._tables._delimited import read_delimited
 from sk_posters.datasets._tables._json import read_json
@@ -15,6 +17,8 @@ __all__ = ["Source", "read_source"]
 
 EXCEL = (".xls", ".xlsx", ".xlsm", ".xlsb", ".ods")
 PARQUET = (".parquet", ".pq")
+# Spreadsheets append a few columns without names and values.
+MAX_UNNAMED = 100
 JSON = (".json", ".jsonl", ".ndjson")
 
 
@@ -170,6 +174,11 @@ def _keep_index(frame):
 def _name_columns(frame, source, lines):
     """Strip the names, give one to columns without, and refuse repeated ones."""
     names = [_as_name(name) for name in frame.columns]
+    if names.count("") > MAX_UNNAMED:
+        raise ValueError(
+            f"{source}: {names.count('')} columns have no name. Give each a name in "
+            "the first line, or drop them."
+        )
     empty = [
         k for k, name in enumerate(names) if not name and _is_empty(frame.iloc[:, k])
     ]
@@ -178,11 +187,11 @@ def _name_columns(frame, source, lines):
         frame, names = frame.iloc[:, kept], [names[k] for k in kept]
         lines.append(f"left out: {len(empty)} columns without name and values")
     names = [name or f"Unnamed: {k}" for k, name in enumerate(names)]
-    doubled = sorted({name for name in names if names.count(name) > 1})
+    doubled = sorted(name for name, times in Counter(names).items() if times > 1)
     if doubled:
         raise ValueError(
             f"{source}: columns must differ, but these occur more than once: "
-            f"{doubled}. Rename or drop all but one of each."
+            f"{shorten(doubled)}. Rename or drop all but one of each."
         )
     return frame.set_axis(names, axis=1)
 
