@@ -8,8 +8,15 @@ import typer
 from typer import Argument, Option
 
 from sk_posters.cli._errors import FOUND
-from sk_posters.cli._options import TABLE_NAME, IdColumn, Images, load_table
+from sk_posters.cli._options import TABLE_NAME
 from sk_posters.cli._paths import iterate_paths
+from sk_posters.cli._tables import (
+    add_table_options,
+    find_table,
+    load_folder,
+    load_table,
+    print_reading,
+)
 from sk_posters.cli._terminal import escape_control, get_verbosity, quote
 
 __all__ = ["check"]
@@ -24,6 +31,7 @@ ABOUT_LABELS = (
 )
 
 
+@add_table_options
 def check(
     table: Annotated[
         Path,
@@ -33,8 +41,6 @@ def check(
             help=f"A table, a folder with {TABLE_NAME}, or any folder of images.",
         ),
     ],
-    images: Images = None,
-    id_column: IdColumn = "Id",
     max_distance: Annotated[
         int,
         Option(
@@ -49,6 +55,7 @@ def check(
         Path | None,
         Option(metavar="FILE", help="CSV file to write all findings to."),
     ] = None,
+    options=None,
 ):
     """Find problems in posters and their table, and suggest fixes.
 
@@ -66,8 +73,7 @@ def check(
         check_writable(output)
     result = _check_table_or_folder(
         table,
-        images,
-        id_column,
+        options,
         max_distance=None if max_distance < 0 else max_distance,
         verbose=get_verbosity(),
     )
@@ -81,17 +87,27 @@ def check(
         raise typer.Exit(FOUND)
 
 
-def _check_table_or_folder(table, images, id_column, **options):
+def _check_table_or_folder(table, reading_options, **options):
     from sk_posters.datasets._checks import check_posters
 
-    if table.is_dir() and not (table / TABLE_NAME).is_file():
-        return _check_folder(table, **options)
-    with warnings.catch_warnings():
-        # Contradictions between the column and the genres become findings below.
-        warnings.filterwarnings("ignore", message=".*the column 'Genre' does not say")
-        posters = load_table(table, images, id_column)
+    if table.is_dir() and find_table(table) is None:
+        try:
+            posters = load_folder(table, reading_options)
+        except ValueError as error:
+            if any(path.is_dir() for path in table.iterdir()):
+                reason = escape_control(str(error))
+                typer.echo(f"read as images without labels: {reason}\n")
+            return _check_folder(table, **options)
+    else:
+        with warnings.catch_warnings():
+            # Contradictions between columns and genres become findings below.
+            warnings.filterwarnings("ignore", ".*the column 'Genre' does not say")
+            posters = load_table(table, reading_options)
+    print_reading(posters)
     genres = None
-    if GENRES in posters.frame and id_column != GENRES:
+    others = set(posters.frame) - {*posters.target_names, reading_options["id_column"]}
+    is_chosen = bool(reading_options["label_columns"])
+    if posters.label_form == "columns" and GENRES in others and not is_chosen:
         genres = posters.frame[GENRES]
     return check_posters(
         posters.data, posters.target, posters.groups, genre_text=genres, **options

@@ -63,7 +63,7 @@ def demo(
     print_next_steps(
         ["predict", model, poster, "--top-k", "2"],
         ["explain", model, poster, "--output", output / "explained.png"],
-        list_evaluate_words(model, held_out, posters),
+        list_evaluate_words(model, held_out),
         ["app", model, "--posters", folder],
     )
     typer.echo(OWN_POSTERS)

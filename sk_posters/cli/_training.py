@@ -1,6 +1,5 @@
 """Training and saving a model, as the commands demo and train do it."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -57,14 +56,9 @@ def train_and_save(posters, output, held_out, *, description, **options):
     return trained
 
 
-def list_evaluate_words(model, held_out, posters, id_column="Id"):
+def list_evaluate_words(model, held_out, where=()):
     """Return the words of the command that scores a model on its test set."""
-    words = ["evaluate", model, held_out]
-    images = Path(posters.data[0]).parent
-    if images.resolve() != (held_out.parent / "Images").resolve():
-        words += ["--images", images]
-    if id_column != "Id":
-        words += ["--id-column", id_column]
+    words = ["evaluate", model, held_out, *where]
     return [*words, "--html", model.with_name("report.html")]
 
 

@@ -62,14 +62,16 @@ def test_duplicates_with_other_labels_are_listed(posters):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["none"], "'none' is neither a CSV file nor a folder with train.csv."),
-        (["t.csv"], "no folder of images 'Images'. Give it with --images."),
+        (["none"], "'none' is neither a table nor a folder with train.csv or with one"),
+        (["t.csv", "--images", "x"], "no folder of images 'x'. Give it with --images."),
         (["t.csv", "--images", "."], "Add the files, give their folder with --images"),
+        (["t.csv", "--images", "."], "or drop the rows with --missing drop."),
         (["t.csv", "--id-column", "X"], "Give its name with --id-column."),
+        (["t.csv", "--label-column", "C"], "Give its name with --label-column."),
     ],
 )
 def test_errors_of_tables_name_options(posters, words, message):
-    Path("t.csv").write_text("Id,A,B\na,0,1\nb,1,0\n")
+    Path("t.csv").write_text("Id,A,B\na,0,1\nz,1,0\n")
     result = run("check", *words)
     assert result.exit_code == 2
     assert message in result.stderr
