@@ -12,6 +12,8 @@ __all__ = ["has_image_suffix", "image_suffixes", "split_suffix"]
 NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 # Where several files differ in nothing but their suffix, the first is taken.
 PREFERRED = (".jpg", ".jpeg", ".png")
+# Of HEIC, which pillow-heif registers when the first such file is decoded.
+HEIC = {".heic", ".heif", ".hif"}
 
 
 @functools.cache
@@ -22,7 +24,7 @@ def image_suffixes():
         for suffix, name in Image.registered_extensions().items()
         if name in Image.OPEN and name not in NOT_DECODED
     }
-    return (*PREFERRED, *sorted(known.difference(PREFERRED)))
+    return (*PREFERRED, *sorted((known | HEIC).difference(PREFERRED)))
 
 
 @functools.cache

@@ -10,6 +10,8 @@ from sklearn.utils import Bunch
 
 from sk_posters._base._compat import HasMethods, StrOptions, validate_params
 from sk_posters._base._validation import shorten
+from sk_posters._images._cache import update_digest
+from sk_posters._images._sources import as_source
 from sk_posters.datasets._genres import contradictions
 from sk_posters.datasets._tables._column import Column, as_text
 from sk_posters.datasets._tables._columns import (
@@ -370,20 +372,23 @@ def _take_images(column, missing, source):
             f"in column {column.name!r}. Add it, or drop such rows with "
             "missing='drop'."
         )
-    groups = np.array([_hash_image(value) for value in data], dtype=object)
+    names = [
+        "" if is_missing[row] else _name_image(value, row, column.name)
+        for row, value in enumerate(data)
+    ]
+    groups = np.array(names, dtype=object)
     lines = [f"images: {len(data)} in the column {column.name!r}, no files"]
     return data, groups, lines, is_missing
 
 
-def _hash_image(value):
-    """Return a name for what an image value holds."""
-    if isinstance(value, dict):
-        value = value.get("bytes") or str(value.get("path"))
-    if hasattr(value, "tobytes") and hasattr(value, "mode"):
-        value = f"{value.mode} {value.size}".encode() + value.tobytes()
-    if isinstance(value, str) or value is None or value != value:
-        value = str(value).encode()
-    return hashlib.sha256(value).hexdigest()
+def _name_image(value, row, column):
+    """Return the path of an image, or a name for what it holds in memory."""
+    source = as_source(value, row, f"column {column!r}")
+    if isinstance(source, str):
+        return source
+    digest = hashlib.sha256()
+    update_digest(digest, source)
+    return digest.hexdigest()
 
 
 def _describe_dropped(has_no_image, has_no_label, groups, id_column):
