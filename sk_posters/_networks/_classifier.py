@@ -58,10 +58,12 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         "efficientnet_lite2". Backbones take colour images and ignore `filters`,
         `dense_units` and `batch_norm`: they keep the batch statistics of ImageNet. See
         the notes.
-    dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
+    dropout : float, tuple of float or None, default=None
         Dropout rate of each block and then of each dense layer, or one rate for all.
-        A backbone has one dropout layer, before its head, for which rates per layer
-        mean 0.2.
+        None takes the tutorial's rates, 0.3, 0.3, 0.4 and 0.5 for blocks and 0.5 for
+        dense layers: the first ones, or the last one repeated, if there are fewer or
+        more layers. A backbone has one dropout layer, before its head, for which None
+        and rates per layer mean 0.2.
     filters : tuple of int, default=(16, 32, 64, 128)
         Filters of each block's 3×3 convolution.
     dense_units : tuple of int, default=(128, 128)
@@ -215,7 +217,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         "unfreeze": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
         "head_start": ["boolean"],
         "augment": [tuple, list, None],
-        "dropout": [Interval(Real, 0, 1, closed="left"), tuple, list],
+        "dropout": [Interval(Real, 0, 1, closed="left"), tuple, list, None],
         "filters": [tuple, list],
         "dense_units": [tuple, list],
         "batch_norm": ["boolean"],
@@ -243,7 +245,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         self,
         *,
         network="poster_cnn",
-        dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
+        dropout=None,
         filters=(16, 32, 64, 128),
         dense_units=(128, 128),
         batch_norm=True,

@@ -121,7 +121,7 @@ def test_all_is_everything_but_the_statistics():
 
 
 @pytest.mark.parametrize(
-    ("dropout", "rate"), [(0.4, 0.4), ((0.3, 0.5), 0.2), ([0.1], 0.2)]
+    ("dropout", "rate"), [(0.4, 0.4), ((0.3, 0.5), 0.2), ([0.1], 0.2), (None, 0.2)]
 )
 def test_one_rate_is_the_rate_of_the_one_dropout(dropout, rate):
     model = build_finetuning_network(NAME, SHAPE, 3, dropout=dropout)
