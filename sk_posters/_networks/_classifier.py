@@ -29,6 +29,7 @@ from sk_posters._networks._onednn import hint_at_slow_tensorflow
 from sk_posters._networks._reuse import get_compiled_network
 from sk_posters._networks._row_weights import split_rows, usable_weights
 from sk_posters._networks._targets import TargetEncoder
+from sk_posters.exceptions import DivergenceError
 
 __all__ = ["PosterClassifier"]
 
@@ -331,6 +332,9 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         ------
         ValueError
             If images, labels, weights or parameters are not as described.
+        DivergenceError
+            If loss or weights are no longer finite. It is a ValueError. Weights and
+            `history_` are then those of the epoch before, if there was one.
         """
         held_out = validation_data
         if held_out is None:
@@ -495,17 +499,23 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         done = len(self.history_.get("loss", ()))
         training = batches(rows, seed=seed, epoch=done)
         arguments["epochs"] = epochs
-        if self._has_backbone:
-            self._train_backbone(
-                network.model,
-                training,
-                held_out,
-                starts=self.head_start and not goes_on,
-                batch_size=batch_size,
-                **arguments,
-            )
-        else:
-            self._train(network.model, self._mix(training), held_out, **arguments)
+        starts = self._has_backbone and self.head_start and not goes_on
+        try:
+            if self._has_backbone:
+                self._train_backbone(
+                    network.model,
+                    training,
+                    held_out,
+                    starts=starts,
+                    batch_size=batch_size,
+                    **arguments,
+                )
+            else:
+                self._train(network.model, self._mix(training), held_out, **arguments)
+        except DivergenceError:
+            if goes_on or starts or self.history_:
+                self._network = network  # With what it had learned before.
+            raise
         self._network = network
         return self
 

