@@ -60,7 +60,8 @@ def save_model(
     training_data : tuple of (X, y), default=None
         What the model was fitted on. The model card gets its number of rows and a
         fingerprint: the SHA-256 of the files' contents, or of the array, and of the
-        labels. The data itself is not saved.
+        labels. A file that cannot be read counts as 32 zero bytes. The data itself is
+        not saved.
     description : str, default=""
         Any text for the model card.
     trusted : list of str, default=()
@@ -408,13 +409,21 @@ def _summary(X, y):
     digest = hashlib.sha256()
     X, y = np.asarray(X), np.ascontiguousarray(y)
     for path in X if X.ndim == 1 else ():
-        digest.update(hashlib.sha256(read_file(path)).digest())
+        digest.update(_hash_file(path))
     if X.ndim > 1:
         digest.update(f"{X.shape} {X.dtype}".encode())
         digest.update(np.ascontiguousarray(X))
     digest.update(f"{y.shape}".encode())
     digest.update(y.astype(np.int64))
     return {"n_rows": len(X), "sha256": digest.hexdigest()}
+
+
+def _hash_file(path):
+    """Return the checksum of a file, zeros where it cannot be read any more."""
+    try:
+        return hashlib.sha256(read_file(path)).digest()
+    except OSError:
+        return bytes(hashlib.sha256().digest_size)
 
 
 def _sha256(content):
