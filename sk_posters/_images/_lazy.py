@@ -10,6 +10,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from sk_posters._base._threads import map_in_threads
+from sk_posters._images._arrays import hint_at_channels, hint_at_stream
 from sk_posters._images._decoding import decode_image
 from sk_posters.exceptions import PosterFileError, describe_failures
 
@@ -253,11 +254,15 @@ def check_paths(X, name="X"):
         X = X[X.columns[0]]
     shape = getattr(X, "shape", None)
     if shape is None and not isinstance(X, list | tuple):
-        raise ValueError(f"{allowed}; got {type(X).__name__}: pass a list of paths")
+        raise ValueError(
+            f"{allowed}; got {type(X).__name__}: pass a list of paths."
+            f"{hint_at_stream(X)}"
+        )
     if shape is not None and len(shape) != 1:
         raise ValueError(
             f"{allowed}; got an array of shape {shape}: pass the column of paths, or "
-            "leave the loader out if these are images already"
+            "leave the loader out if these are images already."
+            f"{hint_at_channels(shape)}"
         )
     paths = [_check_path(row, item, name) for row, item in enumerate(X)]
     if not paths:

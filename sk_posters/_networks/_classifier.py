@@ -303,7 +303,14 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X, y, sample_weight=None, *, validation_data=None, validation_split=None
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        validation_data=None,
+        validation_split=None,
+        **misplaced,
     ):
         """Train the network.
 
@@ -322,6 +329,9 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
             Validation set, in place of `validation_fraction`.
         validation_split : float, default=None
             Keras's name for `validation_fraction`, which it replaces in this call.
+        **misplaced : dict
+            Any other argument of Keras's ``fit``, such as ``epochs``: the error says
+            which parameter takes it.
 
         Returns
         -------
@@ -330,12 +340,15 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
 
         Raises
         ------
+        TypeError
+            If an argument belongs elsewhere.
         ValueError
             If images, labels, weights or parameters are not as described.
         DivergenceError
             If loss or weights are no longer finite. It is a ValueError. Weights and
             `history_` are then those of the epoch before, if there was one.
         """
+        self._refuse_misplaced(misplaced, FIT_ARGUMENTS)
         held_out = validation_data
         if held_out is None:
             held_out = validation_split

@@ -35,6 +35,14 @@ from sk_posters._networks._losses import find_loss, label_wise
 
 __all__ = ["KerasEstimator"]
 
+# What takes the place of a parameter of Keras.
+INSTEAD = {
+    "class_weight": "label_weight, the weight of each label's positives (a class "
+    "weight would apply to whole rows of several labels; weights of rows are the "
+    "sample_weight of fit)",
+    "validation_batch_size": "fit__batch_size",
+}
+
 # Parameters of the form prefix__name, handed to what the prefix names.
 ROUTED = ("callbacks", "compile", "fit", "loss", "metrics", "optimizer", "predict")
 
@@ -72,6 +80,11 @@ class KerasEstimator(KerasClassifier):
     def _store_routed(self, routed):
         """Store the parameters that __init__ took as `**routed`."""
         for name, value in routed.items():
+            if name in INSTEAD:
+                raise TypeError(
+                    f"{type(self).__name__} has no parameter {name!r}: set "
+                    f"{INSTEAD[name]}."
+                )
             if not _is_routed(name):
                 raise TypeError(
                     f"{type(self).__name__} has no parameter {name!r}. It has "
@@ -285,6 +298,18 @@ class KerasEstimator(KerasClassifier):
             patience=self.patience, restore_best_weights=True
         )
         return [*self._schedule(), *callbacks, stopping]
+
+    def _refuse_misplaced(self, misplaced, fit_arguments):
+        """Raise an error that says where arguments belong that fit does not take."""
+        for name, value in misplaced.items():
+            where = "It takes X, y, sample_weight, validation_data and validation_split"
+            if name in INSTEAD:
+                where = f"Set {INSTEAD[name]}"
+            elif name in self._get_param_names():
+                where = f"It is a parameter: {type(self).__name__}({name}={value!r})"
+            elif name in fit_arguments:
+                where = f"It is the parameter fit__{name} of {type(self).__name__}"
+            raise TypeError(f"fit of {type(self).__name__} takes no {name!r}. {where}.")
 
     def _collect_routed(self, method, allowed):
         """Return the arguments routed to a method of the model, as fit__verbose."""
