@@ -17,7 +17,7 @@ from sk_posters._base._threads import count_threads, map_in_threads
 from sk_posters._features._backbones import make_networks
 from sk_posters._features._cache import FeatureStore, hash_pixels
 from sk_posters._features._pooling import PARTS
-from sk_posters._images._arrays import check_pixels
+from sk_posters._images._arrays import check_pixels, hint_at_channels
 from sk_posters._images._cache import hash_decoded
 from sk_posters._images._lazy import (
     INTERPOLATIONS,
@@ -387,7 +387,7 @@ def _check_array(X):
     if X.ndim != 4 or X.shape[3] != 3:
         raise ValueError(
             "X must hold paths, or images as an array of shape (n_samples, height, "
-            f"width, 3); got an array of shape {X.shape}"
+            f"width, 3); got an array of shape {X.shape}.{hint_at_channels(X.shape)}"
         )
     check_pixels(X)
     return X

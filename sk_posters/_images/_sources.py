@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image
 
+from sk_posters._images._arrays import hint_at_channels, hint_at_stream
+
 __all__ = [
     "MemoryImage",
     "Refused",
@@ -166,11 +168,15 @@ def check_sources(X, name="X"):
         X = X[X.columns[0]]
     shape = getattr(X, "shape", None)
     if shape is None and not isinstance(X, list | tuple):
-        raise ValueError(f"{allowed}; got {type(X).__name__}: pass a list of paths")
+        raise ValueError(
+            f"{allowed}; got {type(X).__name__}: pass a list of paths."
+            f"{hint_at_stream(X)}"
+        )
     if shape is not None and len(shape) != 1:
         raise ValueError(
             f"{allowed}; got an array of shape {shape}: pass the column of paths, or "
-            "leave the loader out if these are images already"
+            "leave the loader out if these are images already."
+            f"{hint_at_channels(shape)}"
         )
     if isinstance(X, np.ndarray) and X.dtype.kind == "S":
         raise ValueError(

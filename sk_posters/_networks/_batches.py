@@ -6,7 +6,11 @@ import keras
 import numpy as np
 from sklearn.utils import gen_batches
 
-from sk_posters._images._arrays import check_pixels
+from sk_posters._images._arrays import (
+    check_pixels,
+    hint_at_channels,
+    hint_at_stream,
+)
 from sk_posters._images._lazy import PosterImages
 from sk_posters._images._sources import as_source, is_source
 
@@ -117,6 +121,12 @@ def check_images(X):
     if isinstance(X, PosterImages):
         return X
     X = np.asanyarray(X)
+    channels_first = hint_at_channels(X.shape)
+    if channels_first:
+        raise ValueError(
+            "Images must be an array of shape (n, height, width, channels): got "
+            f"{X.shape}.{channels_first}"
+        )
     if X.ndim != 4:
         raise ValueError(
             "Images must be an array of shape (n, height, width, channels): got "
@@ -129,6 +139,9 @@ def check_images(X):
 
 def image_kind(X):
     """Return the kind of X: "rows" of features, or "uint8" or "float" images."""
+    stream = hint_at_stream(X)
+    if stream:
+        raise TypeError(f"PosterClassifier takes arrays or PosterImages.{stream}")
     first = next(iter(X), None) if getattr(X, "ndim", 1) == 1 else None
     if is_source(first):
         raise TypeError(

@@ -22,7 +22,7 @@ from sk_posters._images._cache import update_digest
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._images._sources import check_sources, holds_sources
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
-from sk_posters.exceptions import ModelFileError
+from sk_posters.exceptions import ModelFileError, PosterFileError
 
 __all__ = ["load_model", "model_card", "save_model"]
 
@@ -62,7 +62,8 @@ def save_model(
     training_data : tuple of (X, y), default=None
         What the model was fitted on. The model card gets its number of rows and a
         fingerprint: the SHA-256 of the files' contents, or of the pixels, and of the
-        labels. The data itself is not saved.
+        labels. A file that cannot be read counts as 32 zero bytes. The data itself is
+        not saved.
     description : str, default=""
         Any text for the model card.
     trusted : list of str, default=()
@@ -411,9 +412,7 @@ def _summary(X, y):
     y = np.ascontiguousarray(y)
     if holds_sources(X):
         for source in check_sources(X, "X of training_data"):
-            each = hashlib.sha256()
-            update_digest(each, source)
-            digest.update(each.digest())
+            digest.update(_hash_source(source))
     else:
         X = np.asarray(X)
         digest.update(f"{X.shape} {X.dtype}".encode())
@@ -421,6 +420,16 @@ def _summary(X, y):
     digest.update(f"{y.shape}".encode())
     digest.update(y.astype(np.int64))
     return {"n_rows": len(X), "sha256": digest.hexdigest()}
+
+
+def _hash_source(source):
+    """Return the checksum of a source, zeros where it cannot be read any more."""
+    digest = hashlib.sha256()
+    try:
+        update_digest(digest, source)
+    except (OSError, PosterFileError):
+        return bytes(digest.digest_size)
+    return digest.digest()
 
 
 def _sha256(content):

@@ -1,5 +1,6 @@
 """The HTML report: its data collected, its template rendered, its file written."""
 
+import os
 from datetime import UTC, datetime
 from importlib.resources import files
 from numbers import Integral
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_posters._base._atomic import check_writable, write_file
 from sk_posters._base._compat import Interval, _num_samples, validate_params
 from sk_posters._base._optional import import_optional
+from sk_posters._base._unwrap import list_replaced_files
 from sk_posters._base._validation import check_names, check_probabilities, label_matrix
 from sk_posters._images._display import hash_inline
 from sk_posters._report._context import describe_model, describe_scores
@@ -147,6 +149,7 @@ def save_html_report(
         raise ValueError("X must hold at least one row: got none. Give the test set.")
     check_consistent_length(X, y, groups)
     scores, names = predict_for_display(estimator, X, y, "save_html_report")
+    black = [os.path.basename(path) for path in list_replaced_files(estimator)]
     labels, _ = label_matrix(y, "y")
     names = check_names(label_names, names, "y and the estimator")
     check_probabilities(scores, names)
@@ -172,7 +175,9 @@ def save_html_report(
         now=datetime.now(UTC),
         thresholds=about_thresholds,
         **describe_model(estimator),
-        **describe_scores(report, len(labels), min(TOP_K, labels.shape[1]), caution),
+        **describe_scores(
+            report, len(labels), min(TOP_K, labels.shape[1]), caution, black
+        ),
         calibration=_draw(draw_calibration, labels, scores),
         learning_curves=history and _draw(draw_learning_curves, history),
         worst=predictions.describe(worst, saliency),

@@ -11,7 +11,12 @@ from sklearn.neighbors import NearestNeighbors
 
 from sk_posters._base._disk_cache import disable_caches
 from sk_posters._base._predictions import predict_scores
-from sk_posters._base._unwrap import find_label_names, find_thresholds, unwrap
+from sk_posters._base._unwrap import (
+    find_label_names,
+    find_thresholds,
+    refuse_bad_files,
+    unwrap,
+)
 from sk_posters._base._validation import label_matrix
 from sk_posters._images._decoding import decode_within
 from sk_posters._images._display import make_data_url, make_overlay, make_thumbnail
@@ -35,7 +40,7 @@ class Showcase:
             file = model
             if label_names is None:
                 label_names = model_card(file)["label_names"]
-            model = load_model(file)
+            model = refuse_bad_files(load_model(file))
         self._model = model
         if not hasattr(model, "predict_proba"):
             raise TypeError(

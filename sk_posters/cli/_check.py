@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from sk_posters._images._folders import Skipped
 from sk_posters.cli._errors import FOUND
 from sk_posters.cli._options import TABLE_NAME
 from sk_posters.cli._paths import iterate_paths
@@ -23,6 +24,7 @@ __all__ = ["check"]
 
 MOST_FILES = 3
 GENRES = "Genre"
+MEND_PATH = "Replace the file, or remove it from the folder."
 ABOUT_LABELS = (
     "constant label",
     "contradicting text",
@@ -116,21 +118,33 @@ def _check_table_or_folder(table, reading_options, **options):
 
 def _check_folder(folder, **options):
     import numpy as np
+    import pandas as pd
 
     from sk_posters.datasets._checks import PosterCheck, check_posters
 
-    found = iterate_paths([str(folder)], [])
-    paths = sorted(path for path, problem in found if problem is None)
+    skipped = Skipped()
+    found = dict(iterate_paths([str(folder)], [], skipped))
+    paths = sorted(path for path, problem in found.items() if problem is None)
+    problems = sorted(item for item in found.items() if item[1] is not None)
     if not paths:
+        reasons = [f"{path!r}: {problem}" for path, problem in problems]
         raise FileNotFoundError(
             f"{str(folder)!r} has neither images nor {TABLE_NAME}: give a table or a "
-            "folder of images."
+            f"folder of images. {'; '.join(reasons + skipped.lines())}."
         )
     # One label that no image has: findings about it are left out.
     result = check_posters(paths, np.zeros((len(paths), 1), dtype=int), **options)
     findings = result.findings[~result.findings["kind"].isin(ABOUT_LABELS)]
-    about = [f"{len(paths)} images in {str(folder)!r}, without a table"]
-    return PosterCheck(findings.reset_index(drop=True), result.groups, about)
+    unreadable = pd.DataFrame(
+        [
+            ("unreadable file", "error", (row,), (path,), (), problem, MEND_PATH)
+            for row, (path, problem) in enumerate(problems, start=len(paths))
+        ],
+        columns=findings.columns,
+    )
+    findings = pd.concat([unreadable, findings], ignore_index=True)
+    about = [f"{len(found)} images in {str(folder)!r}, without a table"]
+    return PosterCheck(findings, result.groups, about + skipped.lines())
 
 
 def _write_findings(findings, path):
@@ -150,8 +164,9 @@ def _list_first_files(findings):
     """Yield lines: each kind of finding about images, and its first files."""
     findings = findings[~findings["kind"].isin(ABOUT_LABELS)]
     for kind, of_kind in findings.groupby("kind", sort=False):
-        files = [" = ".join(paths) for paths in of_kind["paths"]]
         yield f"{kind}:"
-        yield from (f"  {line}" for line in files[:MOST_FILES])
-        if len(files) > MOST_FILES:
-            yield f"  and {len(files) - MOST_FILES} more"
+        for paths, detail in of_kind[["paths", "detail"]].to_numpy()[:MOST_FILES]:
+            reason = f": {detail}" if kind == "unreadable file" else ""
+            yield f"  {' = '.join(paths)}{reason}"
+        if len(of_kind) > MOST_FILES:
+            yield f"  and {len(of_kind) - MOST_FILES} more"

@@ -15,11 +15,9 @@ from PIL import Image
 from sk_posters._base._atomic import read_file, write_file
 from sk_posters._base._optional import import_optional
 from sk_posters._base._predictions import as_scores
-from sk_posters._base._unwrap import iterate_estimators
+from sk_posters._base._unwrap import refuse_bad_files
 from sk_posters._base._zip import unpack
-from sk_posters._features._encoder import PosterEncoder
 from sk_posters._images._cache import update_digest
-from sk_posters._images._loader import PosterImageLoader
 from sk_posters._images._sources import MemoryImage, check_sources
 from sk_posters._persistence._models import load_model
 from sk_posters.exceptions import PosterFileError
@@ -248,15 +246,7 @@ def _model(job):
                     f"{job.folder!r}, or pass another folder, to start again."
                 )
             _loaded.clear()
-            _loaded[job.sha256] = _raise_on_bad_files(
+            _loaded[job.sha256] = refuse_bad_files(
                 load_model(job.model_file, trusted=job.trusted)
             )
         return _loaded[job.sha256]
-
-
-def _raise_on_bad_files(model):
-    """Let each part of a model name bad files: a black image gets no prediction."""
-    for part in iterate_estimators(model):
-        if isinstance(part, PosterEncoder | PosterImageLoader):
-            part.on_error = "raise"
-    return model

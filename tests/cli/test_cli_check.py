@@ -98,7 +98,46 @@ def test_the_first_three_files_are_listed_and_the_others_counted(posters):
     for number in range(5):
         Path(f"posters/bad{number}.jpg").write_text("no image")
     result = run("check", "posters")
-    assert "  posters/bad2.jpg\n  and 2 more" in result.stdout
+    reason = "not an image, or in a format that Pillow does not read"
+    assert f"  posters/bad2.jpg: {reason}\n  and 2 more" in result.stdout
+
+
+def test_all_reasons_are_listed_with_how_many_files_have_them(posters):
+    for number in range(2):
+        Path(f"posters/bad{number}.jpg").write_text("no image")
+    Path("posters/empty.jpg").touch()
+    Path("posters/dead.jpg").symlink_to("nowhere")
+    result = run("check", "posters")
+    assert result.exit_code == 1
+    assert "7 images in 'posters', without a table" in result.stdout
+    assert "error        4 × unreadable file" in result.stdout
+    lines = [line.strip() for line in result.stdout.splitlines()]
+    assert {
+        "2 × not an image, or in a format that Pillow does not read",
+        "1 × the file is empty (0 bytes)",
+        "1 × a link to a file that does not exist",
+        "posters/dead.jpg: a link to a file that does not exist",
+    } <= set(lines)
+
+
+def test_what_is_skipped_in_a_folder_is_counted_and_named(posters):
+    Path("posters/notes.txt").touch()
+    Path("posters/more").symlink_to(".")
+    result = run("check", "posters")
+    assert result.exit_code == 0, result.output
+    assert "skipped: 1 × no image by its suffix (.txt 1)" in result.stdout
+    assert "skipped: 1 × a link to a folder, which is not followed" in result.stdout
+
+
+def test_a_folder_of_dead_links_is_an_error_that_names_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("p").mkdir()
+    Path("p/dead.jpg").symlink_to("nowhere")
+    Path("p/notes.txt").touch()
+    result = run("check", "p")
+    assert result.exit_code == 2
+    assert "'p/dead.jpg': a link to a file that does not exist" in result.stderr
+    assert "skipped: 1 × no image by its suffix" in result.stderr
 
 
 def test_a_folder_without_images_is_an_error(tmp_path):

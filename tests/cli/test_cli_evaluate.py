@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 import pytest
-from cli_helpers import RARE, run
+from cli_helpers import RARE, copy_with_bad_files, run
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.multiclass import OneVsRestClassifier
@@ -129,3 +129,10 @@ def test_a_model_without_probabilities_is_an_error(table, tmp_path):
     result = run("evaluate", tmp_path / "m.model", table)
     assert result.exit_code == 2
     assert "m.model' gives no probabilities, which evaluate needs" in result.stderr
+
+
+def test_a_file_that_was_not_read_is_not_scored(lenient, table, tmp_path):
+    folder = copy_with_bad_files(table, tmp_path, [5])
+    result = run("evaluate", lenient, folder, "--n-bootstrap", "0")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "1 file cannot be used as a poster" in result.stderr

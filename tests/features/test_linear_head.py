@@ -1,10 +1,14 @@
 """The linear head of the recipes: scikit-learn's own, on one BLAS thread."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 import threadpoolctl
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
@@ -57,3 +61,53 @@ def test_sample_weights_are_routed(rows):
     np.testing.assert_allclose(
         weighted.predict_proba(X), alone.predict_proba(X), atol=1e-3
     )
+
+
+NAMES = ["Drama", "Comedy", "News"]
+
+
+def test_names_are_those_of_the_columns(rows):
+    X, y = rows
+    head = OneVsRestHead(LogisticRegression())
+    assert head.fit(X, pd.DataFrame(y, columns=NAMES)).label_names_.tolist() == NAMES
+    assert not hasattr(head.fit(X, y), "label_names_")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0, "Label not 'News' is present in all .*: no row has it, so it is never pre"),
+        (1, "Label 'News' is present in all .*: all have it, so it is always predic"),
+    ],
+)
+def test_a_constant_label_is_warned_about_by_name(rows, value, message):
+    X, y = rows
+    frame = pd.DataFrame(y, columns=NAMES).assign(News=value)
+    with pytest.warns(UserWarning, match=message) as caught:
+        OneVsRestHead(LogisticRegression()).fit(X, frame)
+    assert len(caught) == 1
+
+
+def test_labels_that_do_not_converge_are_named_in_one_warning(rows):
+    X, y = rows
+    frame = pd.DataFrame(y, columns=NAMES)
+    limit = LogisticRegression(max_iter=1)
+    message = r"3 of 3 labels did not converge: 'Drama', 'Comedy', 'News'\. lbfgs fail"
+    with pytest.warns(ConvergenceWarning, match=message) as caught:
+        OneVsRestHead(limit).fit(X, frame)
+    assert len(caught) == 1
+    with pytest.warns(ConvergenceWarning, match="3 of 3 labels .*: 0, 1, 2"):
+        OneVsRestHead(limit).fit(X, y)
+
+
+def test_other_warnings_and_classes_are_as_of_scikit_learn(rows):
+    X, y = rows
+
+    class Talking(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            warnings.warn("something else", stacklevel=1)
+            return super().fit(X, y, sample_weight)
+
+    with pytest.warns(UserWarning, match="^something else$") as caught:
+        OneVsRestHead(Talking()).fit(X, y.sum(axis=1))
+    assert len(caught) == 4

@@ -131,6 +131,8 @@ def test_paths_come_in_many_containers(container, paths):
         (np.zeros((4, 3)), r"got an array of shape \(4, 3\): pass the column of paths"),
         (np.zeros((2, 5, 4, 3)), "leave the loader out if these are images already"),
         (np.array("a.jpg"), r"got an array of shape \(\)"),
+        (np.zeros((2, 3, 8, 8)), r"channels first, as in torch: pass X\.transpose\(0"),
+        ((path for path in "ab"), "From a generator, rows cannot be selected"),
         (7, "got int: pass a list of paths"),
         ({"a.jpg": 1}, r"got a single dict: pass \[X\]"),
         (pd.DataFrame({"Id": ["a"], "path": ["b"]}), r"columns \['Id', 'path'\]: pass"),
