@@ -73,11 +73,10 @@ def build(options):
         epochs=options.epochs,
         batch_size=options.batch_size,
         validation_fraction=0.1,  # Watched, not trained on.
+        dropout=options.dropout,
         random_state=options.random_state,
         verbose=1,
     )
-    if options.dropout is not None:
-        classifier.set_params(dropout=options.dropout)
     return Pipeline([("images", loader), ("cnn", classifier)])
 
 

@@ -11,6 +11,9 @@ from sk_posters._images._loader import PosterImageLoader
 
 __all__ = ["make_poster_pipeline"]
 
+# Parameters that mean the same in every part of this package that has them.
+SHARED = ("batch_size", "cache_dir", "n_jobs", "on_error", "verbose")
+
 
 def make_poster_pipeline(recipe="frozen", **params):
     """Make a pipeline that takes paths of posters and learns their labels.
@@ -37,7 +40,9 @@ def make_poster_pipeline(recipe="frozen", **params):
         Parameters of the pipeline's parts: by their full names, as `set_params` takes
         them, such as ``encoder__backbone`` or ``classifier__estimator__C``, or by
         their last names alone, such as ``backbone`` or ``C``, where only one part has
-        a parameter of that name.
+        a parameter of that name. ``batch_size``, ``cache_dir``, ``n_jobs``,
+        ``on_error`` and ``verbose`` are set in every part of this package that has
+        them.
 
     Returns
     -------
@@ -72,13 +77,13 @@ def make_poster_pipeline(recipe="frozen", **params):
     known = pipe.get_params()
     full = {}
     for name, value in params.items():
-        full_name = _full_name(name, known, recipe)
-        if full_name in full:
-            raise ValueError(
-                f"{full_name!r} is given twice, by its full and by its last name: "
-                "leave one of them out"
-            )
-        full[full_name] = value
+        for full_name in _find_full_names(name, known, recipe):
+            if full_name in full:
+                raise ValueError(
+                    f"{full_name!r} is given twice, by its full and by its last name: "
+                    "leave one of them out"
+                )
+            full[full_name] = value
     return pipe.set_params(**full)
 
 
@@ -138,13 +143,15 @@ RECIPES = {
 }
 
 
-def _full_name(name, known, recipe):
-    """Return the full name of the parameter that a full or a last name means."""
-    if name in known or "__" in name:
-        return name
+def _find_full_names(name, known, recipe):
+    """Return the full names of the parameters that a full or a last name means."""
     matches = [full for full in known if full.rpartition("__")[2] == name]
+    if name in SHARED:
+        return [full for full in matches if _is_of_own_part(full, known)]
+    if name in known or "__" in name:
+        return [name]
     if len(matches) == 1:
-        return matches[0]
+        return matches
     if matches:
         raise ValueError(
             f"{name!r} may mean any of {', '.join(map(repr, matches))}: give the full "
@@ -155,3 +162,8 @@ def _full_name(name, known, recipe):
         f"no part of the recipe {recipe!r} has a parameter {name!r}"
         f"{suggest(name, last_names)}; get_params() of the pipeline lists all"
     )
+
+
+def _is_of_own_part(full_name, known):
+    part = known.get(full_name.rpartition("__")[0])
+    return type(part).__module__.partition(".")[0] == "sk_posters"

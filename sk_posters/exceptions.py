@@ -6,7 +6,7 @@ this package.
 
 import itertools
 
-__all__ = ["ModelFileError", "PartitionError", "PosterFileError"]
+__all__ = ["DivergenceError", "ModelFileError", "PartitionError", "PosterFileError"]
 
 MAX_FILES_LISTED = 5
 MAX_PARTITIONS_LISTED = 3
@@ -15,12 +15,13 @@ MAX_FAILED_PARTITIONS = 10
 
 
 class PosterFileError(OSError, ValueError):
-    """One or more files cannot be used as posters.
+    """One or more files, or images in memory, cannot be used as posters.
 
     Parameters
     ----------
     failed : list of (str, str)
-        Path of each bad file and what is wrong with it.
+        Path of each bad file, or row of an image in memory, such as ``"row 3: bytes
+        (12,345 B)"``, and what is wrong with it.
 
     Attributes
     ----------
@@ -60,6 +61,27 @@ class ModelFileError(ValueError):
     --------
     >>> from sk_posters.exceptions import ModelFileError
     >>> issubclass(ModelFileError, ValueError)
+    True
+    """
+
+    def __init__(self, message):
+        super().__init__(message)
+
+
+class DivergenceError(FloatingPointError, ValueError):
+    """A training whose loss or weights are no longer finite.
+
+    The network keeps what it had learned until the epoch before.
+
+    Parameters
+    ----------
+    message : str
+        In which epoch, and the usual causes.
+
+    Examples
+    --------
+    >>> from sk_posters.exceptions import DivergenceError
+    >>> issubclass(DivergenceError, ValueError)
     True
     """
 

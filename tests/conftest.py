@@ -1,5 +1,6 @@
 """Fixtures that more than one test module uses."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,11 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import sk_posters  # noqa: F401  Switches oneDNN on before a test imports TensorFlow.
+
+
+def pytest_collection_finish():
+    """Spare each collection of garbage the modules, which stay to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

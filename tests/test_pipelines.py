@@ -148,6 +148,29 @@ def test_full_and_last_names_may_be_mixed():
     assert pipe.memory == "folder"
 
 
+def test_a_short_name_that_means_the_same_everywhere_is_set_everywhere(tmp_path):
+    pipe = make_poster_pipeline(
+        "best", cache_dir=tmp_path, n_jobs=2, verbose=1, on_error="blank", batch_size=3
+    )
+    encoders = dict(pipe["encoders"].transformer_list).values()
+    assert len(encoders) == 4
+    for encoder in encoders:
+        assert encoder.cache_dir == tmp_path
+        assert encoder.on_error == "blank"
+        assert (encoder.n_jobs, encoder.verbose, encoder.batch_size) == (2, 1, 3)
+    assert (pipe["classifier"].n_jobs, pipe["classifier"].verbose) == (2, 1)
+    # Those of scikit-learn's own parts have another meaning: processes, other texts.
+    assert pipe["encoders"].n_jobs is None
+    assert pipe["classifier"].estimator.n_jobs is None
+    assert not pipe.verbose
+
+
+@pytest.mark.parametrize("recipe", ["finetuned", "cnn"])
+def test_both_parts_of_a_network_recipe_are_set(recipe):
+    pipe = make_poster_pipeline(recipe, verbose=1)
+    assert (pipe["images"].verbose, pipe["classifier"].verbose) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("recipe", "params", "message"),
     [
@@ -163,9 +186,10 @@ def test_full_and_last_names_may_be_mixed():
         ),
         (7, {}, "recipe must be one of 'frozen', 'best', 'finetuned', 'cnn'; got 7$"),
         (
-            "frozen",
-            {"n_jobs": 2},
-            "'n_jobs' may mean any of .*'classifier__n_jobs'.*: give the full name",
+            "best",
+            {"cache_size": 10**6},
+            "'cache_size' may mean any of 'encoders__efficientnet_lite0_avgmax__cache"
+            "_size', .*: give the full name",
         ),
         (
             "frozen",
@@ -174,6 +198,7 @@ def test_full_and_last_names_may_be_mixed():
         ),
         ("frozen", {"zzzz": 1}, r"parameter 'zzzz'; get_params\(\)"),
         ("frozen", {"C": 1, "classifier__estimator__C": 2}, "C' is given twice"),
+        ("best", {"n_jobs": 1, "classifier__n_jobs": 2}, "'classifier__n_jobs' is giv"),
         ("frozen", {"encoder__backbon": 1}, "Invalid parameter 'backbon' for estimat"),
     ],
 )

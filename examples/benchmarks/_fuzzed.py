@@ -383,7 +383,7 @@ class Tables(Target):
         assert set(np.unique(posters.target)) <= {0, 1}
         assert len(posters.data) == len(posters.target)
         # No id leads out of the folder.
-        assert {os.path.dirname(path) for path in posters.data} <= {str(images)}
+        assert all(Path(path).is_relative_to(images) for path in posters.data)
 
 
 class Labels(Target):

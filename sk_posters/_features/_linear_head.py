@@ -15,6 +15,7 @@ from sk_posters._base._compat import (
     _safe_indexing,
 )
 from sk_posters._base._label_lists import refuse_label_lists
+from sk_posters._base._label_warnings import name_labels
 from sk_posters._base._predictions import score_subsets
 from sk_posters._base._public_path import set_module
 from sk_posters._base._validation import (
@@ -107,7 +108,10 @@ class OneVsRestHead(OneVsRestClassifier):
         y = _check_target(y)
         if names is not None:
             self.label_names_ = np.array(names, dtype=object)
-        with threadpool_limits(1, user_api="blas"):
+        with (
+            name_labels(names, lambda: self.estimators_),
+            threadpool_limits(1, user_api="blas"),
+        ):
             if np.ndim(y) == 2 and has_unknown(y):
                 return self._fit_known(X, y, fit_params)
             return super().fit(X, y, **fit_params)
@@ -130,7 +134,7 @@ class OneVsRestHead(OneVsRestClassifier):
                 X if len(rows) == len(labels) else _safe_indexing(X, rows),
                 labels[rows, label].astype(int),
                 fit_params=_check_method_params(X, params, indices=rows),
-                classes=[f"not {names[label]}", names[label]],
+                classes=[f"not {label}", label],
             )
 
         self.estimators_ = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(

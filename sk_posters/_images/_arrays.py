@@ -1,11 +1,37 @@
 """Images in arrays: uint8, or floats from 0 to 1."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from sklearn.utils import gen_batches
 
-__all__ = ["check_pixels"]
+__all__ = ["check_pixels", "hint_at_channels", "hint_at_stream"]
 
 ROWS_AT_A_TIME = 256
+
+
+def hint_at_channels(shape):
+    """Return how to mend images whose channels come first, as in torch, or nothing."""
+    if len(shape) != 4 or shape[1] not in (1, 3) or min(shape[2:]) <= 4:
+        return ""
+    return (
+        " These are images with their channels first, as in torch: pass "
+        "X.transpose(0, 2, 3, 1), or np.moveaxis(X, 1, -1)."
+    )
+
+
+def hint_at_stream(X):
+    """Return what to give in place of a data set that is read once, or nothing."""
+    is_dataset = hasattr(X, "element_spec")  # Of tf.data.
+    if not is_dataset and not isinstance(X, Iterator):
+        return ""
+    kind = "tf.data.Dataset" if is_dataset else type(X).__name__
+    return (
+        f" From a {kind}, rows cannot be selected. Give the paths of the files as X "
+        "and the labels as y: a PosterImageLoader decodes batch by batch, so that "
+        "memory never holds all images. Or give an array of all images: "
+        "np.stack(list(images))."
+    )
 
 
 def check_pixels(images, name="X"):

@@ -1,23 +1,37 @@
 """Decoded images on disk, one entry per content and way of decoding."""
 
 import hashlib
+import sys
 
 import PIL
 from PIL import Image, ImageFile, features
 
 from sk_posters._base._disk_cache import ArrayStore
+from sk_posters._images._decoding import decode_within
+from sk_posters._images._sources import MemoryImage, open_source
 
-__all__ = ["ImageStore", "hash_decoded"]
+__all__ = ["ImageStore", "hash_decoded", "update_digest"]
 
 # To be raised whenever decoding changes, so that no older entry is taken for a new one.
-FORMAT = 1
+FORMAT = 2
 
 
 LIBJPEG = features.version("libjpeg_turbo")
 
 
-def hash_decoded(path, image_size, interpolation):
-    """Name the image that a file holds by its content and the way it is decoded."""
+def update_digest(digest, source):
+    """Feed the content of a source to a digest: a file's bytes, or PIL's pixels."""
+    if isinstance(source, MemoryImage) and source.is_decoded:
+        pixels = decode_within(source, sys.maxsize)
+        digest.update(f"pixels {pixels.shape}".encode())
+        digest.update(pixels)
+        return
+    with open_source(source) as file:
+        hashlib.file_digest(file, lambda: digest)
+
+
+def hash_decoded(source, image_size, interpolation):
+    """Name an image by the content of its source and the way it is decoded."""
     # All that decides what Pillow makes of the same bytes, or whether it refuses.
     decoding = (
         *(FORMAT, PIL.__version__, LIBJPEG),
@@ -26,10 +40,10 @@ def hash_decoded(path, image_size, interpolation):
     )
     digest = hashlib.blake2b(repr(decoding).encode(), digest_size=16)
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, lambda: digest).hexdigest()
+        update_digest(digest, source)
     except (OSError, ValueError):  # ValueError: a path that no file can have.
         return None
+    return digest.hexdigest()
 
 
 class ImageStore(ArrayStore):

@@ -1,16 +1,28 @@
-"""One image file in, one upright RGB image of the requested size out."""
+"""One image source in, one upright RGB image of the requested size out."""
 
 import os
+import re
+import threading
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from sk_posters._images._depth import scale_colours, scale_grey
+from sk_posters._images._heic import is_heic, register_heic
+from sk_posters._images._sources import MemoryImage, Refused, open_source
 from sk_posters.exceptions import PosterFileError
 
-__all__ = ["decode_image", "decode_within"]
+__all__ = ["decode_image", "decode_whole", "decode_within"]
 
 # Encoders write about ten scans, each of which refines all pixels.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
+
+BITS_PER_SAMPLE = 258  # Tag of a TIFF.
+# 16 bits a channel; "BGR;16" has 16 bits a pixel.
+DEEP_COLOURS = re.compile(";16[BLN]$")
+
+# A PIL image that is still to be loaded cannot be loaded by two threads at once.
+_loading = threading.Lock()
 
 # Transpositions that turn an image upright, by EXIF orientation.
 UPRIGHT = {
@@ -24,52 +36,78 @@ UPRIGHT = {
 }
 
 
-class _Refused(Exception):
-    """A file that Pillow may open but that is refused; the text says why."""
-
-
-def decode_image(path, image_size, interpolation="nearest"):
-    """Decode one file to an upright RGB image, uint8 of shape (*image_size, 3).
+def decode_image(source, image_size, interpolation="nearest"):
+    """Decode one source to an upright RGB image, uint8 of shape (*image_size, 3).
 
     The values are those of ``keras.utils.load_img`` for files without EXIF orientation
     and with at most 8 bits per channel.
     """
     height, width = image_size
     resample = Image.Resampling[interpolation.upper()]
-    return _decode(path, lambda size: (width, height), resample)
+    return _decode(source, lambda size: (width, height), resample)[0]
 
 
-def decode_within(path, largest_side):
-    """Decode one file to an upright RGB image in its own proportions."""
+def decode_within(source, largest_side):
+    """Decode one source to an upright RGB image in its own proportions."""
 
     def shrink(size):
         factor = min(1, largest_side / max(size))
         return tuple(max(1, round(side * factor)) for side in size)
 
-    return _decode(path, shrink, Image.Resampling.LANCZOS)
+    return _decode(source, shrink, Image.Resampling.LANCZOS)[0]
 
 
-def _decode(path, new_size, resample):
-    """Decode a file and resize it to `new_size` of its own size."""
+def decode_whole(source):
+    """Decode one source at its own size; return how more than 8 bits were scaled, too.
+
+    None where there are no more than 8 bits a channel.
+    """
+    return _decode(source, lambda size: size, None)
+
+
+def _decode(source, new_size, resample):
+    """Decode a source and resize it to `new_size` of its own size."""
     try:
-        with open(path, "rb") as file:
-            image = _upright_rgb(_open(file))
+        image, depth = _read_upright_rgb(source)
         size = new_size(image.size)
         if image.size != size:
             image = image.resize(size, resample)
-        return np.array(image)
+        return np.array(image), depth
     # Damaged files make Pillow's plugins raise nearly anything.
     except Exception as error:
-        raise PosterFileError([(os.fspath(path), _reason(error))]) from error
+        raise PosterFileError([(str(source), _reason(error))]) from error
+
+
+def _read_upright_rgb(source):
+    if isinstance(source, MemoryImage) and source.is_decoded:
+        _check_header(source.value)
+        with _loading:
+            return _upright_rgb(source.value)
+    with open_source(source) as file:
+        return _upright_rgb(_open(file), file)
 
 
 def _open(file):
     """Read the header of an image and refuse what is too large to decode."""
-    if os.fstat(file.fileno()).st_size == 0:
-        raise _Refused("the file is empty (0 bytes)")
-    image = Image.open(file)
+    if not file.read(1):
+        raise Refused("the file is empty (0 bytes)")
+    file.seek(0)
+    try:
+        image = Image.open(file)
+    except UnidentifiedImageError:
+        if not is_heic(file):
+            raise
+        register_heic()
+        image = Image.open(file)
+    _check_header(image)
+    if "progressive" in image.info:
+        _check_scans(file)
+    return image
+
+
+def _check_header(image):
     if image.format == "EPS":
-        raise _Refused(
+        raise Refused(
             "it is PostScript, a program that Pillow would have executed: "
             "save it as JPEG or PNG"
         )
@@ -77,9 +115,6 @@ def _open(file):
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and image.width * image.height > limit:
         raise Image.DecompressionBombError
-    if "progressive" in image.info:
-        _check_scans(file)
-    return image
 
 
 def _check_scans(file):
@@ -89,29 +124,51 @@ def _check_scans(file):
     n_scans = file.read().count(START_OF_SCAN)
     file.seek(start)
     if n_scans > MAX_SCANS:
-        raise _Refused(
+        raise Refused(
             f"it comes in {n_scans} scans, more than the {MAX_SCANS} allowed, as in a "
             "decompression bomb: save it again"
         )
 
 
-def _upright_rgb(image):
+def _upright_rgb(image, file=None):
+    """Return an image as upright RGB, and how more than 8 bits were scaled, or None."""
+    declared, raw_mode = _find_declared_bits(image), _find_raw_mode(image)
     image.load()
-    if image.mode == "F":
-        raise _Refused(
-            "its pixels are 32-bit floats (mode F), whose range is unknown: save it "
-            "with 8 bits a channel"
-        )
-    orientation = _orientation(image)
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        image = _without_low_byte(image)
+    orientation, depth = _orientation(image), None
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image, depth = scale_grey(image, declared)
+    elif DEEP_COLOURS.search(raw_mode):
+        image, depth = scale_colours(image, raw_mode, file)
     # RGB drops it anyway, and that of a palette would make convert() warn.
-    image.info.pop("transparency", None)
+    if "transparency" in image.info:
+        image = image.copy()  # It may be the caller's.
+        del image.info["transparency"]
     if image.mode != "RGB":
         image = image.convert("RGB")
     if orientation in UPRIGHT:
         image = image.transpose(UPRIGHT[orientation])
-    return image
+    return image, depth
+
+
+def _find_declared_bits(image):
+    """Return the number of bits that a file itself declares; None if it says nothing.
+
+    Of an image that has not been loaded.
+    """
+    if image.format == "JPEG2000":
+        return 16  # Pillow scales to 16 bits, from the precision in the file.
+    if image.format == "PPM" and image.tile:
+        # So it does from a largest value, unless it takes them as they are.
+        return None if image.tile[0][0] == "raw" else 16
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))
+    return 12 if tuple(bits) == (12,) else None
+
+
+def _find_raw_mode(image):
+    """Return how the file of an image that has not been loaded holds its pixels."""
+    args = image.tile[0][3] if getattr(image, "tile", None) else ""
+    raw_mode = args[0] if isinstance(args, tuple) and args else args
+    return raw_mode if isinstance(raw_mode, str) else ""
 
 
 def _orientation(image):
@@ -121,20 +178,9 @@ def _orientation(image):
         return None  # Broken metadata do not affect the pixels.
 
 
-def _without_low_byte(image):
-    """Scale 16-bit grey to 8 bits, as Pillow itself does with 16-bit colours."""
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > 65535:
-        raise _Refused(
-            "its grey values do not fit 16 bits (mode I): save it with 8 or 16 bits "
-            "a channel"
-        )
-    return Image.fromarray((values >> 8).astype(np.uint8))
-
-
 def _reason(error):
     """Return in a few words what an exception means for the file."""
-    if isinstance(error, _Refused):
+    if isinstance(error, Refused):
         return str(error)
     if isinstance(error, FileNotFoundError):
         return "no such file"

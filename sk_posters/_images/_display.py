@@ -2,13 +2,13 @@
 
 import base64
 import hashlib
-import os
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
 from sk_posters._images._decoding import decode_within
+from sk_posters._images._sources import as_source, is_source
 from sk_posters.exceptions import PosterFileError
 
 __all__ = ["hash_inline", "make_data_url", "make_overlay", "make_thumbnail"]
@@ -19,10 +19,10 @@ OPACITY = 0.75  # Where it is most salient: the poster still shows through.
 
 
 def make_thumbnail(poster, largest_side):
-    """Return a path or uint8 image as a small PIL image; None for unreadable files."""
-    if isinstance(poster, str | os.PathLike):
+    """Return a source or uint8 array as a small PIL image; None if unreadable."""
+    if is_source(poster):
         try:
-            return Image.fromarray(decode_within(poster, largest_side))
+            return Image.fromarray(decode_within(as_source(poster), largest_side))
         except PosterFileError:
             return None
     image = Image.fromarray(np.ascontiguousarray(poster))

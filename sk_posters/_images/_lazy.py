@@ -1,7 +1,5 @@
-"""Paths as an array of images that are decoded on demand, and checks of files."""
+"""Sources as an array of images that are decoded on demand, and their checks."""
 
-import os
-import re
 import warnings
 from numbers import Integral
 from typing import NamedTuple
@@ -19,8 +17,8 @@ __all__ = [
     "PosterImages",
     "check_files",
     "check_image_size",
-    "check_paths",
     "handle_failures",
+    "list_failures",
 ]
 
 CHUNK = 32
@@ -30,9 +28,9 @@ INTERPOLATIONS = {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}
 class PosterImages:
     """Images that are decoded on demand, with the interface of a 4-D float32 array.
 
-    Holds paths and settings, never pixels. Rows selected by a slice, integers or a mask
-    come back as a smaller object of this kind; one row, or anything else that NumPy
-    can index, comes back decoded, with values from 0 to 1.
+    Holds sources and settings, no pixels of its own. Rows selected by a slice, integers
+    or a mask come back as a smaller object of this kind; one row, or anything else that
+    NumPy can index, comes back decoded, with values from 0 to 1.
     """
 
     dtype = np.dtype("float32")
@@ -40,7 +38,7 @@ class PosterImages:
 
     def __init__(
         self,
-        paths,
+        sources,
         *,
         image_size=(350, 350),
         interpolation="nearest",
@@ -49,25 +47,25 @@ class PosterImages:
         store=None,
         keys=None,
     ):
-        self.paths = np.asarray(paths, dtype=object)
+        self.sources = np.asarray(sources, dtype=object)
         self.image_size = tuple(map(int, image_size))
         self.interpolation = interpolation
         self.n_jobs = n_jobs
-        blank = np.zeros(len(self.paths)) if blank is None else blank
+        blank = np.zeros(len(self.sources)) if blank is None else blank
         self.blank = np.asarray(blank, dtype=bool)
         self.store = store
         self.keys = None if keys is None else np.asarray(keys, dtype=object)
 
     @property
     def shape(self):
-        return (len(self.paths), *self.image_size, 3)
+        return (len(self.sources), *self.image_size, 3)
 
     @property
     def size(self):
         return int(np.prod(self.shape))
 
     def __len__(self):
-        return len(self.paths)
+        return len(self.sources)
 
     def __repr__(self):
         n_samples, *image = self.shape
@@ -130,7 +128,7 @@ class PosterImages:
 
     def _take(self, rows):
         return PosterImages(
-            self.paths[rows],
+            self.sources[rows],
             image_size=self.image_size,
             interpolation=self.interpolation,
             n_jobs=self.n_jobs,
@@ -143,13 +141,13 @@ class PosterImages:
         key = None if self.keys is None else self.keys[row]
         if key is None or not self.store.read_into(key, image):
             image[...] = _decode_and_keep(
-                *(self.paths[row], self.image_size, self.interpolation),
+                *(self.sources[row], self.image_size, self.interpolation),
                 *(self.store, key),
             )
 
 
 class CheckedFile(NamedTuple):
-    """What `check_files` found about one file: `reason` is None if it is usable."""
+    """What `check_files` found about one source: `reason` is None if it is usable."""
 
     reason: str | None
     key: str | None
@@ -157,26 +155,27 @@ class CheckedFile(NamedTuple):
 
 
 def check_files(
-    paths, *, image_size, interpolation, n_jobs=None, store=None, verbose=0
+    sources, *, image_size, interpolation, n_jobs=None, store=None, verbose=0
 ):
-    """Return a `CheckedFile` for each path; decode those that no store holds."""
+    """Return a `CheckedFile` for each source; decode those that no store holds."""
 
-    def check(path):
-        key = None if store is None else store.key(path, image_size, interpolation)
+    def check(source):
+        key = None if store is None else store.key(source, image_size, interpolation)
         # An entry was written after its content had been decoded without an error.
         if key is not None and store.holds(key, 3 * image_size[0] * image_size[1]):
             return CheckedFile(None, key, was_decoded=False)
         try:
-            _decode_and_keep(path, image_size, interpolation, store, key)
+            _decode_and_keep(source, image_size, interpolation, store, key)
         except PosterFileError as error:
             return CheckedFile(error.failed[0][1], None, was_decoded=True)
         return CheckedFile(None, key, was_decoded=True)
 
-    order = paths
+    order = sources
     if store is not None:
         # Processes that fill a store at once share the work if their orders differ.
         # No result depends on it.
-        order = [paths[row] for row in np.random.default_rng().permutation(len(paths))]
+        generator = np.random.default_rng()
+        order = [sources[row] for row in generator.permutation(len(sources))]
     checked = tqdm(
         map_in_threads(check, order, n_jobs),
         desc="Checking posters",
@@ -184,15 +183,22 @@ def check_files(
         unit="file",
         disable=not verbose,
     )
-    by_path = dict(zip(order, checked, strict=True))
-    return {path: by_path[path] for path in paths}
+    by_source = dict(zip(order, checked, strict=True))
+    return {source: by_source[source] for source in sources}
 
 
-def _decode_and_keep(path, image_size, interpolation, store, key):
-    image = decode_image(path, image_size, interpolation)
+def list_failures(checked):
+    """Return name and reason of each source that `check_files` found unusable."""
+    return [
+        (str(source), file.reason) for source, file in checked.items() if file.reason
+    ]
+
+
+def _decode_and_keep(source, image_size, interpolation, store, key):
+    image = decode_image(source, image_size, interpolation)
     # The file may have been replaced since its key was made, and a store that holds a
     # wrong image would hold it for good.
-    if key is not None and store.key(path, image_size, interpolation) == key:
+    if key is not None and store.key(source, image_size, interpolation) == key:
         store.write(key, image)
     return image
 
@@ -208,21 +214,17 @@ def _is_mask_but_not_of_rows(head):
     return np.ndim(head) != 1 and np.asarray(head).dtype == bool
 
 
-# Two letters at least, so that the drive of "C://posters" is none.
-URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-
-
-def handle_failures(failed, on_error):
-    """Raise or warn about files that cannot be used; return their paths."""
+def handle_failures(failed, on_error, stacklevel=5):
+    """Raise or warn about sources that cannot be used; return their names."""
     if failed and on_error == "raise":
         raise PosterFileError(failed)
     if failed:
         warnings.warn(
             f"{describe_failures(failed)}\nEach is replaced by a black image; "
             "failed_ keeps the whole list.",
-            stacklevel=5,
+            stacklevel=stacklevel,
         )
-    return [path for path, _ in failed]
+    return [name for name, _ in failed]
 
 
 def check_image_size(image_size):
@@ -235,47 +237,3 @@ def check_image_size(image_size):
             "image_size must be the height and the width of the images, two whole "
             f"numbers from 1 up, as in (350, 350); got {image_size!r}"
         )
-
-
-def check_paths(X, name="X"):
-    """Return paths as an array of str; raise if they are anything else."""
-    allowed = (
-        f"{name} must be a 1-D array-like of paths (str or pathlib.Path) of image files"
-    )
-    if isinstance(X, str | bytes | os.PathLike):
-        raise ValueError(f"{allowed}; got the single path {X!r}: pass [{X!r}]")
-    if hasattr(X, "columns"):
-        if len(X.columns) != 1:
-            raise ValueError(
-                f"{allowed}; got a frame with the columns {list(X.columns)!r}: pass "
-                "the one that holds the paths"
-            )
-        X = X[X.columns[0]]
-    shape = getattr(X, "shape", None)
-    if shape is None and not isinstance(X, list | tuple):
-        raise ValueError(f"{allowed}; got {type(X).__name__}: pass a list of paths")
-    if shape is not None and len(shape) != 1:
-        raise ValueError(
-            f"{allowed}; got an array of shape {shape}: pass the column of paths, or "
-            "leave the loader out if these are images already"
-        )
-    paths = [_check_path(row, item, name) for row, item in enumerate(X)]
-    if not paths:
-        raise ValueError(f"{allowed}, at least one; got none: is the selection empty?")
-    return np.array(paths, dtype=object)
-
-
-def _check_path(row, item, name):
-    path = os.fspath(item) if isinstance(item, str | os.PathLike) else item
-    if not isinstance(path, str):
-        raise ValueError(
-            f"{name} must hold paths, each a str or a pathlib.Path; got {item!r} in "
-            f"row {row}, counted from 0: drop the row or fill in its path"
-        )
-    if URL.match(path):
-        raise ValueError(
-            f"{name} must hold paths of files on this machine; got the URL {path!r} "
-            f"in row {row}, counted from 0: download the files first. "
-            "sk_posters.datasets.fetch_movie_posters does so for its data set"
-        )
-    return str(path)

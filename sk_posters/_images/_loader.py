@@ -1,4 +1,4 @@
-"""Paths in, an array of images that decodes on demand out."""
+"""Image sources in, an array of images that decodes on demand out."""
 
 import os
 from numbers import Integral
@@ -14,9 +14,10 @@ from sk_posters._images._lazy import (
     PosterImages,
     check_files,
     check_image_size,
-    check_paths,
     handle_failures,
+    list_failures,
 )
+from sk_posters._images._sources import check_sources
 
 __all__ = ["PosterImageLoader"]
 
@@ -25,14 +26,15 @@ __all__ = ["PosterImageLoader"]
 class PosterImageLoader(TransformerMixin, BaseEstimator):
     """Load poster files as images, decoded when they are needed.
 
-    Takes paths and returns `PosterImages`: to the next step of a pipeline a float32
-    array of shape (n_samples, height, width, 3) with values from 0 to 1, although it
-    only holds the paths. With default settings the values are those of
-    ``keras.utils.load_img(path, target_size=(350, 350))`` and ``img_to_array``,
-    divided by 255.
+    Takes paths, bytes of image files or PIL images, and returns `PosterImages`: to the
+    next step of a pipeline a float32 array of shape (n_samples, height, width, 3) with
+    values from 0 to 1, although it only holds what it was given. With default settings
+    the values are those of ``keras.utils.load_img(path, target_size=(350, 350))`` and
+    ``img_to_array``, divided by 255.
 
     Greyscale, palette, CMYK, transparent, 16-bit and progressive files all become
-    RGB, turned upright by their EXIF orientation.
+    RGB, turned upright by their EXIF orientation. HEIC files need the package
+    pillow-heif (``pip install pillow-heif``).
 
     Parameters
     ----------
@@ -45,7 +47,8 @@ default="nearest"
         What to do about files that are missing, damaged or not images. Every file is
         decoded once to find them all. `"raise"` names them in one error. `"blank"`
         puts a black image in place of each, so that rows never shift, warns once
-        and keeps their paths in `failed_`.
+        and keeps their paths or, such as ``"row 3: bytes (12,345 B)"``, their rows in
+        `failed_`.
     cache_dir : str, path-like or None, default=None
         Folder that keeps decoded images, so that each poster is decoded once for all
         folds, candidates, processes and later runs that load it alike. None takes the
@@ -64,8 +67,9 @@ default="nearest"
     Attributes
     ----------
     failed_ : list of str
-        Paths of the files that a black image replaced in the last call of `fit`,
-        `transform` or `fit_transform`, each once, in the order of `X`.
+        Paths of the files, or rows of the images in memory, that a black image
+        replaced in the last call of `fit`, `transform` or `fit_transform`, each once,
+        in the order of `X`.
     n_decoded_ : int
         Number of files that this call decoded; the others were in the cache.
 
@@ -78,6 +82,18 @@ default="nearest"
 
     A file that becomes unreadable after the check raises the error when it is decoded,
     also with ``on_error="blank"``: by then the list in `failed_` would be wrong.
+
+    A dict is read as Hugging Face's data sets store images: as the bytes under
+    ``"bytes"``, or where these are None, the file under ``"path"``. Nothing in memory
+    is written to a file.
+
+    Images of more than 8 bits a channel are scaled to 8, by the number of bits that
+    are in use: 12 where a TIFF declares 12 bits per sample; 16 where a JPEG 2000
+    declares its precision, or a PGM a largest value below 65535; else 8, 12 or 16, the
+    least that hold the largest value of the image. Thus 16 bits may hold
+    the range of 8 or 12. Floats up to 1 are multiplied by 255, and larger ones
+    rounded. Negative values, NaN and values above 65535 are refused.
+    :func:`~sk_posters.check_posters` lists such images.
 
     The cache identifies files by their content, not by their names, and never changes
     an image: an entry that is missing or damaged is decoded again. If the folder cannot
@@ -138,7 +154,8 @@ default="nearest"
         Parameters
         ----------
         X : array-like of shape (n_samples,)
-            Paths of the posters, each a str or a path-like, or a one-column frame.
+            The posters, each a path (str or path-like), the bytes of an image file, a
+            PIL image, or a dict with ``"bytes"`` and ``"path"``; or a one-column frame.
         y : object, default=None
             Ignored.
 
@@ -156,7 +173,8 @@ default="nearest"
         Parameters
         ----------
         X : array-like of shape (n_samples,)
-            Paths of the posters, each a str or a path-like, or a one-column frame.
+            The posters, each a path (str or path-like), the bytes of an image file, a
+            PIL image, or a dict with ``"bytes"`` and ``"path"``; or a one-column frame.
 
         Returns
         -------
@@ -172,7 +190,8 @@ default="nearest"
         Parameters
         ----------
         X : array-like of shape (n_samples,)
-            Paths of the posters, each a str or a path-like, or a one-column frame.
+            The posters, each a path (str or path-like), the bytes of an image file, a
+            PIL image, or a dict with ``"bytes"`` and ``"path"``; or a one-column frame.
         y : object, default=None
             Ignored.
 
@@ -184,33 +203,32 @@ default="nearest"
         Raises
         ------
         ValueError
-            If `X` is not a 1-D array-like of paths.
+            If `X` is not a 1-D array-like of these.
         PosterFileError
             If files cannot be used and `on_error` is `"raise"`. It is both an OSError
             and a ValueError.
         """
         check_image_size(self.image_size)
-        paths = check_paths(X)
+        sources = check_sources(X)
         store = self._store()
         checked = check_files(
-            list(dict.fromkeys(paths)),
+            list(dict.fromkeys(sources)),
             image_size=self.image_size,
             interpolation=self.interpolation,
             n_jobs=self.n_jobs,
             store=store,
             verbose=self.verbose,
         )
-        failed = [(path, file.reason) for path, file in checked.items() if file.reason]
-        self.failed_ = handle_failures(failed, self.on_error)
+        self.failed_ = handle_failures(list_failures(checked), self.on_error)
         self.n_decoded_ = sum(file.was_decoded for file in checked.values())
         return PosterImages(
-            paths,
+            sources,
             image_size=self.image_size,
             interpolation=self.interpolation,
             n_jobs=self.n_jobs,
-            blank=[checked[path].reason is not None for path in paths],
+            blank=[checked[source].reason is not None for source in sources],
             store=store,
-            keys=None if store is None else [checked[path].key for path in paths],
+            keys=None if store is None else [checked[each].key for each in sources],
         )
 
     def clear_cache(self):

@@ -1,6 +1,5 @@
 """The one way from images of any kind to the batches that a network takes."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -8,8 +7,13 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from sk_posters._base._validation import has_unknown
-from sk_posters._images._arrays import check_pixels
+from sk_posters._images._arrays import (
+    check_pixels,
+    hint_at_channels,
+    hint_at_stream,
+)
 from sk_posters._images._lazy import PosterImages
+from sk_posters._images._sources import as_source, is_source
 
 __all__ = [
     "ImageBatches",
@@ -123,6 +127,12 @@ def check_images(X):
     if isinstance(X, PosterImages):
         return X
     X = np.asanyarray(X)
+    channels_first = hint_at_channels(X.shape)
+    if channels_first:
+        raise ValueError(
+            "Images must be an array of shape (n, height, width, channels): got "
+            f"{X.shape}.{channels_first}"
+        )
     if X.ndim != 4:
         raise ValueError(
             "Images must be an array of shape (n, height, width, channels): got "
@@ -135,15 +145,18 @@ def check_images(X):
 
 def image_kind(X):
     """Return the kind of X: "rows" of features, or "uint8" or "float" images."""
+    stream = hint_at_stream(X)
+    if stream:
+        raise TypeError(f"PosterClassifier takes arrays or PosterImages.{stream}")
+    first = next(iter(X), None) if getattr(X, "ndim", 1) == 1 else None
+    if is_source(first):
+        raise TypeError(
+            "PosterClassifier takes images as an array, not paths, bytes or PIL "
+            f"images: got {str(as_source(first))!r}. Put a PosterImageLoader before "
+            "it: make_pipeline(PosterImageLoader(), PosterClassifier())."
+        )
     if not hasattr(X, "ndim"):
         X = np.asarray(X)
-    first = next(iter(X), None) if X.ndim == 1 else None
-    if isinstance(first, (str, os.PathLike)):
-        raise TypeError(
-            f"PosterClassifier takes images, not paths: got {str(first)!r}. Put a "
-            "PosterImageLoader before it: make_pipeline(PosterImageLoader(), "
-            "PosterClassifier())."
-        )
     if X.ndim <= 2:
         return "rows"
     return "uint8" if X.dtype == np.uint8 else "float"

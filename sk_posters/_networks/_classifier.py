@@ -30,6 +30,7 @@ from sk_posters._networks._onednn import hint_at_slow_tensorflow
 from sk_posters._networks._reuse import get_compiled_network
 from sk_posters._networks._row_weights import split_rows, usable_weights
 from sk_posters._networks._targets import TargetEncoder
+from sk_posters.exceptions import DivergenceError
 
 __all__ = ["PosterClassifier"]
 
@@ -59,10 +60,12 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         "efficientnet_lite2". Backbones take colour images and ignore `filters`,
         `dense_units` and `batch_norm`: they keep the batch statistics of ImageNet. See
         the notes.
-    dropout : float or tuple of float, default=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5)
+    dropout : float, tuple of float or None, default=None
         Dropout rate of each block and then of each dense layer, or one rate for all.
-        A backbone has one dropout layer, before its head, for which rates per layer
-        mean 0.2.
+        None takes the tutorial's rates, 0.3, 0.3, 0.4 and 0.5 for blocks and 0.5 for
+        dense layers: the first ones, or the last one repeated, if there are fewer or
+        more layers. A backbone has one dropout layer, before its head, for which None
+        and rates per layer mean 0.2.
     filters : tuple of int, default=(16, 32, 64, 128)
         Filters of each block's 3×3 convolution.
     dense_units : tuple of int, default=(128, 128)
@@ -224,7 +227,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         "unfreeze": [Interval(Integral, 0, None, closed="left"), StrOptions({"all"})],
         "head_start": ["boolean"],
         "augment": [tuple, list, None],
-        "dropout": [Interval(Real, 0, 1, closed="left"), tuple, list],
+        "dropout": [Interval(Real, 0, 1, closed="left"), tuple, list, None],
         "filters": [tuple, list],
         "dense_units": [tuple, list],
         "batch_norm": ["boolean"],
@@ -254,7 +257,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         self,
         *,
         network="poster_cnn",
-        dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
+        dropout=None,
         filters=(16, 32, 64, 128),
         dense_units=(128, 128),
         batch_norm=True,
@@ -311,7 +314,14 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X, y, sample_weight=None, *, validation_data=None, validation_split=None
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        validation_data=None,
+        validation_split=None,
+        **misplaced,
     ):
         """Train the network.
 
@@ -331,6 +341,9 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
             Validation set, in place of `validation_fraction`.
         validation_split : float, default=None
             Keras's name for `validation_fraction`, which it replaces in this call.
+        **misplaced : dict
+            Any other argument of Keras's ``fit``, such as ``epochs``: the error says
+            which parameter takes it.
 
         Returns
         -------
@@ -339,9 +352,15 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
 
         Raises
         ------
+        TypeError
+            If an argument belongs elsewhere.
         ValueError
             If images, labels, weights or parameters are not as described.
+        DivergenceError
+            If loss or weights are no longer finite. It is a ValueError. Weights and
+            `history_` are then those of the epoch before, if there was one.
         """
+        self._refuse_misplaced(misplaced, FIT_ARGUMENTS)
         held_out = validation_data
         if held_out is None:
             held_out = validation_split
@@ -512,17 +531,23 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         done = len(self.history_.get("loss", ()))
         training = batches(rows, seed=seed, epoch=done)
         arguments["epochs"] = epochs
-        if self._has_backbone:
-            self._train_backbone(
-                network.model,
-                training,
-                held_out,
-                starts=self.head_start and not goes_on,
-                batch_size=batch_size,
-                **arguments,
-            )
-        else:
-            self._train(network.model, self._mix(training), held_out, **arguments)
+        starts = self._has_backbone and self.head_start and not goes_on
+        try:
+            if self._has_backbone:
+                self._train_backbone(
+                    network.model,
+                    training,
+                    held_out,
+                    starts=starts,
+                    batch_size=batch_size,
+                    **arguments,
+                )
+            else:
+                self._train(network.model, self._mix(training), held_out, **arguments)
+        except DivergenceError:
+            if goes_on or starts or self.history_:
+                self._network = network  # With what it had learned before.
+            raise
         self._network = network
         return self
 

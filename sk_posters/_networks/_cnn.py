@@ -11,6 +11,9 @@ from sk_posters._networks._serialize import read_network, save_network
 
 __all__ = ["ImageNetwork", "in_unit_range", "poster_cnn", "reseed"]
 
+# Rates of the tutorial, block by block and then dense layer by dense layer.
+BLOCK_RATES, DENSE_RATES = (0.3, 0.3, 0.4, 0.5), (0.5, 0.5)
+
 # TensorFlow turns x / 255 into x * (1 / 255), which is another float now and then. The
 # sum of these two products is x / 255 to the bit: the first is exact, for HIGH has few
 # digits, and the second is what is left.
@@ -55,7 +58,7 @@ def poster_cnn(
     filters=(16, 32, 64, 128),
     dense_units=(128, 128),
     batch_norm=True,
-    dropout=(0.3, 0.3, 0.4, 0.5, 0.5, 0.5),
+    dropout=None,
     augment=(),
     seed=0,
     dtype=None,
@@ -151,15 +154,22 @@ def reseed(model, seed):
 
 def _one_rate_per_layer(dropout, n_blocks, n_dense):
     n_layers = n_blocks + n_dense
+    if dropout is None:
+        return _fit_rates(BLOCK_RATES, n_blocks) + _fit_rates(DENSE_RATES, n_dense)
     if np.ndim(dropout) == 0:
         return (float(dropout),) * n_layers
     if len(dropout) != n_layers:
         raise ValueError(
-            f"dropout must be one float, or one rate for each of the {n_blocks} "
+            f"dropout must be None, one float, or one rate for each of the {n_blocks} "
             f"blocks of filters and {n_dense} dense layers, so {n_layers} rates: got "
             f"{dropout!r} with {len(dropout)}."
         )
     return tuple(float(rate) for rate in dropout)
+
+
+def _fit_rates(rates, n_layers):
+    """Return a rate for each layer: the first ones, or the last one repeated."""
+    return (rates + rates[-1:] * n_layers)[:n_layers]
 
 
 def _check_image_size(image_shape, n_blocks):

@@ -31,10 +31,19 @@ from sk_posters._networks._devices import (
     devices_of,
     predict_on_devices,
 )
+from sk_posters._networks._divergence import FiniteLoss, explain_divergence
 from sk_posters._networks._losses import find_loss, label_wise
 from sk_posters._networks._metrics import leave_unknown_out
 
 __all__ = ["KerasEstimator"]
+
+# What takes the place of a parameter of Keras.
+INSTEAD = {
+    "class_weight": "label_weight, the weight of each label's positives (a class "
+    "weight would apply to whole rows of several labels; weights of rows are the "
+    "sample_weight of fit)",
+    "validation_batch_size": "fit__batch_size",
+}
 
 # Parameters of the form prefix__name, handed to what the prefix names.
 ROUTED = ("callbacks", "compile", "fit", "loss", "metrics", "optimizer", "predict")
@@ -73,6 +82,11 @@ class KerasEstimator(KerasClassifier):
     def _store_routed(self, routed):
         """Store the parameters that __init__ took as `**routed`."""
         for name, value in routed.items():
+            if name in INSTEAD:
+                raise TypeError(
+                    f"{type(self).__name__} has no parameter {name!r}: set "
+                    f"{INSTEAD[name]}."
+                )
             if not _is_routed(name):
                 raise TypeError(
                     f"{type(self).__name__} has no parameter {name!r}. It has "
@@ -307,6 +321,18 @@ class KerasEstimator(KerasClassifier):
         )
         return [*self._schedule(), *callbacks, stopping]
 
+    def _refuse_misplaced(self, misplaced, fit_arguments):
+        """Raise an error that says where arguments belong that fit does not take."""
+        for name, value in misplaced.items():
+            where = "It takes X, y, sample_weight, validation_data and validation_split"
+            if name in INSTEAD:
+                where = f"Set {INSTEAD[name]}"
+            elif name in self._get_param_names():
+                where = f"It is a parameter: {type(self).__name__}({name}={value!r})"
+            elif name in fit_arguments:
+                where = f"It is the parameter fit__{name} of {type(self).__name__}"
+            raise TypeError(f"fit of {type(self).__name__} takes no {name!r}. {where}.")
+
     def _collect_routed(self, method, allowed):
         """Return the arguments routed to a method of the model, as fit__verbose."""
         params = self.get_params(deep=False)
@@ -331,7 +357,8 @@ class KerasEstimator(KerasClassifier):
             "verbose": self.verbose,
             **arguments,
         }
-        arguments["callbacks"].append(NextOrder(batches))
+        finite = FiniteLoss()
+        arguments["callbacks"] += [NextOrder(batches), finite]
         try:
             result = model.fit(self._feed(batches, model), **arguments)
         except Exception as error:
@@ -341,7 +368,14 @@ class KerasEstimator(KerasClassifier):
                     raise source.error from error
             raise
         for name, values in result.history.items():
-            self.history_.setdefault(name, []).extend(float(value) for value in values)
+            values = values[:-1] if name in finite.bad_logs else values
+            if values:
+                self.history_.setdefault(name, []).extend(map(float, values))
+        if finite.problem is not None:
+            n_epochs = len(self.history_.get("loss", ()))
+            error = explain_divergence(finite.problem, model, n_epochs)
+            finite.restore()
+            raise error
 
     def _feed(self, batches, model):
         """Return batches in the form that Keras takes, divided among the devices."""
@@ -358,6 +392,14 @@ class KerasEstimator(KerasClassifier):
         # Batch by batch, because model.predict copies the whole input first.
         batches, model = prefetch(images, batch_size), self._network.model
         scores = np.concatenate([predict_on_devices(model, x) for x in batches])
+        rows = np.flatnonzero(~np.isfinite(scores).all(axis=1))
+        if len(rows):
+            raise ValueError(
+                f"The network gives scores that are nan or infinite for {len(rows)} of "
+                f"{len(scores)} rows, first in row {rows[0]}: its weights are not "
+                "finite, or float16 overflows. Fit it again with a lower "
+                "learning_rate, or with mixed_precision=False."
+            )
         # Under mixed precision the network ends in half floats.
         return scores.astype(keras.config.floatx(), copy=False)
 

@@ -36,7 +36,7 @@ __all__ = [
 
 HEAD = "labels"
 POOL = "pooled"
-# Rate of the one dropout layer where `dropout` holds those of the tutorial's network.
+# Rate of the one dropout layer where `dropout` names no single rate.
 DROPOUT = 0.2
 # Inverse strength of regularisation of the linear head, on standardised features.
 HEAD_C = 1e-3
@@ -114,13 +114,13 @@ def build_finetuning_network(
     image_shape,
     n_labels,
     *,
-    dropout=DROPOUT,
+    dropout=None,
     unfreeze="all",
     augment=(),
     dtype=None,
 ):
     """Build a backbone with one sigmoid per label."""
-    rate = DROPOUT if np.ndim(dropout) else float(dropout)
+    rate = DROPOUT if dropout is None or np.ndim(dropout) else float(dropout)
     backbone = keras_backbone(name, image_shape, dtype=dtype)
     _set_trainable(backbone, unfreeze)
     inputs = keras.Input(image_shape, name="images")

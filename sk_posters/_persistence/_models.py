@@ -19,9 +19,11 @@ from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
 from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._features._encoder import PosterEncoder
+from sk_posters._images._cache import update_digest
 from sk_posters._images._loader import PosterImageLoader
+from sk_posters._images._sources import check_sources, holds_sources
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
-from sk_posters.exceptions import ModelFileError
+from sk_posters.exceptions import ModelFileError, PosterFileError
 
 __all__ = ["load_model", "model_card", "save_model"]
 
@@ -60,8 +62,9 @@ def save_model(
         Scores for the model card, such as ``{"macro mAP on test rows": 0.29}``.
     training_data : tuple of (X, y), default=None
         What the model was fitted on. The model card gets its number of rows and a
-        fingerprint: the SHA-256 of the files' contents, or of the array, and of the
-        labels. The data itself is not saved.
+        fingerprint: the SHA-256 of the files' contents, or of the pixels, and of the
+        labels. A file that cannot be read counts as 32 zero bytes. The data itself is
+        not saved.
     description : str, default=""
         Any text for the model card.
     trusted : list of str, default=()
@@ -407,10 +410,12 @@ def _plain(value):
 
 def _summary(X, y):
     digest = hashlib.sha256()
-    X, y = np.asarray(X), np.ascontiguousarray(y)
-    for path in X if X.ndim == 1 else ():
-        digest.update(hashlib.sha256(read_file(path)).digest())
-    if X.ndim > 1:
+    y = np.ascontiguousarray(y)
+    if holds_sources(X):
+        for source in check_sources(X, "X of training_data"):
+            digest.update(_hash_source(source))
+    else:
+        X = np.asarray(X)
         digest.update(f"{X.shape} {X.dtype}".encode())
         digest.update(np.ascontiguousarray(X))
     digest.update(f"{y.shape}".encode())
@@ -418,6 +423,16 @@ def _summary(X, y):
     # 2 where a label is not known, which no integer tells.
     digest.update((y if known.all() else np.where(known, y, 2)).astype(np.int64))
     return {"n_rows": len(X), "sha256": digest.hexdigest()}
+
+
+def _hash_source(source):
+    """Return the checksum of a source, zeros where it cannot be read any more."""
+    digest = hashlib.sha256()
+    try:
+        update_digest(digest, source)
+    except (OSError, PosterFileError):
+        return bytes(digest.digest_size)
+    return digest.digest()
 
 
 def _sha256(content):

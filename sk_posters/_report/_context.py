@@ -52,7 +52,7 @@ def describe_model(estimator):
     return {"parts": parts, "versions": find_versions()}
 
 
-def describe_scores(report, n_rows, top_k, caution):
+def describe_scores(report, n_rows, top_k, caution, black=()):
     """Return the scores and labels of a report, and what to keep in mind about them."""
     scores, labels = report.scores, report.labels
     by_support = labels.sort_values("support", ascending=False, kind="stable")
@@ -63,7 +63,7 @@ def describe_scores(report, n_rows, top_k, caution):
         "intervals": report.about[0].partition("; ")[2],
         "n_known": len(known),
         "n_better": known.sum(),
-        "cautions": list(_find_cautions(report, n_rows, caution)),
+        "cautions": list(_find_cautions(report, n_rows, caution, black)),
         "baselines": BASELINES,
         "scores": {
             row["name"]: row | _compare_with_baselines(row, top_k)
@@ -103,8 +103,10 @@ def _judge(row, best):
     return "not clearly" if ahead else "no"
 
 
-def _find_cautions(report, n_rows, caution):
+def _find_cautions(report, n_rows, caution, black):
     """Yield texts, each with the names that it ends with."""
+    if black:
+        yield f"Scored as black images, since unreadable ({len(black)}): ", black
     support, value = report.labels["support"], report.scores["value"]
     unknown = report.labels.get("unknown", 0 * support)
     n_known = (n_rows - unknown).where(support > 0)

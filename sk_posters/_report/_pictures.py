@@ -1,11 +1,10 @@
 """The pictures of a report: posters, saliency maps and figures."""
 
-import os
-
 from PIL import Image, ImageEnhance
 
 from sk_posters._base._optional import import_optional
 from sk_posters._images._display import make_data_url, make_overlay, make_thumbnail
+from sk_posters._images._sources import is_source
 from sk_posters.plotting import MultilabelCalibrationDisplay, TrainingHistoryDisplay
 from sk_posters.plotting._posters import read_poster
 
@@ -19,7 +18,7 @@ BRIGHTNESS = 0.55  # Of the grey poster below a saliency map.
 
 def picture_poster(poster, saliency=None):
     """Return pictures of a poster and of its saliency; none for unreadable files."""
-    if not isinstance(poster, str | os.PathLike):
+    if not is_source(poster):
         poster = read_poster(poster)
     image = make_thumbnail(poster, LARGEST_SIDE)
     if image is None:

@@ -67,8 +67,9 @@ class Predictions:
         labels, scores = self.labels[row], self.scores[row]
         predicted = (scores >= self.thresholds).astype(int)
         name = f"row {row}"
-        if isinstance(poster, str | os.PathLike):
-            name = os.path.basename(os.fspath(poster))
+        path = poster if isinstance(poster, str) else getattr(poster, "path", None)
+        if path is not None:
+            name = os.path.basename(path)
         return {
             "name": name,
             "pictures": picture_poster(poster, saliency),

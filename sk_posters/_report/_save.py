@@ -1,5 +1,6 @@
 """The HTML report: its data collected, its template rendered, its file written."""
 
+import os
 from datetime import UTC, datetime
 from importlib.resources import files
 from numbers import Integral
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from sk_posters._base._atomic import check_writable, write_file
 from sk_posters._base._compat import Interval, _num_samples, validate_params
 from sk_posters._base._optional import import_optional
+from sk_posters._base._unwrap import list_replaced_files
 from sk_posters._base._validation import (
     check_names,
     check_probabilities,
@@ -73,8 +75,8 @@ def save_html_report(
         recipe, also in `MultilabelTunedThresholdClassifierCV`, whose thresholds then
         decide which labels are predicted.
     X : array-like of path, or ndarray of shape (n_samples, height, width, 3)
-        The images of a test set, as the estimator takes them: paths of image files, or
-        arrays (uint8, or floats from 0 to 1).
+        The images of a test set, as the estimator takes them: paths of image files,
+        bytes of them, PIL images, or arrays (uint8, or floats from 0 to 1).
     y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
         The true labels of these images: 0/1, nan where a label is not known.
     groups : array-like of shape (n_samples,), default=None
@@ -153,6 +155,7 @@ def save_html_report(
         raise ValueError("X must hold at least one row: got none. Give the test set.")
     check_consistent_length(X, y, groups)
     scores, names = predict_for_display(estimator, X, y, "save_html_report")
+    black = [os.path.basename(path) for path in list_replaced_files(estimator)]
     labels, _ = label_matrix(y, "y", allow_unknown=True)
     if not find_known(labels).any():
         raise ValueError(
@@ -183,7 +186,9 @@ def save_html_report(
         now=datetime.now(UTC),
         thresholds=about_thresholds,
         **describe_model(estimator),
-        **describe_scores(report, len(labels), min(TOP_K, labels.shape[1]), caution),
+        **describe_scores(
+            report, len(labels), min(TOP_K, labels.shape[1]), caution, black
+        ),
         calibration=_draw(draw_calibration, labels, scores),
         learning_curves=history and _draw(draw_learning_curves, history),
         worst=predictions.describe(worst, saliency),

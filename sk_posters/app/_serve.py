@@ -39,8 +39,9 @@ def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
         A fitted pipeline that takes paths and has `predict_proba`, or a file that
         :func:`~sk_posters.save_model` wrote.
     posters : array-like of str or path-like, default=None
-        Paths of training posters, of which the page shows the nearest; for models that
-        begin with a :class:`~sk_posters.PosterEncoder`. None shows none.
+        Training posters, of which the page shows the nearest; for models that begin
+        with a :class:`~sk_posters.PosterEncoder`. Images in memory are taken as well.
+        None shows none.
     target : array-like of shape (n_posters, n_labels), default=None
         True labels of `posters`, 0 or 1, which are shown below the nearest posters: a
         DataFrame whose columns have names, or an array with the columns of the model.

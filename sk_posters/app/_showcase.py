@@ -11,10 +11,16 @@ from sklearn.neighbors import NearestNeighbors
 
 from sk_posters._base._disk_cache import disable_caches
 from sk_posters._base._predictions import predict_scores
-from sk_posters._base._unwrap import find_label_names, find_thresholds, unwrap
+from sk_posters._base._unwrap import (
+    find_label_names,
+    find_thresholds,
+    refuse_bad_files,
+    unwrap,
+)
 from sk_posters._base._validation import label_matrix
 from sk_posters._images._decoding import decode_within
 from sk_posters._images._display import make_data_url, make_overlay, make_thumbnail
+from sk_posters._images._sources import check_sources
 from sk_posters._persistence._models import load_model, model_card
 from sk_posters.app._uploads import Refused
 
@@ -34,7 +40,7 @@ class Showcase:
             file = model
             if label_names is None:
                 label_names = model_card(file)["label_names"]
-            model = load_model(file)
+            model = refuse_bad_files(load_model(file))
         self._model = model
         if not hasattr(model, "predict_proba"):
             raise TypeError(
@@ -42,7 +48,7 @@ class Showcase:
                 f"one: got {type(unwrap(model).head).__name__!r}, which predicts no "
                 "probabilities."
             )
-        self._posters = None if posters is None else [os.fspath(p) for p in posters]
+        self._posters = None if posters is None else check_sources(posters, "posters")
         self._index = None if posters is None else _index_posters(model, self._posters)
         n_labels = self._warm_up()
         self.label_names = self._check_names(label_names, n_labels)
@@ -132,7 +138,7 @@ class Showcase:
         distances, rows = self._index.kneighbors(features)
         return [
             {
-                "name": Path(self._posters[row]).name,
+                "name": Path(str(self._posters[row])).name,
                 "distance": float(distance),
                 "genres": None if self._true is None else self._true[row],
                 "image": _make_thumbnail(self._posters[row]),

@@ -6,18 +6,13 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from sk_posters.cli._options import (
-    Cache,
-    IdColumn,
-    Images,
-    Model,
-    load_table,
-    use_cache,
-)
+from sk_posters.cli._options import Cache, Model, use_cache
+from sk_posters.cli._tables import add_table_options, load_table
 
 __all__ = ["app"]
 
 
+@add_table_options
 def app(
     model: Model,
     posters: Annotated[
@@ -28,8 +23,6 @@ def app(
             "their true labels.",
         ),
     ] = None,
-    images: Images = None,
-    id_column: IdColumn = "Id",
     cache: Cache = None,
     host: Annotated[
         str,
@@ -44,6 +37,7 @@ def app(
             min=0, max=65535, metavar="N", help="Port to listen on. 0: any free port."
         ),
     ] = 7860,
+    options=None,
 ):
     """Serve a web page that predicts the labels of a poster.
 
@@ -59,7 +53,7 @@ def app(
     prepare_loading(model)
     paths = target = None
     if posters is not None:
-        table = load_table(posters, images, id_column)
+        table = load_table(posters, options)
         paths, target = table.data, table.target
         hint = "" if cache else "; --cache FOLDER keeps them"
         typer.echo(f"computing features of {len(paths)} posters{hint}", err=True)

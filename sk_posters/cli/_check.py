@@ -7,15 +7,24 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from sk_posters._images._folders import Skipped
 from sk_posters.cli._errors import FOUND
-from sk_posters.cli._options import TABLE_NAME, IdColumn, Images, load_table
+from sk_posters.cli._options import TABLE_NAME
 from sk_posters.cli._paths import iterate_paths
+from sk_posters.cli._tables import (
+    add_table_options,
+    find_table,
+    load_folder,
+    load_table,
+    print_reading,
+)
 from sk_posters.cli._terminal import escape_control, get_verbosity, quote
 
 __all__ = ["check"]
 
 MOST_FILES = 3
 GENRES = "Genre"
+MEND_PATH = "Replace the file, or remove it from the folder."
 ABOUT_LABELS = (
     "constant label",
     "contradicting text",
@@ -25,6 +34,7 @@ ABOUT_LABELS = (
 )
 
 
+@add_table_options
 def check(
     table: Annotated[
         Path,
@@ -34,8 +44,6 @@ def check(
             help=f"A table, a folder with {TABLE_NAME}, or any folder of images.",
         ),
     ],
-    images: Images = None,
-    id_column: IdColumn = "Id",
     max_distance: Annotated[
         int,
         Option(
@@ -50,6 +58,7 @@ def check(
         Path | None,
         Option(metavar="FILE", help="CSV file to write all findings to."),
     ] = None,
+    options=None,
 ):
     """Find problems in posters and their table, and suggest fixes.
 
@@ -67,8 +76,7 @@ def check(
         check_writable(output)
     result = _check_table_or_folder(
         table,
-        images,
-        id_column,
+        options,
         max_distance=None if max_distance < 0 else max_distance,
         verbose=get_verbosity(),
     )
@@ -82,17 +90,27 @@ def check(
         raise typer.Exit(FOUND)
 
 
-def _check_table_or_folder(table, images, id_column, **options):
+def _check_table_or_folder(table, reading_options, **options):
     from sk_posters.datasets._checks import check_posters
 
-    if table.is_dir() and not (table / TABLE_NAME).is_file():
-        return _check_folder(table, **options)
-    with warnings.catch_warnings():
-        # Contradictions between the column and the genres become findings below.
-        warnings.filterwarnings("ignore", message=".*the column 'Genre' does not say")
-        posters = load_table(table, images, id_column)
+    if table.is_dir() and find_table(table) is None:
+        try:
+            posters = load_folder(table, reading_options)
+        except ValueError as error:
+            if any(path.is_dir() for path in table.iterdir()):
+                reason = escape_control(str(error))
+                typer.echo(f"read as images without labels: {reason}\n")
+            return _check_folder(table, **options)
+    else:
+        with warnings.catch_warnings():
+            # Contradictions between columns and genres become findings below.
+            warnings.filterwarnings("ignore", ".*the column 'Genre' does not say")
+            posters = load_table(table, reading_options)
+    print_reading(posters)
     genres = None
-    if GENRES in posters.frame and id_column != GENRES:
+    others = set(posters.frame) - {*posters.target_names, reading_options["id_column"]}
+    is_chosen = bool(reading_options["label_columns"])
+    if posters.label_form == "columns" and GENRES in others and not is_chosen:
         genres = posters.frame[GENRES]
     return check_posters(
         posters.data, posters.target, posters.groups, genre_text=genres, **options
@@ -101,21 +119,33 @@ def _check_table_or_folder(table, images, id_column, **options):
 
 def _check_folder(folder, **options):
     import numpy as np
+    import pandas as pd
 
     from sk_posters.datasets._checks import PosterCheck, check_posters
 
-    found = iterate_paths([str(folder)], [])
-    paths = sorted(path for path, problem in found if problem is None)
+    skipped = Skipped()
+    found = dict(iterate_paths([str(folder)], [], skipped))
+    paths = sorted(path for path, problem in found.items() if problem is None)
+    problems = sorted(item for item in found.items() if item[1] is not None)
     if not paths:
+        reasons = [f"{path!r}: {problem}" for path, problem in problems]
         raise FileNotFoundError(
             f"{str(folder)!r} has neither images nor {TABLE_NAME}: give a table or a "
-            "folder of images."
+            f"folder of images. {'; '.join(reasons + skipped.lines())}."
         )
     # One label that no image has: findings about it are left out.
     result = check_posters(paths, np.zeros((len(paths), 1), dtype=int), **options)
     findings = result.findings[~result.findings["kind"].isin(ABOUT_LABELS)]
-    about = [f"{len(paths)} images in {str(folder)!r}, without a table"]
-    return PosterCheck(findings.reset_index(drop=True), result.groups, about)
+    unreadable = pd.DataFrame(
+        [
+            ("unreadable file", "error", (row,), (path,), (), problem, MEND_PATH)
+            for row, (path, problem) in enumerate(problems, start=len(paths))
+        ],
+        columns=findings.columns,
+    )
+    findings = pd.concat([unreadable, findings], ignore_index=True)
+    about = [f"{len(found)} images in {str(folder)!r}, without a table"]
+    return PosterCheck(findings, result.groups, about + skipped.lines())
 
 
 def _write_findings(findings, path):
@@ -135,8 +165,9 @@ def _list_first_files(findings):
     """Yield lines: each kind of finding about images, and its first files."""
     findings = findings[~findings["kind"].isin(ABOUT_LABELS)]
     for kind, of_kind in findings.groupby("kind", sort=False):
-        files = [" = ".join(paths) for paths in of_kind["paths"]]
         yield f"{kind}:"
-        yield from (f"  {line}" for line in files[:MOST_FILES])
-        if len(files) > MOST_FILES:
-            yield f"  and {len(files) - MOST_FILES} more"
+        for paths, detail in of_kind[["paths", "detail"]].to_numpy()[:MOST_FILES]:
+            reason = f": {detail}" if kind == "unreadable file" else ""
+            yield f"  {' = '.join(paths)}{reason}"
+        if len(of_kind) > MOST_FILES:
+            yield f"  and {len(of_kind) - MOST_FILES} more"

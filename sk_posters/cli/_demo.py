@@ -50,7 +50,7 @@ def demo(
     folder = Path(posters.data[0]).parents[1]
     typer.echo(f"drew {n_samples} posters: {quote(folder)}")
     model, held_out = output / "demo.model", folder / "held_out.csv"
-    trained = train_and_save(
+    split = train_and_save(
         posters,
         model,
         held_out,
@@ -59,11 +59,11 @@ def demo(
         params={"C": 0.1},
         random_state=random_state,
     )
-    poster = posters.data[trained.test_rows[0]]
+    poster = posters.data[split.test_rows[0]]
     print_next_steps(
         ["predict", model, poster, "--top-k", "2"],
         ["explain", model, poster, "--output", output / "explained.png"],
-        list_evaluate_words(model, held_out, posters),
+        list_evaluate_words(model, held_out),
         ["app", model, "--posters", folder],
     )
     typer.echo(OWN_POSTERS)

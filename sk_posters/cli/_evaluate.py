@@ -8,20 +8,19 @@ from typer import Option
 
 from sk_posters.cli._options import (
     Cache,
-    IdColumn,
-    Images,
     Model,
     Resamples,
     Seed,
     Table,
-    load_table,
     use_cache,
 )
+from sk_posters.cli._tables import add_table_options, load_table, print_reading
 from sk_posters.cli._terminal import escape_control, quote
 
 __all__ = ["evaluate", "select_labels"]
 
 
+@add_table_options
 def evaluate(
     model: Model,
     table: Table,
@@ -33,11 +32,10 @@ def evaluate(
         bool,
         Option("--grad-cam", help="Add Grad-CAM saliency maps to the HTML report."),
     ] = False,
-    images: Images = None,
-    id_column: IdColumn = "Id",
     cache: Cache = None,
     n_bootstrap: Resamples = 1000,
     random_state: Seed = 0,
+    options=None,
 ):
     """Score a model on a table, next to baselines that use no poster.
 
@@ -60,16 +58,17 @@ def evaluate(
     if html is not None:
         check_writable(html)
     use_cache(cache)
-    posters = load_table(table, images, id_column)
+    posters = load_table(table, options)
+    print_reading(posters)
     classifier, names = open_model(model)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
             f"{str(model)!r} gives no probabilities, which evaluate needs. Train a "
             "classifier that has predict_proba."
         )
-    y = select_labels(posters.target, names, table)
+    y = select_labels(posters.target, names, table, posters.label_form)
     remember_probabilities(classifier)  # Both reports need those of the same posters.
-    options = {"n_bootstrap": n_bootstrap, "random_state": random_state}
+    settings = {"n_bootstrap": n_bootstrap, "random_state": random_state}
     scores = predict_scores(classifier, posters.data, n_labels=y.shape[1])[0]
     thresholds = find_thresholds(classifier)
     if thresholds is None:
@@ -79,7 +78,7 @@ def evaluate(
         )
         thresholds = 0.5
     report = multilabel_report(
-        y, scores, thresholds=thresholds, groups=posters.groups, **options
+        y, scores, thresholds=thresholds, groups=posters.groups, **settings
     )
     typer.echo(escape_control(str(report)))
     if html is not None:
@@ -94,16 +93,19 @@ def evaluate(
             label_names=list(y.columns),
             grad_cam=grad_cam,
             title=f"{model.name} on {table.name}",
-            **options,
+            **settings,
         )
         typer.echo(f"wrote {quote(html)}")
 
 
-def select_labels(target, names, table):
+def select_labels(target, names, table, label_form="columns"):
     """Return the columns of a target that a model predicts; all without names."""
     if names is None:
         return target
     missing = [name for name in names if name not in target.columns]
+    if missing and len(missing) < len(names) and label_form == "text":
+        # A table whose rows name their labels has no column for one that none has.
+        return target.reindex(columns=names, fill_value=0)
     if missing:
         from sk_posters._base._validation import shorten
 

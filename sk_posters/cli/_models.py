@@ -5,15 +5,17 @@ import os
 import sys
 import tempfile
 
+from sk_posters._base._unwrap import refuse_bad_files
 from sk_posters._persistence._models import load_model, model_card
 
 __all__ = ["import_quietly", "open_model", "prepare_loading", "remember_probabilities"]
 
 
 def open_model(path):
-    """Load a model; return it and its label names, or None if it has none."""
+    """Load a model, to raise on bad files; return it and its label names, or None."""
     names = prepare_loading(path).get("label_names")
-    return load_model(path), names if isinstance(names, list) else None
+    model = refuse_bad_files(load_model(path))
+    return model, names if isinstance(names, list) else None
 
 
 def prepare_loading(path):

@@ -9,14 +9,11 @@ from typer import Argument, Option
 __all__ = [
     "TABLE_NAME",
     "Cache",
-    "IdColumn",
-    "Images",
     "Model",
     "Resamples",
     "Seed",
     "Table",
     "Traceback",
-    "load_table",
     "use_cache",
 ]
 
@@ -31,21 +28,9 @@ Table = Annotated[
     Argument(
         metavar="TABLE",
         show_default=False,
-        help="CSV file with an Id column and a column of 0 and 1 per label, or a "
-        f"folder with {TABLE_NAME}.",
+        help="Table of images and labels (CSV, JSON lines, Parquet, Excel, …), a "
+        f"folder with {TABLE_NAME}, or a folder with one folder of images per label.",
     ),
-]
-Images = Annotated[
-    Path | None,
-    Option(
-        "--images",
-        metavar="FOLDER",
-        help="Folder with {Id}.jpg, .jpeg or .png. Default: the folder Images next to "
-        "the table.",
-    ),
-]
-IdColumn = Annotated[
-    str, Option(metavar="NAME", help="Column with the ids, which name the images.")
 ]
 Seed = Annotated[int, Option("--random-state", metavar="N", help="Random seed.")]
 Resamples = Annotated[
@@ -74,21 +59,3 @@ def use_cache(folder):
     """Cache features and decoded posters in a folder, or as the environment says."""
     if folder is not None:
         os.environ["SK_POSTERS_CACHE"] = str(folder)
-
-
-def load_table(table, images, id_column):
-    """Load a table, or ``train.csv`` in a folder, as `load_poster_table` does."""
-    from sk_posters.datasets import load_poster_table
-
-    if (table / TABLE_NAME).is_file():
-        table = table / TABLE_NAME
-    if not table.is_file():
-        raise FileNotFoundError(
-            f"{str(table)!r} is neither a CSV file nor a folder with {TABLE_NAME}."
-        )
-    try:
-        return load_poster_table(table, images, id_column=id_column)
-    except (FileNotFoundError, ValueError) as error:
-        text = str(error).replace("as images", "with --images")
-        text = text.replace("as id_column", "with --id-column")
-        raise type(error)(text) from error

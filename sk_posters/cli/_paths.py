@@ -10,46 +10,50 @@ import re
 import stat
 from pathlib import Path
 
+from sk_posters._images._folders import NOT_A_FILE, Skipped, explain, iterate_images
+
 __all__ = ["iterate_paths"]
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 STDIN = "-"
 # No path has a null character, and `glob` does not expect one.
 PATTERN = re.compile(r"[^\0]*[*?[][^\0]*")
 REPEATED_STARS = re.compile(r"(?<![^/])(?:\*\*/+)+(?=\*\*(?:/|$))")
 
 
-def iterate_paths(arguments, stdin):
-    """Yield (path, None) for each file, or (argument, problem) if there is none."""
+def iterate_paths(arguments, stdin, skipped=None):
+    """Yield (path, None) for each file, or (path, problem) if it cannot be read.
+
+    What is left out of folders and patterns is counted in `skipped`.
+    """
+    skipped = Skipped() if skipped is None else skipped
     for argument in arguments:
         if argument == STDIN:
             for line in stdin:
                 path = os.fsdecode(line.rstrip(b"\r\n"))
                 if path:
-                    yield from _iterate_path(path)
+                    yield from _iterate_path(path, skipped)
         elif PATTERN.fullmatch(argument) and not os.path.lexists(argument):
             yield from _explain_if_empty(
-                _match(argument), argument, "no file matches this pattern"
+                _match(argument, skipped), argument, "no file matches this pattern"
             )
         else:
-            yield from _iterate_path(argument)
+            yield from _iterate_path(argument, skipped)
 
 
-def _iterate_path(path):
+def _iterate_path(path, skipped):
     """Yield a file, or the images in a folder."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:  # ValueError: a null character.
-        yield path, _explain(error)
+        yield path, explain(error)
         return
     if stat.S_ISDIR(mode):
-        yield from _explain_if_empty(
-            _find_images(path), path, "no images in this folder"
-        )
+        found = iterate_images(path, skipped)
+        yield from _explain_if_empty(found, path, "no images in this folder")
     elif stat.S_ISREG(mode):
         yield path, None
     else:  # Reading a pipe or a device might never end.
-        yield path, "a device or a pipe, not a file"
+        yield path, NOT_A_FILE
 
 
 def _explain_if_empty(found, path, problem):
@@ -61,24 +65,7 @@ def _explain_if_empty(found, path, problem):
         yield path, problem
 
 
-def _find_images(folder):
-    waiting = [folder]
-    while waiting:
-        folder = waiting.pop()
-        subfolders = []
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        subfolders.append(entry.path)
-                    elif entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                        yield entry.path, None
-        except OSError as error:
-            yield folder, _explain(error)
-        waiting += sorted(subfolders, reverse=True)
-
-
-def _match(pattern):
+def _match(pattern, skipped):
     """Yield the files that match a pattern; ``**`` follows no links to folders."""
     # Repeated stars mean the same, and would visit each folder again and again.
     pattern = REPEATED_STARS.sub("", pattern)
@@ -86,16 +73,11 @@ def _match(pattern):
     n_before = len(Path(before).parts)
     for path in glob.iglob(pattern, recursive=True):
         folders = Path(path).parents if stars else ()
-        is_linked = any(
+        if any(
             folder.is_symlink() for folder in folders if len(folder.parts) > n_before
-        )
-        if os.path.isfile(path) and not is_linked:
-            yield path, None
-
-
-def _explain(error):
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
-    if isinstance(error, PermissionError):
-        return "no permission to read it"
-    return getattr(error, "strerror", None) or str(error)
+        ):
+            skipped.add("behind a link to a folder, which ** does not follow", path)
+        elif not os.path.isdir(path):
+            yield from _iterate_path(path, skipped)
+        elif not stars:  # They stand for the files below a folder, too.
+            skipped.add("a folder that matches a pattern of files", path)

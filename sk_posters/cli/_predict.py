@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from sk_posters._images._folders import Skipped
 from sk_posters.cli._errors import FOUND
 from sk_posters.cli._options import Model
 from sk_posters.cli._paths import iterate_paths
-from sk_posters.cli._terminal import is_terminal
+from sk_posters.cli._terminal import escape_control, is_terminal
 
 __all__ = ["predict"]
 
@@ -114,7 +115,8 @@ def predict(
         stop_at_error=on_error is OnError.stop,
         batch_size=batch_size,
     )
-    predictions = predictor.predict(iterate_paths(paths, _read_lines()))
+    skipped = Skipped()
+    predictions = predictor.predict(iterate_paths(paths, _read_lines(), skipped))
     # Rows on a terminal are progress enough.
     hidden = output is None and is_terminal(sys.stdout)
     kind = choose_format(format and format.value, output)
@@ -129,6 +131,8 @@ def predict(
             progress.update()
             n_all += 1
             n_failed += prediction.error is not None
+    for line in skipped.lines():
+        typer.echo(escape_control(line), err=True)
     if n_failed:
         typer.echo(f"{n_failed} of {n_all} posters could not be read", err=True)
         raise typer.Exit(FOUND)

@@ -10,13 +10,17 @@ from typer import Option
 
 from sk_posters.cli._options import (
     Cache,
-    IdColumn,
-    Images,
     Resamples,
     Seed,
     Table,
-    load_table,
     use_cache,
+)
+from sk_posters.cli._tables import (
+    add_table_options,
+    list_table_words,
+    load_table,
+    name_test_set,
+    print_reading,
 )
 from sk_posters.cli._terminal import print_next_steps
 
@@ -40,6 +44,7 @@ class SplitGroups(StrEnum):
     none = "none"
 
 
+@add_table_options
 def train(
     table: Table,
     output: Annotated[
@@ -90,11 +95,10 @@ def train(
         Path | None,
         Option(metavar="FILE", help="Table to write the test set to, for evaluate."),
     ] = None,
-    images: Images = None,
-    id_column: IdColumn = "Id",
     cache: Cache = None,
     n_bootstrap: Resamples = 1000,
     random_state: Seed = 0,
+    options=None,
 ):
     """Train a model on a table of posters, score it, and save it.
 
@@ -119,7 +123,10 @@ def train(
         check_writable(held_out)
     use_cache(cache)
     params = _parse_params(param or [])
-    posters = load_table(table, images, id_column)
+    posters = load_table(table, options)
+    print_reading(posters)
+    if held_out is not None:
+        where = name_test_set(posters, held_out, options)
     train_and_save(
         posters,
         output,
@@ -133,14 +140,10 @@ def train(
         n_bootstrap=n_bootstrap,
         random_state=random_state,
     )
-    page = ["app", output, "--posters", table]
-    if images is not None:
-        page += ["--images", images]
-    if id_column != "Id":
-        page += ["--id-column", id_column]
+    page = ["app", output, "--posters", table, *list_table_words(options)]
     steps = [["predict", output, "NEW_POSTERS"], page]
     if held_out is not None:
-        steps.insert(0, list_evaluate_words(output, held_out, posters, id_column))
+        steps.insert(0, list_evaluate_words(output, held_out, where))
     print_next_steps(*steps)
 
 

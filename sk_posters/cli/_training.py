@@ -1,22 +1,23 @@
 """Training and saving a model, as the commands demo and train do it."""
 
-from pathlib import Path
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 import typer
-from sklearn.pipeline import Pipeline
 
 from sk_posters._base._atomic import replace_when_done
+from sk_posters._base._disk_cache import disable_caches
 from sk_posters._base._optional import import_optional
 from sk_posters._base._predictions import predict_scores
 from sk_posters._base._unwrap import find_thresholds, iterate_estimators
+from sk_posters._images._loader import PosterImageLoader
 from sk_posters._persistence._models import save_model
 from sk_posters._pipelines import make_poster_pipeline
 from sk_posters.cli._models import import_quietly
 from sk_posters.cli._terminal import escape_control, get_verbosity, quote
 from sk_posters.datasets._checks import check_posters
-from sk_posters.metrics import MultilabelReport, multilabel_report
+from sk_posters.metrics import multilabel_report
 from sk_posters.model_selection import multilabel_train_test_split
 from sk_posters.model_selection._thresholds import MultilabelTunedThresholdClassifierCV
 
@@ -27,13 +28,14 @@ QUICK = {"frozen", "best"}
 VALIDATION_SHARE = 0.2
 
 
-class Trained(NamedTuple):
-    """A model, its report on the test set, and the rows of both sets."""
+class Split(NamedTuple):
+    """The rows of both sets, their groups, and how many rows of each are unreadable."""
 
-    model: Pipeline
-    report: MultilabelReport
     train_rows: np.ndarray
     test_rows: np.ndarray
+    groups: np.ndarray | None
+    n_black: int
+    n_left_out: int
 
 
 def check_can_save(command):
@@ -41,36 +43,12 @@ def check_can_save(command):
     import_optional("skops", extra="models", purpose=f"sk-posters {command}")
 
 
-def train_and_save(posters, output, held_out, *, description, **options):
-    """Train on a table, print the scores, save model and test set; return `Trained`."""
-    trained = _train(posters, verbose=get_verbosity(), **options)
-    n_train, n_test = len(trained.train_rows), len(trained.test_rows)
-    typer.echo(f"training set: {n_train} posters, test set: {n_test} posters\n")
-    typer.echo(escape_control(str(trained.report)))
-    _save(trained, posters, output, description)
-    typer.echo(f"\nwrote {quote(output)}")
-    if held_out is not None:
-        with replace_when_done(held_out) as part:
-            test_set = posters.frame.iloc[np.sort(trained.test_rows)]
-            test_set.to_csv(part, index=False)
-        typer.echo(f"wrote {quote(held_out)}, the test set")
-    return trained
-
-
-def list_evaluate_words(model, held_out, posters, id_column="Id"):
-    """Return the words of the command that scores a model on its test set."""
-    words = ["evaluate", model, held_out]
-    images = Path(posters.data[0]).parent
-    if images.resolve() != (held_out.parent / "Images").resolve():
-        words += ["--images", images]
-    if id_column != "Id":
-        words += ["--id-column", id_column]
-    return [*words, "--html", model.with_name("report.html")]
-
-
-def _train(
+def train_and_save(
     posters,
+    output,
+    held_out,
     *,
+    description,
     recipe="frozen",
     params=None,
     thresholds=True,
@@ -78,35 +56,109 @@ def _train(
     test_size=0.15,
     random_state=0,
     n_bootstrap=1000,
-    verbose=0,
 ):
-    """Fit a recipe to part of a table, and score it on the rest."""
+    """Train on a table, print the scores, save model and test set; return a `Split`."""
+    verbose = get_verbosity()
+    model = _make_model(recipe, params or {}, thresholds, random_state)
+    unreadable = _find_unreadable(model, posters.data, verbose)
     group_ids = _find_groups(posters, groups, verbose)
+    split = _split(posters, group_ids, unreadable, test_size, random_state)
+    _fit(model, posters, split, thresholds, verbose)
+    # A model that took hours is there before anything else can fail.
+    _save(model, posters, split, output, description)
+    if held_out is not None:
+        _write_test_set(posters, split, held_out)
+    try:
+        report = _evaluate(model, posters, split, n_bootstrap, random_state)
+    except BaseException:
+        typer.echo(f"wrote {quote(output)}, which has no scores: evaluation failed")
+        raise
+    typer.echo(
+        f"training set: {len(split.train_rows)} posters, test set: "
+        f"{len(split.test_rows)} posters"
+    )
+    for line in _list_unreadable(split):
+        typer.echo(line)
+    typer.echo(f"\n{escape_control(str(report))}")
+    _save(model, posters, split, output, description, _list_scores(report, split))
+    typer.echo(f"\nwrote {quote(output)}")
+    if held_out is not None:
+        typer.echo(f"wrote {quote(held_out)}, the test set")
+    return split
+
+
+def list_evaluate_words(model, held_out, where=()):
+    """Return the words of the command that scores a model on its test set."""
+    words = ["evaluate", model, held_out, *where]
+    return [*words, "--html", model.with_name("report.html")]
+
+
+def _find_unreadable(model, paths, verbose):
+    """Read all files before the training; raise, or return which are unreadable."""
+    settings = {
+        getattr(part, "on_error", "blank") for part in iterate_estimators(model)
+    }
+    on_error = "raise" if "raise" in settings else "blank"
+    loader = PosterImageLoader(image_size=(1, 1), on_error=on_error, verbose=verbose)
+    with disable_caches(), warnings.catch_warnings():
+        # The rows are counted below, and the training warns of its own.
+        warnings.filterwarnings("ignore", ".*cannot be used as a poster")
+        return np.asarray(loader.fit_transform(paths).blank)
+
+
+def _split(posters, groups, unreadable, test_size, random_state):
     train_rows, test_rows = multilabel_train_test_split(
         np.arange(len(posters.data)),
         stratify=posters.target,
-        groups=group_ids,
+        groups=groups,
         test_size=test_size,
         random_state=random_state,
     )
-    model = _make_model(recipe, params or {}, thresholds, random_state)
+    readable = test_rows[~unreadable[test_rows]]
+    if not len(readable):
+        raise ValueError(
+            f"None of the {len(test_rows)} files of the test set can be read: replace "
+            "them, or leave them out of the table."
+        )
+    return Split(
+        train_rows,
+        readable,
+        groups,
+        n_black=int(unreadable[train_rows].sum()),
+        n_left_out=len(test_rows) - len(readable),
+    )
+
+
+def _list_unreadable(split):
+    """Yield what became of the rows whose files cannot be read."""
+    if split.n_black:
+        yield f"unreadable: {split.n_black} in the training set, as black images"
+    if split.n_left_out:
+        yield f"unreadable: {split.n_left_out} left out of the test set"
+
+
+def _fit(model, posters, split, thresholds, verbose):
     fit_params = {}
-    if thresholds and group_ids is not None:
-        fit_params["classifier__groups"] = group_ids[train_rows]
-    y_train = posters.target.iloc[train_rows]
+    if thresholds and split.groups is not None:
+        fit_params["classifier__groups"] = split.groups[split.train_rows]
     set_verbose(model, verbose)
-    model.fit(posters.data[train_rows], y_train, **fit_params)
-    report = multilabel_report(
-        posters.target.iloc[test_rows],
-        predict_scores(model, posters.data[test_rows], n_labels=y_train.shape[1])[0],
+    rows = split.train_rows
+    model.fit(posters.data[rows], posters.target.iloc[rows], **fit_params)
+    set_verbose(model, 0)  # Verbosity is not part of a saved model.
+
+
+def _evaluate(model, posters, split, n_bootstrap, random_state):
+    """Return the report on the test set."""
+    rows, y = split.test_rows, posters.target
+    return multilabel_report(
+        y.iloc[rows],
+        predict_scores(model, posters.data[rows], n_labels=y.shape[1])[0],
         thresholds=find_thresholds(model),
-        groups=None if group_ids is None else group_ids[test_rows],
-        y_train=y_train,
+        groups=None if split.groups is None else split.groups[rows],
+        y_train=y.iloc[split.train_rows],
         n_bootstrap=n_bootstrap,
         random_state=random_state,
     )
-    set_verbose(model, 0)  # Verbosity is not part of a saved model.
-    return Trained(model, report, train_rows, test_rows)
 
 
 def _find_groups(posters, groups, verbose):
@@ -145,18 +197,28 @@ def set_verbose(model, value):
             part.verbose = value
 
 
-def _save(trained, posters, path, description):
-    rows = trained.train_rows
-    scores = trained.report.scores
+def _list_scores(report, split):
+    """Return the scores of a report for a model card."""
     columns = ["value", "low", "high", "no label", "label frequencies", "most frequent"]
+    rows = report.scores[columns].iterrows()
+    return {
+        "rows held out": len(split.test_rows),
+        **{name: row.to_dict() for name, row in rows},
+    }
+
+
+def _save(model, posters, split, path, description, scores=None):
+    rows = split.train_rows
     save_model(
-        trained.model,
+        model,
         path,
         label_names=posters.target_names,
-        scores={
-            "rows held out": len(trained.test_rows),
-            **{name: row[columns].to_dict() for name, row in scores.iterrows()},
-        },
+        scores=scores,
         training_data=(posters.data[rows], posters.target.iloc[rows]),
         description=description,
     )
+
+
+def _write_test_set(posters, split, path):
+    with replace_when_done(path) as part:
+        posters.frame.iloc[np.sort(split.test_rows)].to_csv(part, index=False)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 __all__ = [
-    "check_indicators",
     "contradictions",
     "genres_to_indicators",
     "read_genres",
@@ -37,19 +36,6 @@ def genres_to_indicators(genres, label_names=None):
             values[row, column_of[name]] = 1
     index = genres.index if isinstance(genres, pd.Series) else None
     return pd.DataFrame(values, columns=list(column_of), index=index)
-
-
-def check_indicators(values, names, *, source):
-    """Raise an error that names the first value which is neither 0 nor 1."""
-    wrong = ~((values == 0) | (values == 1))
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        value = np.asarray(values[row, column]).item()
-        raise ValueError(
-            f"{source}: labels must be 0 or 1, got {value!r} in column "
-            f"{names[column]!r}, row {row} ({wrong.sum()} such values in all, rows "
-            "counted from 0). Correct the values, or drop columns that are not labels."
-        )
 
 
 def contradictions(genres, values, names):

@@ -1,31 +1,39 @@
-"""Any table of posters: ids, genres as zeros and ones, and a folder of images."""
+"""Any table of posters: the images that it names, and the labels that it gives them."""
 
-import os
+import hashlib
 import warnings
-from collections import Counter
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sk_posters._base._compat import validate_params
-from sk_posters.datasets._genres import check_indicators, contradictions
+from sk_posters._base._compat import HasMethods, StrOptions, validate_params
+from sk_posters._base._validation import shorten
+from sk_posters._images._cache import update_digest
+from sk_posters._images._sources import as_source
+from sk_posters.datasets._genres import contradictions
+from sk_posters.datasets._tables._column import Column, as_text
+from sk_posters.datasets._tables._columns import (
+    COMPARED,
+    GENRE_COLUMN,
+    check_given,
+    find_id_column,
+    find_label_columns,
+)
+from sk_posters.datasets._tables._files import IMAGES_FOLDER, ImageFinder, check_ids
+from sk_posters.datasets._tables._labels import choose_form, read_labels
+from sk_posters.datasets._tables._source import read_source
 
 __all__ = ["GENRE_COLUMN", "IMAGES_FOLDER", "TABLE_NAME", "load_poster_table"]
 
 # The layout of the movie poster data set.
 TABLE_NAME = "train.csv"
-IMAGES_FOLDER = "Images"
-GENRE_COLUMN = "Genre"
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-INDICATOR_TEXTS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 N_SHOWN = 5
 
 DESCR = """\
-Posters of the table {csv}
+Posters of the table {table}
 
 Rows (data, target, groups):   {n_rows}
 Different ids (groups):        {n_ids}
@@ -34,33 +42,91 @@ Labels per row, mean:          {mean:.2f}
 
 An id that occurs in more than one row is one group. Pass `groups` to the split, so
 that no poster is on both sides of it.
+
+{reading}
 """
 
 
 @validate_params(
     {
-        "csv": [str, PathLike],
+        "table": [
+            str,
+            PathLike,
+            pd.DataFrame,
+            HasMethods(["to_pandas"]),
+            HasMethods(["__dataframe__"]),
+            HasMethods(["collect"]),
+        ],
         "images": [str, PathLike, None],
-        "id_column": [str],
+        "id_column": [str, None],
+        "label_columns": [str, "array-like", None],
+        "label_separator": [str, None],
+        "no_label": [object],
+        "unknown": [object],
+        "missing": [StrOptions({"raise", "drop"})],
+        "encoding": [str, None],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
-def load_poster_table(csv, images=None, *, id_column="Id", return_X_y=False):
-    """Load a table of posters with genres in columns of zeros and ones.
+def load_poster_table(
+    table,
+    images=None,
+    *,
+    id_column=None,
+    label_columns=None,
+    label_separator=None,
+    no_label=None,
+    unknown=(),
+    missing="raise",
+    encoding=None,
+    return_X_y=False,
+):
+    """Load a table of posters and their labels, in any of the usual forms.
 
-    Every column is a label, except the ids and the optional text column ``Genre``.
+    What is not given is found out where the table can be read in one way only, and
+    `reading` says how it was read. Where there are several ways, the error lists them.
     Each image must exist; none is opened.
 
     Parameters
     ----------
-    csv : str or path-like
-        The table, comma-separated in UTF-8, with one row per poster.
+    table : str, path-like or DataFrame
+        The table, with one row per poster: a CSV file, also with tabs, semicolons or
+        blanks between the columns; JSON, JSON lines, Parquet, Feather or Excel; any of
+        them compressed (``.gz``, ``.bz2``, ``.xz``, ``.zip``); or a frame of pandas or
+        polars.
     images : str or path-like, default=None
-        The folder that holds ``{Id}.jpg`` (or ``.jpeg``, ``.png``) for each row. By
-        default the folder ``Images`` next to the table.
-    id_column : str, default="Id"
-        The column that names the image of each row, without suffix.
+        The folder of the images; its subfolders are searched as well. By default the
+        folder ``Images`` next to the table, else the folder there that has the files,
+        else paths are relative to the folder of the table. Of a frame, it is the
+        current folder.
+    id_column : str, default=None
+        The column that names the image of each row: a file name with or without
+        suffix, or a path, relative or absolute. Or the column that holds the images:
+        bytes of an image file, PIL images, or dicts ``{"bytes": …, "path": …}``. By
+        default the column whose values are names of files, such as ``Id``.
+    label_columns : str or list of str, default=None
+        One column that names the labels of each row, as text or as a list; or the
+        columns that say for one label each whether it applies: 0/1, -1/1, TRUE/FALSE,
+        yes/no, x/blank. By default all columns of the second kind, else the one column
+        of the first kind. A column named like a part of the rows (``is_valid``,
+        ``fold``, ``split``) is a label only if given here.
+    label_separator : str, default=None
+        What is between two labels in the text of one row: ``"|"``, ``";"``, ``","``,
+        ``" "`` or any other text. ``""`` takes each text as one label. By default it
+        is found out.
+    no_label : str or list of str, default=None
+        Values that say that no label applies, such as ``"No Finding"``. In columns of
+        0/1, values that mean 0.
+    unknown : value or sequence of values, default=()
+        Values that say that a label is not known, such as ``("", -1)``. They are NaN
+        in `target`.
+    missing : {"raise", "drop"}, default="raise"
+        What to do with rows without an id, an image or labels: raise an error, or drop
+        them and count them in `reading`.
+    encoding : str, default=None
+        The encoding of a text file. By default UTF-8 or UTF-16 where the file is that,
+        else Windows-1252.
     return_X_y : bool, default=False
         Whether to return only the paths and the labels.
 
@@ -69,16 +135,24 @@ def load_poster_table(csv, images=None, *, id_column="Id", return_X_y=False):
     posters : :class:`~sklearn.utils.Bunch`
         Dictionary-like object, with the following attributes.
 
-        data : ndarray of str, shape (n_samples,)
-            Paths of the images. A repeated id gives a repeated path.
+        data : ndarray of object, shape (n_samples,)
+            Paths of the images, or the images of the column as they are. A repeated id
+            gives a repeated path.
         target : DataFrame of shape (n_samples, n_labels)
-            Integers 0 and 1, one column per genre.
+            Integers 0 and 1, one column per label, in the order of the columns, or of
+            the alphabet if one column names them. Floats if any value is unknown.
         target_names : list of str
-            The names of the genres.
+            The names of the labels.
         groups : ndarray of str, shape (n_samples,)
-            The ids, to keep the rows of one poster together in a split.
+            The ids, to keep the rows of one poster together in a split. Of images in
+            the table, a hash of their content.
         frame : DataFrame
-            The whole table.
+            The whole table, without the rows that were dropped.
+        label_form : {"columns", "text"}
+            Whether labels have a column each, or one column names those of each row.
+        reading : str
+            How the table was read, a line each: format, encoding, images, labels,
+            columns that were left out and why, rows that were dropped and why.
         DESCR : str
             Description of the table.
 
@@ -90,16 +164,21 @@ def load_poster_table(csv, images=None, *, id_column="Id", return_X_y=False):
     FileNotFoundError
         If the table, the folder of images or any of the images is missing.
     ValueError
-        If columns are missing or doubled, an id is empty or no plain file name, or a
-        label is neither 0 nor 1.
+        If the table cannot be read, or can be read in several ways; if an id is empty
+        or leads out of the folder by ``..``; if a label is missing or is none of the
+        values that say yes or no.
+    ImportError
+        If pandas needs a package for the format that is not installed.
 
     Warns
     -----
     UserWarning
-        If the column ``Genre`` does not say what the columns of zeros and ones say.
+        If a column ``Genre`` next to columns of zeros and ones does not say what they
+        say.
 
     See Also
     --------
+    load_poster_folder : Load a folder with one folder per label.
     fetch_movie_posters : Posters of 7254 movies.
     make_posters : Draw posters with known genres.
 
@@ -108,167 +187,256 @@ def load_poster_table(csv, images=None, *, id_column="Id", return_X_y=False):
     >>> from pathlib import Path
     >>> from PIL import Image
     >>> from sk_posters.datasets import load_poster_table
-    >>> Path("Images").mkdir()
-    >>> Image.new("RGB", (30, 44)).save("Images/tt01.jpg")
-    >>> _ = Path("train.csv").write_text("Id,Comedy,Drama\\ntt01,1,0\\n")
-    >>> posters = load_poster_table("train.csv")
+    >>> Path("scans").mkdir()
+    >>> for name in ["007.jpg", "008.jpg"]:
+    ...     Image.new("RGB", (30, 44)).save(f"scans/{name}")
+    >>> _ = Path("films.csv").write_text("film;tags\\n7;Comedy|Drama\\n8;Drama\\n")
+    >>> posters = load_poster_table("films.csv")
     >>> posters.target
        Comedy  Drama
-    0       1      0
+    0       1      1
+    1       0      1
+    >>> print(posters.reading)
+    table: semicolon-separated, encoding utf-8
+    images: 2 files in 'scans', named by the column 'film'
+    ids: 2 were found with leading zeros, such as '7' -> '007.jpg'
+    labels: 2 in the texts of the column 'tags', separated by '|': 'Comedy', 'Drama'
     """
-    csv = Path(csv)
-    table = _read_texts(csv)
-    names = _check_columns(table.columns.tolist(), csv, id_column)
-    ids = table[id_column]
-    _check_ids(ids, csv)
-    target = _read_target(table[names], csv)
-    if GENRE_COLUMN in table and id_column != GENRE_COLUMN:
-        _warn_of_contradictions(table[GENRE_COLUMN], ids, target, csv)
+    source = read_source(table, encoding)
+    name, lines = source.name, source.lines
+    no_label, unknown = _as_texts(no_label), _as_texts(unknown)
+    columns = {key: Column(key, source.frame[key]) for key in source.frame}
+    given = _check_columns(columns, id_column, label_columns, name)
+    finder = ImageFinder(images, source.folder, name)
+    if id_column is None:
+        id_column = find_id_column(list(columns.values()), given or (), finder, name)
+    labels = _find_labels(
+        columns, id_column, given, (*no_label, *unknown), label_separator, name
+    )
+    values, label_names, label_lines, is_missing = read_labels(
+        labels, label_separator, no_label, unknown, name
+    )
+    has_no_label = _explain_missing_labels(is_missing, labels, missing, name)
 
-    images = csv.parent / IMAGES_FOLDER if images is None else Path(images)
-    data = _find_images(ids, images)
+    data, groups, image_lines, has_no_image = _find_images(
+        columns[id_column], finder, missing, name
+    )
+    lines += [*image_lines, *label_lines]
+    lines += [
+        f"left out: {key!r} ({reason})" for key, reason in labels.left_out.items()
+    ]
+    keep = ~(has_no_image | has_no_label)
+    lines += _describe_dropped(has_no_image, has_no_label, groups, id_column)
+    if not keep.any():
+        raise ValueError(f"{name}: no row is left, all are dropped: {lines[-1]}.")
+
+    values, groups, data = values[keep], groups[keep], data[keep]
+    frame = source.frame if keep.all() else source.frame[keep].reset_index(drop=True)
+    if labels.is_text and _names_one_label_a_row(values, groups):
+        first = ~pd.Series(groups).duplicated().to_numpy()
+        values = _join_rows(values, groups)
+        lines.append(
+            f"joined: {len(groups)} rows of one label each to the {len(values)} images "
+            "that they name"
+        )
+        groups, data = groups[first], data[first]
+        frame = frame[first].reset_index(drop=True)
+    target = _make_target(values, label_names)
+    if not labels.is_text:
+        frame = frame.assign(**{key: target[key] for key in label_names})
+        is_known = not target.isna().any(axis=None)
+        if labels.left_out.get(GENRE_COLUMN) == COMPARED and is_known:
+            _warn_of_contradictions(frame[GENRE_COLUMN], groups, target, name)
     if return_X_y:
         return data, target
+    reading = "\n".join(lines)
     return Bunch(
         data=data,
         target=target,
-        target_names=names,
-        groups=ids.to_numpy(dtype=object),
-        frame=table.assign(**{name: target[name] for name in names}),
+        target_names=label_names,
+        groups=groups,
+        frame=frame,
+        label_form="text" if labels.is_text else "columns",
+        reading=reading,
         DESCR=DESCR.format(
-            csv=csv,
-            n_rows=len(ids),
-            n_ids=ids.nunique(),
-            n_labels=len(names),
-            mean=target.to_numpy().sum(axis=1).mean(),
+            table=name,
+            n_rows=len(target),
+            n_ids=len(pd.unique(groups)),
+            n_labels=len(label_names),
+            mean=np.nansum(target.to_numpy(), axis=1).mean(),
+            reading=reading,
         ),
     )
 
 
-def _read_texts(csv):
-    """Return the table with every field as the text of the file."""
-    if csv.is_dir():
-        raise IsADirectoryError(
-            f"csv must be a table, but {str(csv)!r} is a folder. "
-            f"Give the file in it, such as {str(csv / TABLE_NAME)!r}."
-        )
-    if not csv.is_file():
-        raise FileNotFoundError(
-            f"There is no table {str(csv)!r}. Give the path of a CSV file as csv."
-        )
-    try:
-        # Read without a header: as a header, pandas would rename a repeated column
-        # ("Drama" to "Drama.1") and take the first column of longer rows for an index.
-        # And as text: "N/A" is a genre, and an id such as "0012" is not a number.
-        rows = pd.read_csv(
-            csv, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-        )
-    except pd.errors.EmptyDataError as error:
-        raise ValueError(f"{csv}: the table is empty, not even a header.") from error
-    except pd.errors.ParserError as error:
+def _as_texts(values):
+    """Return one value or several as texts; "" for what is missing."""
+    if values is None:
+        return ()
+    if isinstance(values, (str, float, int)) or values is pd.NA:
+        values = [values]
+    return tuple(as_text(value) for value in values)
+
+
+def _check_columns(columns, id_column, label_columns, source):
+    """Return the label columns that were given as a list, or None."""
+    if id_column is not None:
+        check_given([id_column], columns, source, "id_column")
+    if label_columns is None:
+        return None
+    given = [label_columns] if isinstance(label_columns, str) else list(label_columns)
+    given = [str(name).strip() for name in given]
+    check_given(given, columns, source, "label_columns")
+    if not given or len(set(given)) < len(given) or id_column in given:
         raise ValueError(
-            f"{csv}: not a comma-separated table with rows of one length: {error}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{csv}: the table must be text in UTF-8: {error}") from error
-    if len(rows) == 1:
-        raise ValueError(f"{csv}: the table has a header, but no rows.")
-    # A row that is too short leaves holes even so.
-    table = rows.iloc[1:].fillna("").reset_index(drop=True)
-    return table.set_axis(rows.iloc[0].tolist(), axis=1)
-
-
-def _check_columns(columns, csv, id_column):
-    """Return the names of the label columns."""
-    if "" in columns:
-        raise ValueError(
-            f"{csv}: column {columns.index('')} (counted from 0) has no name. "
-            "If the table was written with its index, use to_csv(index=False)."
+            "label_columns must be different columns, one at least, and not that of "
+            f"the ids: got {given}."
         )
-    doubled = sorted(name for name, times in Counter(columns).items() if times > 1)
-    if doubled:
+    return given
+
+
+def _find_labels(columns, id_column, given, known, separator, source):
+    others = [column for name, column in columns.items() if name != id_column]
+    if given is None:
+        return find_label_columns(others, known, separator, source)
+    chosen = [columns[name] for name in given]
+    return choose_form(chosen, others, known, separator)
+
+
+def _explain_missing_labels(is_missing, labels, missing, source):
+    if missing == "raise" and is_missing.any():
+        row = int(is_missing.argmax())
+        name = labels.columns[0].name
         raise ValueError(
-            f"{csv}: columns must differ, but these occur more than once: {doubled}. "
-            "Rename or drop all but one of each."
+            f"{source}: row {row} (counted from 0) has no labels in column {name!r} "
+            f"({is_missing.sum()} such rows in all). Fill them in, or drop the rows "
+            "with missing='drop'; give no_label='' if an empty field means that no "
+            "label applies, or unknown='' if labels are not known."
         )
-    if id_column not in columns:
+    return is_missing
+
+
+def _find_images(column, finder, missing, source):
+    """Return data, groups, lines, and in which rows there is no image."""
+    if column.holds_images:
+        return _take_images(column, missing, source)
+    ids = _read_ids(column)
+    is_empty = (ids == "").to_numpy()
+    if missing == "raise" and is_empty.any():
         raise ValueError(
-            f"{csv}: there is no column {id_column!r} to name the images, only "
-            f"{columns[:N_SHOWN]} … Give its name as id_column."
+            f"{source}: row {int(is_empty.argmax())} (counted from 0) has no id in "
+            f"column {column.name!r}. Fill it in, or drop such rows with "
+            "missing='drop'."
         )
-    names = [name for name in columns if name not in (id_column, GENRE_COLUMN)]
-    if not names:
+    check_ids(ids, source)
+    paths, lines, root = finder.find(ids, column.name)
+    is_missing = np.equal(paths, None)
+    if missing == "raise" and is_missing.any():
+        _raise_missing(ids, is_missing, root)
+    groups = ids.to_numpy(dtype=object)
+    if len(pd.unique(paths)) < len(pd.unique(groups)) and not is_missing.any():
+        lines.append("groups: paths, because several ids name one file")
+        groups = paths
+    return paths, groups, lines, is_missing
+
+
+def _read_ids(column):
+    values = column.values
+    if pd.api.types.is_string_dtype(values.dtype) and column.is_plain:
+        values = values.fillna("")
+        if all(isinstance(value, str) for value in values.iloc[:1]):
+            return values.str.strip()
+    texts = [as_text(value) for value in values]
+    return pd.Series(texts, name=column.name, dtype=object)
+
+
+def _raise_missing(ids, is_missing, root):
+    names = ids[is_missing].unique().tolist()
+    more = " …" if len(names) > N_SHOWN else ""
+    raise FileNotFoundError(
+        f"{len(names)} of {ids.nunique()} posters have no image in {str(root)!r}: "
+        f"{names[:N_SHOWN]}{more} Each needs a file named by its id, with one of the "
+        "suffixes of images. Add the files, give their folder as images, or drop the "
+        "rows with missing='drop'."
+    )
+
+
+def _take_images(column, missing, source):
+    data = np.empty(len(column.values), dtype=object)
+    data[:] = list(column.values)
+    is_missing = np.array([value is None or value is pd.NA for value in data])
+    is_missing |= np.array([isinstance(v, float) and v != v for v in data])
+    if missing == "raise" and is_missing.any():
         raise ValueError(
-            f"{csv}: there is no label column in addition to {columns}. "
-            "Add one column of 0 and 1 per genre."
+            f"{source}: row {int(is_missing.argmax())} (counted from 0) has no image "
+            f"in column {column.name!r}. Add it, or drop such rows with "
+            "missing='drop'."
         )
-    return names
-
-
-def _check_ids(ids, csv):
-    for row, name in enumerate(ids):
-        if not name.strip():
-            raise ValueError(
-                f"{csv}: row {row} (counted from 0) has no id in column {ids.name!r}. "
-                "Fill it in, or drop the row."
-            )
-        # Joined to the folder, such an id would lead to a file outside it.
-        if any(character in name for character in "/\\:\0") or name in (".", ".."):
-            raise ValueError(
-                f"{csv}: an id must be a plain file name without suffix, but row {row} "
-                f"(counted from 0) has {name!r} in column {ids.name!r}. "
-                "Give the folder as images, not as a part of the id."
-            )
-
-
-def _read_target(texts, csv):
-    values = texts.to_numpy(dtype=object)
-    values = [
-        [INDICATOR_TEXTS.get(text.strip(), text) for text in row] for row in values
+    names = [
+        "" if is_missing[row] else _name_image(value, row, column.name)
+        for row, value in enumerate(data)
     ]
-    values = np.array(values, dtype=object)
-    check_indicators(values, texts.columns, source=csv)
-    return pd.DataFrame(values.astype(np.int64), columns=texts.columns)
+    groups = np.array(names, dtype=object)
+    lines = [f"images: {len(data)} in the column {column.name!r}, no files"]
+    return data, groups, lines, is_missing
 
 
-def _warn_of_contradictions(genres, ids, target, csv):
+def _name_image(value, row, column):
+    """Return the path of an image, or a name for what it holds in memory."""
+    source = as_source(value, row, f"column {column!r}")
+    if isinstance(source, str):
+        return source
+    digest = hashlib.sha256()
+    update_digest(digest, source)
+    return digest.hexdigest()
+
+
+def _describe_dropped(has_no_image, has_no_label, groups, id_column):
+    lines = []
+    for rows, what in ((has_no_image, "an image"), (has_no_label, "labels")):
+        if rows.any():
+            shown = shorten(groups[rows].tolist())
+            lines.append(
+                f"dropped: {rows.sum()} rows without {what}, {id_column!r}: {shown}"
+            )
+    return lines
+
+
+def _names_one_label_a_row(values, groups):
+    """Tell whether an image has several rows, which name one of its labels each."""
+    codes, unique = pd.factorize(groups)
+    if len(unique) == len(groups) or (values < 0).any() or values.sum(axis=1).max() > 1:
+        return False
+    first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
+    return bool((values != values[first[codes]]).any())
+
+
+def _join_rows(values, groups):
+    codes, unique = pd.factorize(groups)
+    joined = np.zeros((len(unique), values.shape[1]), dtype=values.dtype)
+    np.maximum.at(joined, codes, values)
+    return joined
+
+
+def _make_target(values, names):
+    is_unknown = values < 0
+    if is_unknown.any():
+        values = np.where(is_unknown, np.nan, values.astype(float))
+    return pd.DataFrame(
+        values.astype(np.float64 if is_unknown.any() else np.int64), columns=names
+    )
+
+
+def _warn_of_contradictions(genres, ids, target, source):
     names = np.array(target.columns, dtype=object)
     wrong = contradictions(genres, target.to_numpy(), names)
     if wrong:
         row, _ = wrong[0]
         shown = names[target.iloc[row].to_numpy(dtype=bool)].tolist()
         warnings.warn(
-            f"{csv}: in {len(wrong)} of {len(ids)} rows the column {GENRE_COLUMN!r} "
+            f"{source}: in {len(wrong)} of {len(ids)} rows the column {GENRE_COLUMN!r} "
             f"does not say what the columns of 0 and 1 say, first in row {row} "
             f"(counted from 0, id {ids[row]!r}): {genres[row]!r} against {shown}. "
             "The columns of 0 and 1 are used.",
             stacklevel=4,
         )
-
-
-def _find_images(ids, images):
-    """Return the path of each id's image, or name all that are missing at once."""
-    if not images.is_dir():
-        raise FileNotFoundError(
-            f"There is no folder of images {str(images)!r}. Give it as images."
-        )
-    # One listing is much faster than asking for thousands of files one by one.
-    with os.scandir(images) as entries:
-        files = {entry.name for entry in entries if entry.is_file()}
-    found = {}
-    missing = []
-    for name in ids.unique():
-        file = next((name + s for s in SUFFIXES if name + s in files), None)
-        if file is None:
-            missing.append(name)
-        else:
-            found[name] = str(images / file)
-    if missing:
-        more = " …" if len(missing) > N_SHOWN else ""
-        raise FileNotFoundError(
-            f"{len(missing)} of {ids.nunique()} posters have no image in "
-            f"{str(images)!r}: {missing[:N_SHOWN]}{more} Each needs a file named "
-            f"by its id with one of the suffixes {', '.join(SUFFIXES)}. Add the files, "
-            "give their folder as images, or drop the rows."
-        )
-    return ids.map(found).to_numpy(dtype=object)

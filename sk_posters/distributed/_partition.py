@@ -15,11 +15,10 @@ from PIL import Image
 from sk_posters._base._atomic import read_file, write_file
 from sk_posters._base._optional import import_optional
 from sk_posters._base._predictions import as_scores
-from sk_posters._base._unwrap import iterate_estimators
+from sk_posters._base._unwrap import refuse_bad_files
 from sk_posters._base._zip import unpack
-from sk_posters._features._encoder import PosterEncoder
-from sk_posters._images._lazy import check_paths
-from sk_posters._images._loader import PosterImageLoader
+from sk_posters._images._cache import update_digest
+from sk_posters._images._sources import MemoryImage, check_sources
 from sk_posters._persistence._models import load_model
 from sk_posters.exceptions import PosterFileError
 
@@ -107,11 +106,12 @@ def predict_partition(paths, number, job):
     """Predict a partition and write the predictions."""
     paths = _as_list(paths)
     reasons, values, names = _predict(paths, job)
-    bad = np.array([path in reasons for path in paths], dtype=bool)
-    frame = {"path": pd.array(paths, dtype="string")}
+    names_of_rows = [str(path) for path in paths]
+    bad = np.array([name in reasons for name in names_of_rows], dtype=bool)
+    frame = {"path": pd.array(names_of_rows, dtype="string")}
     for name, column in zip(names, values.T, strict=True):
         frame[name] = _with_gaps(column, bad)
-    errors = [reasons.get(path) for path in paths]
+    errors = [reasons.get(name) for name in names_of_rows]
     frame["error"] = pd.array(errors, dtype="string")
     write_file(
         part_file(job.folder, number),
@@ -129,11 +129,12 @@ def forget_models():
 def _as_list(paths):
     """Return the paths of a partition, which may have none."""
     paths = paths if hasattr(paths, "shape") else list(paths)
-    return list(check_paths(paths)) if len(paths) else []
+    return list(check_sources(paths)) if len(paths) else []
 
 
 def _metadata(paths, job):
-    digest = hashlib.sha256("\0".join(paths).encode(errors="surrogateescape"))
+    names = [_name_content(path) for path in paths]
+    digest = hashlib.sha256("\0".join(names).encode(errors="surrogateescape"))
     known = {
         "model": job.model,
         "method": job.method,
@@ -143,19 +144,32 @@ def _metadata(paths, job):
     return json.dumps(known).encode()
 
 
+def _name_content(source):
+    """Return a path, or for an image in memory a digest of its content."""
+    if not isinstance(source, MemoryImage):
+        return source
+    digest = hashlib.sha256()
+    try:
+        update_digest(digest, source)
+    except PosterFileError:
+        return str(source)
+    return f"sha256 {digest.hexdigest()}"
+
+
 def _predict(paths, job):
     """Return reasons of bad files, predictions of the others, and column names."""
     model = _model(job)
     reasons = {}
     while True:
-        good = [path for path in paths if path not in reasons]
+        good = [path for path in paths if str(path) not in reasons]
         try:
             values, names = (
                 _call(model, good, job) if good else _predict_none(model, job)
             )
         except PosterFileError as error:
             # A part of the model that invents paths would go on for ever.
-            new = {path: why for path, why in error.failed if path in good}
+            names = {str(path) for path in good}
+            new = {name: why for name, why in error.failed if name in names}
             if not new:
                 raise
             reasons |= new
@@ -232,15 +246,7 @@ def _model(job):
                     f"{job.folder!r}, or pass another folder, to start again."
                 )
             _loaded.clear()
-            _loaded[job.sha256] = _raise_on_bad_files(
+            _loaded[job.sha256] = refuse_bad_files(
                 load_model(job.model_file, trusted=job.trusted)
             )
         return _loaded[job.sha256]
-
-
-def _raise_on_bad_files(model):
-    """Let each part of a model name bad files: a black image gets no prediction."""
-    for part in iterate_estimators(model):
-        if isinstance(part, PosterEncoder | PosterImageLoader):
-            part.on_error = "raise"
-    return model

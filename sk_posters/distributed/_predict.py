@@ -8,7 +8,7 @@ from joblib import parallel_config
 
 from sk_posters._base._compat import HasMethods, Interval, StrOptions, validate_params
 from sk_posters._base._optional import import_optional
-from sk_posters._images._lazy import check_paths
+from sk_posters._images._sources import check_sources, is_source
 from sk_posters.distributed._folder import open_folder
 from sk_posters.distributed._joblib_backend import one_level_backend
 from sk_posters.distributed._partition import (
@@ -96,7 +96,9 @@ def predict_to_parquet(
         A file that :func:`~sk_posters.save_model` wrote, or a fitted pipeline that
         takes paths. Each process loads it once.
     paths : iterable of str, or Dask bag, array, series or one-column dataframe
-        The posters. What Dask holds keeps its partitions, and stays on the workers.
+        The posters: paths, or what else :class:`~sk_posters.PosterImageLoader` takes,
+        such as bytes of image files. What Dask holds keeps its partitions, and stays on
+        the workers.
     folder : str or path-like
         Where the predictions go. With `client`, all workers must see it, and the
         posters, under the same path.
@@ -137,7 +139,8 @@ def predict_to_parquet(
 
     Notes
     -----
-    A row has the column ``path``, the predictions, and the column ``error``: empty, or
+    A row has the column ``path`` (for an image in memory its row, such as ``"row 3:
+    bytes (12,345 B)"``), the predictions, and the column ``error``: empty, or
     why the file cannot be used. Then its predictions are empty, whatever `on_error` the
     model has, and the other rows are as they would be without it. Rows are in the order
     of `paths`.
@@ -325,8 +328,8 @@ def prepare_workers(client, *, n_threads=None, pin_gpus=True):
 def _partitions(paths, size):
     """Return the posters of each partition: lists, or what Dask knows of them."""
     if not hasattr(paths, "to_delayed"):
-        is_array = isinstance(paths, str | os.PathLike) or hasattr(paths, "shape")
-        paths = check_paths(paths if is_array else list(paths), "paths").tolist()
+        is_array = is_source(paths) or hasattr(paths, "shape")
+        paths = check_sources(paths if is_array else list(paths), "paths").tolist()
         return [paths[start : start + size] for start in range(0, len(paths), size)]
     columns = getattr(paths, "columns", None)
     if getattr(paths, "ndim", 1) != 1 and (columns is None or len(columns) != 1):

@@ -35,7 +35,7 @@ def grad_cam(estimator, X, *, labels=None):
         or a pipeline of the recipes `"frozen"` and `"best"`, which needs no
         TensorFlow; also with tuned thresholds, or the best of a search.
     X : array-like of shape (n_images,) or (n_images, height, width, 3)
-        Paths or images, whichever the estimator takes.
+        Paths, images in memory or arrays, whichever the estimator takes.
     labels : array-like of str or int, str, int or None, default=None
         The labels to explain, by name, where the estimator knows the names, or by
         position. None takes all.

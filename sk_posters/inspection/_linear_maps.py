@@ -11,13 +11,20 @@ References
    explanations of convolutional neural networks", arXiv:2011.08891, 2020.
 """
 
+import warnings
+
 import numpy as np
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import StandardScaler
 
 from sk_posters._base._threads import count_threads, map_in_threads
-from sk_posters._features._encoder import as_images, list_networks, open_images
-from sk_posters.exceptions import PosterFileError
+from sk_posters._features._encoder import (
+    as_images,
+    check_fitted_size,
+    list_networks,
+    open_images,
+)
+from sk_posters.exceptions import PosterFileError, describe_failures
 from sk_posters.inspection._maps import add_enlarged
 
 __all__ = ["linear_maps", "linear_weights"]
@@ -50,6 +57,8 @@ def linear_weights(steps):
 def linear_maps(encoders, weights, X):
     """Return the maps of images, (n, n_labels, height, width), at the images' size."""
     images = [as_images(encoder, X) for encoder, _ in encoders]
+    for (encoder, _), posters in zip(encoders, images, strict=True):
+        check_fitted_size(encoder, posters)
     size = max((each.shape[1:3] for each in images), key=np.prod)
     maps = np.zeros((len(images[0]), len(weights), *size), dtype=np.float32)
     start = 0
@@ -84,12 +93,16 @@ def _add_maps(maps, encoder, network, weights, posters):
             mirrored = np.ascontiguousarray(image[:, :, ::-1])
             small = (small + _weigh_maps(network, weights, mirrored)[:, :, ::-1]) / 2
         add_enlarged(maps[row], small)
-        return []
+        return list(failed.items())
 
     rows = range(len(posters))
     found = list(map_in_threads(add, rows, count_threads(encoder.n_jobs)))
-    if any(found):
-        raise PosterFileError([bad for each in found for bad in each])
+    failed = list(dict.fromkeys(bad for each in found for bad in each))
+    if failed and encoder.on_error == "raise":
+        raise PosterFileError(failed)
+    if failed:
+        text = f"{describe_failures(failed)}\nTheir maps are those of a black image."
+        warnings.warn(text, stacklevel=2)
 
 
 def _weigh_maps(network, weights, image):

@@ -8,8 +8,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._unwrap import unwrap
-from sk_posters._features._encoder import list_encoders
-from sk_posters._images._lazy import PosterImages, check_paths
+from sk_posters._features._encoder import RESIZED, as_images, list_encoders
+from sk_posters._images._lazy import PosterImages
+from sk_posters._images._sources import MemoryImage, check_sources
 
 __all__ = ["nearest_posters"]
 
@@ -27,9 +28,10 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
         An encoder, or a fitted pipeline that begins with one or with a FeatureUnion of
         encoders, as the recipes `"frozen"` and `"best"` do.
     X : array-like of shape (n_images,) or (n_images, height, width, 3)
-        Paths or images to find neighbours for.
+        Paths, images in memory or arrays to find neighbours for, as the encoder takes
+        them.
     X_train : array-like of shape (n_train,) or (n_train, height, width, 3)
-        Paths or images to find them among.
+        Paths, images in memory or arrays to find them among.
     n_neighbors : int, default=5
         How many for each.
 
@@ -37,14 +39,14 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
     -------
     DataFrame of shape (n_images * n_neighbors, 5)
         ``row`` (position in `X`), ``rank`` (from 1, the nearest), ``index`` (position
-        in `X_train`), ``path`` (None for images in memory) and ``distance``: cosine
+        in `X_train`), ``path`` (None for images without one) and ``distance``: cosine
         distance of the features, 0 for those that are alike.
 
     Raises
     ------
     ValueError
         If the estimator has no encoder, there are fewer than `n_neighbors` posters in
-        `X_train`, or these are not what the encoder takes.
+        `X_train`, or these are not what the encoder takes, or of another size than `X`.
 
     See Also
     --------
@@ -74,6 +76,8 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
             "or with a FeatureUnion of them, as make_poster_pipeline('frozen') makes: "
             f"got {type(step).__name__}."
         )
+    for encoder, _ in list_encoders(step):
+        _check_same_size(encoder, X, X_train)
     train = step.transform(X_train)
     if n_neighbors > len(train):
         raise ValueError(
@@ -94,10 +98,20 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
     )
 
 
+def _check_same_size(encoder, X, X_train):
+    """Refuse images of two sizes, such as paths and arrays: their features differ."""
+    size, train_size = (as_images(encoder, each).shape[1:3] for each in (X, X_train))
+    if tuple(size) != tuple(train_size):
+        raise ValueError(
+            f"X and X_train must have images of one size: got {size[0]} x {size[1]} "
+            f"and {train_size[0]} x {train_size[1]} pixels (height x width). {RESIZED}."
+        )
+
+
 def _paths_of(X, n_rows):
-    if isinstance(X, PosterImages):
-        return X.paths
     try:
-        return check_paths(X)
-    except ValueError:  # Images, since the encoder took them.
+        sources = X.sources if isinstance(X, PosterImages) else check_sources(X)
+    except ValueError:  # An array, since the encoder took it.
         return np.full(n_rows, None)
+    paths = [each.path if isinstance(each, MemoryImage) else each for each in sources]
+    return np.array(paths, dtype=object)

@@ -37,7 +37,7 @@ BOOTSTRAP_CONSTRAINTS = {
 class MultilabelReport:
     """Scores of multi-label predictions, as `multilabel_report` computes them.
 
-    ``print(report)`` shows it in less than 50 lines, and a notebook shows it as tables.
+    ``print(report)`` shows it in less than 60 lines, and a notebook shows it as tables.
 
     Parameters
     ----------

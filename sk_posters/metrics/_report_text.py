@@ -1,12 +1,13 @@
 """Reports and comparisons as text and as HTML."""
 
+import textwrap
 from html import escape
 
 import numpy as np
 
 __all__ = ["comparison_text", "html", "report_text"]
 
-MAX_LABELS = 25  # Keeps the whole below 50 lines.
+MAX_LABELS, MAX_NOTES = 25, 10  # Keep the whole below 60 lines.
 WIDTH = 88
 LABEL_HEADS = {
     "chance": "chance",
@@ -20,7 +21,7 @@ LABEL_HEADS = {
 
 
 def report_text(report):
-    """Return a report in less than 50 lines."""
+    """Return a report in less than 60 lines."""
     lines = [_cut(line) for line in report.about]
     scores = report.scores
     lines.append(
@@ -34,21 +35,24 @@ def report_text(report):
             f"{number(row['no label']):>10}{number(row['label frequencies']):>13}"
             f"{number(row['most frequent']):>12}"
         )
-    lines.append(_cut(_below(scores)))
-    return "\n".join([*lines, *_label_lines(report.labels)])
+    lines.append("* the whole interval is better than all baselines")
+    noted = list(_note_lines(scores["note"]))
+    most = MAX_LABELS - max(0, len(noted) - MAX_NOTES)
+    return "\n".join([*lines, *noted, *_label_lines(report.labels, most)])
 
 
-def _below(scores):
-    text = "* the whole interval is better than all baselines"
-    noted = scores["note"][scores["note"] != ""]
-    if not len(noted):
-        return text
-    return f"{text}; notes: {len(noted)}"
+def _note_lines(notes):
+    """Yield each note with the scores that it is about."""
+    for note, scores in notes[notes != ""].groupby(notes, sort=False):
+        text = f"{note} ({', '.join(scores.index)})"
+        yield from textwrap.wrap(
+            text, WIDTH, initial_indent="- ", subsequent_indent="  "
+        )
 
 
-def _label_lines(labels):
+def _label_lines(labels, most):
     has_unknown = "unknown" in labels
-    most = MAX_LABELS - has_unknown  # For a line that counts them.
+    most -= has_unknown  # For a line that counts them.
     # One line says how many are not shown, so that one label fewer is.
     shown = labels if len(labels) <= most else labels[: most - 1]
     heads = dict(LABEL_HEADS)

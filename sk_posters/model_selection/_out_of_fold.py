@@ -19,7 +19,12 @@ from sk_posters.model_selection._split import (
     multilabel_train_test_split,
 )
 
-__all__ = ["explain_unknown_labels", "make_splits", "score_out_of_fold"]
+__all__ = [
+    "explain_unknown_labels",
+    "find_informative",
+    "make_splits",
+    "score_out_of_fold",
+]
 
 
 def make_splits(tuner, X, y, labels, params):
@@ -109,3 +114,24 @@ def _fit_and_score(estimator, X, y, train, test, n_labels, methods, params, keep
         estimator, _safe_indexing(X, test), methods=methods, n_labels=n_labels
     )
     return scores, method, estimator if keep else None
+
+
+def find_informative(parts, is_known):
+    """Return which labels that are known have scores that differ, of those by fold."""
+    n_rows = max(map(len, parts))
+    # What differs between folds alone says which fold a row is in, and no more. But in
+    # folds of one row, as of LeaveOneOut, there is nothing else to compare.
+    compared = [np.concatenate(parts)] if n_rows == 1 else parts
+    informative = np.any([np.ptp(scores, axis=0) > 0 for scores in compared], axis=0)
+    informative &= is_known
+    if informative.any():
+        return informative
+    where, hint = "", ""
+    if np.ptp(np.concatenate(parts), axis=0).any():
+        where = " within its fold"
+        hint = f", or set cv to fewer folds than {len(parts)}: they have {n_rows} rows "
+        hint += "at most"
+    raise ValueError(
+        f"The estimator gives every row the same scores{where}, from which no "
+        f"threshold can be learned. Check its parameters and X{hint}."
+    )

@@ -41,6 +41,7 @@ from sk_posters.model_selection._calibration import (
 )
 from sk_posters.model_selection._out_of_fold import (
     explain_unknown_labels,
+    find_informative,
     make_splits,
     score_out_of_fold,
 )
@@ -293,8 +294,8 @@ class MultilabelTunedThresholdClassifierCV(
         ------
         ValueError
             If `y` is not such a matrix, if `cv` and `refit` do not go together, if
-            scores are nan or the same for all rows, or if `scoring` judges
-            probabilities.
+            scores are nan or the same for all rows (of each fold, if folds have
+            several), or if `scoring` judges probabilities.
         NotFittedError
             If ``cv="prefit"`` and `estimator` is not fitted.
         """
@@ -334,13 +335,7 @@ class MultilabelTunedThresholdClassifierCV(
 
     def _tune(self, labels, parts):
         """Learn calibration and thresholds from the scores of all splits."""
-        informative = np.any([np.ptp(scores, axis=0) > 0 for scores in parts], axis=0)
-        informative &= find_known(labels).any(axis=0)
-        if not informative.any():
-            raise ValueError(
-                "The estimator gives every row the same scores, from which no "
-                "threshold can be learned. Check its parameters and X."
-            )
+        informative = find_informative(parts, find_known(labels).any(axis=0))
         scores = self._calibrate(np.concatenate(parts), labels)
         # A sigmoid without a slope takes from scores what they told.
         informative &= np.ptp(scores, axis=0) > 0

@@ -100,8 +100,8 @@ class GradCAMDisplay:
         estimator : estimator
             What :func:`~sk_posters.inspection.grad_cam` explains, fitted.
         X : array-like of path, or ndarray of shape (n_samples, height, width, 3)
-            What the estimator takes: paths of image files, or images (uint8, or
-            floats from 0 to 1).
+            What the estimator takes: paths of image files, bytes of them, PIL images,
+            or an array (uint8, or floats from 0 to 1).
         labels : array-like of str or int, str, int or None, default=None
             The labels to show, by name or position; None shows the `k` most probable
             ones of each poster.
@@ -172,7 +172,8 @@ class GradCAMDisplay:
         Parameters
         ----------
         images : array-like of path, or ndarray of shape (n_samples, height, width, 3)
-            Paths of image files, or images (uint8, or floats from 0 to 1).
+            Paths of image files, bytes of them, PIL images, or arrays (uint8, or
+            floats from 0 to 1).
         maps : array-like of shape (n_samples, n_labels, map_height, map_width)
             Saliency from 0 to 1, as :func:`~sk_posters.inspection.grad_cam` returns it.
             A map may have another size than its poster: it is stretched.

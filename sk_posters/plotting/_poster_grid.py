@@ -88,8 +88,8 @@ class PosterGridDisplay:
         estimator : estimator
             A fitted classifier with `predict_proba`, or a Pipeline that ends in one.
         X : array-like of path, or ndarray of shape (n_samples, height, width, 3)
-            What the estimator takes: paths of image files, or images (uint8, or
-            floats from 0 to 1).
+            What the estimator takes: paths of image files, bytes of them, PIL images,
+            or an array (uint8, or floats from 0 to 1).
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels), \
 default=None
             The true labels: 0/1, nan where a label is not known.
@@ -142,7 +142,8 @@ default=None
         Parameters
         ----------
         posters : array-like of path, or ndarray of shape (n_samples, height, width, 3)
-            Paths of image files, or images (uint8, or floats from 0 to 1).
+            Paths of image files, bytes of them, PIL images, or arrays (uint8, or
+            floats from 0 to 1).
         y_score : array-like or DataFrame of shape (n_samples, n_labels), or list of \
 arrays
             Scores as `predict_proba` returns them.

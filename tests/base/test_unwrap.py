@@ -13,14 +13,21 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from sk_posters import MultilabelTunedThresholdClassifierCV
+from sk_posters import (
+    MultilabelTunedThresholdClassifierCV,
+    PosterEncoder,
+    PosterImageLoader,
+)
 from sk_posters._base._unwrap import (
     find_label_names,
     find_thresholds,
     iterate_estimators,
     list_parts,
+    list_replaced_files,
+    refuse_bad_files,
     unwrap,
 )
+from sk_posters.exceptions import PosterFileError
 
 
 @pytest.fixture(scope="module")
@@ -185,3 +192,15 @@ def test_every_fitted_estimator_is_reached(name, data):
     assert any(hasattr(scaler, "mean_") for scaler in scalers)
     with pytest.raises(ValueError, match="NaN"):
         model.predict(X)
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be used as a poster")
+@pytest.mark.parametrize("kind", [PosterEncoder, PosterImageLoader])
+def test_files_that_a_part_replaced_are_listed_until_they_are_refused(kind, tmp_path):
+    bad = str(tmp_path / "bad.png")
+    part = kind(image_size=(32, 32), on_error="blank").fit([bad])
+    model = search(make_pipeline(FeatureUnion([("one", part)]), linear()))
+    assert list_replaced_files(model) == [bad]
+    assert refuse_bad_files(model) is model
+    with pytest.raises(PosterFileError, match="no such file"):
+        part.transform([bad])

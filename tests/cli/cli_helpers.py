@@ -4,11 +4,13 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import typer
 from typer.testing import CliRunner
 
@@ -55,6 +57,15 @@ def touch(*names):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
     return list(names)
+
+
+def copy_with_bad_files(table, folder, rows):
+    """Copy a table and its images; the images of some rows become text."""
+    target = shutil.copytree(table.parent, folder / "copy")
+    ids = pd.read_csv(table, dtype={"Id": str})["Id"]
+    for row in rows:
+        (target / "Images" / f"{ids[row]}.jpg").write_text("no image")
+    return target
 
 
 def find_examples(text):

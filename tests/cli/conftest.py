@@ -35,6 +35,16 @@ def trained(table):
     return SimpleNamespace(result=result, model=model, held_out=held_out)
 
 
+@pytest.fixture(scope="session")
+def lenient(table):
+    """A model file that was trained with black images in place of unreadable files."""
+    model = table.with_name("lenient.model")
+    words = ["--param", "on_error=blank", *SMALL]
+    result = run("train", table, "-o", model, *words)
+    assert result.exit_code == 0, result.output
+    return model
+
+
 @pytest.fixture
 def posters(table, tmp_path, monkeypatch):
     """Paths of three posters in a folder below the current one."""

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 import pytest
-from cli_helpers import RARE, run
+from cli_helpers import RARE, copy_with_bad_files, run
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.multiclass import OneVsRestClassifier
@@ -115,8 +115,7 @@ def test_thresholds_of_the_decision_function_are_left_out_with_a_note(table, tmp
     model = fit_and_save(classifier, data, tmp_path / "m.model")
     result = run("evaluate", tmp_path / "m.model", table, "--n-bootstrap", "0")
     assert result.exit_code == 0, result.output
-    note = result.stdout.splitlines()[0]
-    assert note.startswith("note: the tuned thresholds are not probabilities; labels")
+    assert "note: the tuned thresholds are not probabilities; labels" in result.stdout
     at_half = model.predict_proba(data.data) >= 0.5
     score = f1_score(data.target, at_half, average="micro")
     assert find_micro_f1(result) == f"{score:.3f}"
@@ -130,3 +129,10 @@ def test_a_model_without_probabilities_is_an_error(table, tmp_path):
     result = run("evaluate", tmp_path / "m.model", table)
     assert result.exit_code == 2
     assert "m.model' gives no probabilities, which evaluate needs" in result.stderr
+
+
+def test_a_file_that_was_not_read_is_not_scored(lenient, table, tmp_path):
+    folder = copy_with_bad_files(table, tmp_path, [5])
+    result = run("evaluate", lenient, folder, "--n-bootstrap", "0")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "1 file cannot be used as a poster" in result.stderr

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 from cli_helpers import run
@@ -42,3 +43,11 @@ def test_label_names_that_only_the_file_has_can_be_explained(table, posters, rec
     save_model(model, "m.model", label_names=data.target_names)
     result = run("explain", "m.model", posters[0], "-o", "x.png", "--label", "Action")
     assert (result.exit_code, result.stdout) == (0, "wrote x.png\n"), result.output
+
+
+def test_a_file_that_was_not_read_is_not_explained(lenient, posters):
+    Path("posters/bad.jpg").write_text("no image")
+    result = run("explain", lenient, "posters/bad.jpg", "-o", "x.png")
+    assert result.exit_code == 2
+    assert "1 file cannot be used as a poster: 'posters/bad.jpg'" in result.stderr
+    assert not Path("x.png").exists()

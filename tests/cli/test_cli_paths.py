@@ -6,19 +6,83 @@ from pathlib import Path
 import pytest
 from cli_helpers import touch
 
+from sk_posters._images._folders import Skipped
 from sk_posters.cli._paths import iterate_paths
 
 
 def test_a_folder_gives_its_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    touch("p/a.jpg", "p/b.PNG", "p/notes.txt", "p/q/r/c.webp", "p/s/d.jpeg")
-    Path("p/loop").symlink_to("../p")
-    Path("p/dead.jpg").symlink_to("nowhere")
-    os.mkfifo("p/pipe.jpg")
+    touch("p/a.jpg", "p/b.PNG", "p/q/r/c.webp", "p/s/d.jpeg", "p/s/e.avif")
+    touch("p/f.jfif", "p/.hidden.tif")
     found = list(iterate_paths(["p"], []))
     assert {problem for _, problem in found} == {None}
     assert sorted(path for path, _ in found) == [
-        *("p/a.jpg", "p/b.PNG", "p/q/r/c.webp", "p/s/d.jpeg")
+        *("p/.hidden.tif", "p/a.jpg", "p/b.PNG", "p/f.jfif"),
+        *("p/q/r/c.webp", "p/s/d.jpeg", "p/s/e.avif"),
+    ]
+
+
+def test_an_image_in_a_folder_that_cannot_be_read_has_its_problem(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    touch("p/a.jpg", "p/z.jpg")
+    Path("p/dead.jpg").symlink_to("nowhere")
+    Path("p/loop.jpg").symlink_to("loop.jpg")
+    os.mkfifo("p/pipe.jpg")
+    skipped = Skipped()
+    assert sorted(iterate_paths(["p"], [], skipped)) == [
+        ("p/a.jpg", None),
+        ("p/dead.jpg", "a link to a file that does not exist"),
+        ("p/loop.jpg", "Too many levels of symbolic links"),
+        ("p/pipe.jpg", "a device or a pipe, not a file"),
+        ("p/z.jpg", None),
+    ]
+    assert skipped.lines() == []
+    pattern = dict(iterate_paths(["p/*.jpg"], [], skipped))
+    assert pattern["p/dead.jpg"] == "no such file"
+    assert pattern["p/loop.jpg"] == "Too many levels of symbolic links"
+    assert pattern["p/pipe.jpg"] == "a device or a pipe, not a file"
+
+
+def test_what_is_left_out_of_folders_is_counted_and_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touch("p/a.jpg", "p/notes.txt", "q/b.TXT", "q/README", "q/c.jpg")
+    Path("p/link").symlink_to("../q")
+    Path("p/link.jpg").symlink_to("../q")
+    Path("p/loop").symlink_to("loop")
+    skipped = Skipped()
+    found = list(iterate_paths(["p", "q"], [], skipped))
+    assert sorted(found) == [("p/a.jpg", None), ("q/c.jpg", None)]
+    links, files = sorted(skipped.lines())
+    start = "skipped: 4 × no image by its suffix ("
+    assert files.startswith(f"{start}.txt 2, no suffix 2), such as 'p/")
+    assert links.startswith("skipped: 2 × a link to a folder, which is not followed, ")
+
+
+def test_what_is_left_out_of_patterns_is_counted_and_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touch("p/a.jpg", "p/q/b.jpg", "r/c.jpg")
+    Path("p/link").symlink_to("../r")
+    skipped = Skipped()
+    assert list(iterate_paths(["p/*"], [], skipped)) == [("p/a.jpg", None)]
+    [line] = skipped.lines()
+    assert line.startswith("skipped: 2 × a folder that matches a pattern of files, su")
+    skipped = Skipped()
+    found = sorted(iterate_paths(["p/**/*.jpg"], [], skipped))
+    assert found == [("p/a.jpg", None), ("p/q/b.jpg", None)]
+    assert skipped.lines() == [
+        "skipped: 1 × behind a link to a folder, which ** does not follow, such as "
+        "'p/link/c.jpg'"
+    ]
+
+
+def test_many_suffixes_are_counted_in_one_line():
+    skipped = Skipped()
+    for number in range(20):
+        skipped.add("files", f"a.{number}", f".{number}")
+    assert skipped.lines() == [
+        "skipped: 20 × files (.0 1, .1 1, .2 1, .3 1, .4 1, 15 others), such as 'a.0'"
     ]
 
 

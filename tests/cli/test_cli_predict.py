@@ -153,6 +153,37 @@ def test_an_unreadable_file_stops_the_command_on_request(trained, posters):
     assert os.listdir(".") == ["posters"]
 
 
+def test_no_model_predicts_for_a_file_that_was_not_read(lenient, posters):
+    Path("posters/bad.jpg").write_text("no image")
+    result = run("predict", lenient, "posters", "none.jpg", "-f", "jsonl", "-p")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("2 of 5 posters could not be read\n")
+    rows = {row["path"]: row for row in map(json.loads, result.stdout.splitlines())}
+    for path in ("posters/bad.jpg", "none.jpg"):
+        assert rows[path]["labels"] is rows[path]["probabilities"] is None
+        assert rows[path]["error"]
+    assert all(rows[path]["error"] is None for path in posters)
+    words = ["predict", lenient, "posters", "--on-error", "raise"]
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "1 file cannot be used as a poster: 'posters/bad.jpg'" in result.stderr
+
+
+def test_what_is_skipped_in_a_folder_is_counted_and_dead_links_are_rows(stub):
+    touch("p/a.jpg", "p/notes.txt", "p/Thumbs.db")
+    Path("p/dead.jpg").symlink_to("nowhere")
+    Path("p/loop.jpg").symlink_to("loop.jpg")
+    result = run("predict", "m", "p", "-f", "jsonl")
+    assert result.exit_code == 1
+    rows = {row["path"]: row for row in map(json.loads, result.stdout.splitlines())}
+    assert set(rows) == {"p/a.jpg", "p/dead.jpg", "p/loop.jpg"}
+    assert rows["p/dead.jpg"]["error"] == "a link to a file that does not exist"
+    assert rows["p/a.jpg"]["error"] is None
+    first, second = result.stderr.splitlines()
+    assert first.startswith("skipped: 2 × no image by its suffix (.")
+    assert second == "2 of 3 posters could not be read"
+
+
 def test_paths_are_read_from_standard_input(stub):
     touch("a.jpg", "b.jpg")
     result = run("predict", "m", "b.jpg", "-", "-f", "jsonl", input="a.jpg\nnone.jpg\n")

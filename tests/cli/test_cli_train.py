@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from cli_helpers import COMMAND, RARE, SMALL, make_environment, parse, run
+from cli_helpers import (
+    COMMAND,
+    RARE,
+    SMALL,
+    copy_with_bad_files,
+    make_environment,
+    parse,
+    run,
+)
 
 from sk_posters import (
     MultilabelTunedThresholdClassifierCV,
@@ -131,6 +139,72 @@ def test_errors_are_raised_before_training(
     assert result.exit_code == 2
     assert re.search(message, result.stderr)
     assert list(tmp_path.iterdir()) == []
+
+
+def find_rows(posters, ids):
+    return [row for row, name in enumerate(posters.groups) if name in set(ids)]
+
+
+def test_all_files_are_read_before_the_training(table, trained, tmp_path, monkeypatch):
+    fits = []
+    monkeypatch.setattr("sk_posters.cli._training._fit", lambda *a: fits.append(a))
+    held_out = pd.read_csv(trained.held_out, dtype={"Id": str})["Id"]
+    tests = find_rows(load_poster_table(table), held_out)
+    first = next(row for row in range(60) if row not in tests)
+    folder = copy_with_bad_files(table, tmp_path, [first, tests[0]])
+    model = tmp_path / "m.model"
+    result = run("train", folder, "-o", model, *SMALL)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: 2 files cannot be used as a poster: ")
+    assert fits == []
+    assert not model.exists()
+
+
+@pytest.mark.filterwarnings(RARE)
+def test_black_images_are_counted_in_training_and_never_scored(
+    table, trained, tmp_path
+):
+    held_out = pd.read_csv(trained.held_out, dtype={"Id": str})["Id"]
+    tests = find_rows(load_poster_table(table), held_out)
+    others = [row for row in range(60) if row not in tests]
+    folder = copy_with_bad_files(table, tmp_path, [*others[:2], tests[0]])
+    model, rest = tmp_path / "m.model", tmp_path / "rest.csv"
+    words = ["-o", model, "--held-out", rest, "--param", "on_error=blank", *SMALL]
+    result = run("train", folder, *words)
+    assert result.exit_code == 0, result.output
+    assert "training set: 51 posters, test set: 8 posters" in result.stdout
+    assert "unreadable: 2 in the training set, as black images" in result.stdout
+    assert "unreadable: 1 left out of the test set" in result.stdout
+    assert "2 files cannot be used as a poster" in result.stderr
+    ids = pd.read_csv(rest, dtype={"Id": str})["Id"].tolist()
+    assert ids == held_out.tolist()[1:]
+    assert model_card(model)["scores"]["rows held out"] == 8
+    assert load_model(model)[0].on_error == "blank"
+
+
+def test_a_test_set_without_any_readable_file_is_an_error(table, tmp_path):
+    folder = copy_with_bad_files(table, tmp_path, range(60))
+    words = ["-o", tmp_path / "m.model", "--param", "on_error=blank"]
+    result = run("train", folder, *words)
+    assert result.exit_code == 2
+    assert "None of the 9 files of the test set can be read: replace" in result.stderr
+
+
+@pytest.mark.parametrize("error", [ValueError("no scores"), KeyboardInterrupt()])
+def test_a_model_outlives_an_evaluation_that_fails(table, tmp_path, monkeypatch, error):
+    def fail(*args, **options):
+        raise error
+
+    monkeypatch.setattr("sk_posters.cli._training.multilabel_report", fail)
+    model, held_out = tmp_path / "m.model", tmp_path / "held.csv"
+    result = run("train", table, "-o", model, "--held-out", held_out, *SMALL)
+    assert result.exit_code in (2, 130)
+    assert f"{model}, which has no scores: evaluation failed" in result.stdout
+    assert ("no scores" in result.stderr) == (result.exit_code == 2)
+    assert model_card(model)["scores"] == {}
+    images = table.parent / "Images"
+    words = [model, held_out, "--images", images, "--n-bootstrap", "0"]
+    assert run("evaluate", *words).exit_code == 0
 
 
 def test_a_missing_skops_is_an_error_before_training(table, tmp_path, monkeypatch):

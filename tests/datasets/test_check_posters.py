@@ -429,7 +429,7 @@ def test_without_imagehash_the_message_says_what_to_do(paths, y, monkeypatch):
     [
         ({"paths": []}, "paths must be a 1-D array-like .* got none"),
         ({"paths": "a.jpg"}, "paths must be a 1-D .* single path 'a.jpg'"),
-        ({"paths": [None] * N}, "paths must hold paths, .* None in row 0"),
+        ({"paths": [None] * N}, "paths must hold paths .* None in row 0"),
         ({"y": [[1, 0]]}, "y must have one row for each of the 12 paths: got 1"),
         ({"y": [1] * N}, "y must be a 0/1 matrix .* For one label, give a matrix"),
         ({"y": [[1, 0.5]] * N}, "y must hold 0 and 1 only: got 0.5 in row 0"),

@@ -151,19 +151,21 @@ def test_a_folder_is_no_table(tmp_path):
         (b"", "train.csv: the table is empty, not even a header"),
         (b"Id,War\n", "train.csv: the table has a header, but no rows"),
         (b"Id,War\na,1,0\n", "train.csv: not a comma-separated table .*line 2, saw 3"),
-        (b"Id,War\n\xff,1\n", "train.csv: the table must be text in UTF-8"),
-        (b",Id,War\n0,a,1\n", r"column 0 \(counted from 0\) has no name.*index=False"),
-        (b"Id,War,War,Id\na,1,1,a\n", r"occur more than once: \['Id', 'War'\]"),
+        (b"Id,War,War,Id\na,1,1,a\n", "occur more than once: 'Id', 'War'. Rename"),
         (b"imdb,War\na,1\n", r"no column 'Id' to name the images.*\['imdb', 'War'\]"),
-        (b"Id,Genre\na,[]\n", r"no label column in addition to \['Id', 'Genre'\]"),
+        (b"Id,Genre\na,[]\n", "no row has a label in column 'Genre'"),
         (b"Id,War\na,1\n,0\n", "row 1 .counted from 0. has no id in column 'Id'"),
         (
             b"Id,War\na,1\nb,2\n",
             "csv: labels must be 0 or 1, got '2' in column 'War', row 1",
         ),
-        (b"Id,War\na,\n", "labels must be 0 or 1, got '' in column 'War', row 0"),
-        (b"Id,War\na\n", "labels must be 0 or 1, got '' in column 'War', row 0"),
-        (b"Id,War\na,NaN\n", "labels must be 0 or 1, got 'NaN' in column 'War', row 0"),
+        (b"Id,War\na,\nb,1\n", "labels must be 0 or 1, got '' in column 'War', row 0"),
+        (b"Id,War\na\nb,1\n", "labels must be 0 or 1, got '' in column 'War', row 0"),
+        (b"Id,War\na,\n", "there is no label column: 'War': empty. Add a column"),
+        (
+            b"Id,War\na,1\nb,NaN\n",
+            "labels must be 0 or 1, got 'NaN' in column 'War', row 1",
+        ),
     ],
 )
 def test_a_faulty_table_is_refused(content, message, tmp_path):
@@ -173,7 +175,9 @@ def test_a_faulty_table_is_refused(content, message, tmp_path):
         load_poster_table(csv)
 
 
-@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/b", "..", ".", "a\\b", "C:x"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../../x", "..\\x", "..", ".", "a/", "C:x", "C:\\x"]
+)
 def test_ids_that_lead_out_of_the_folder_are_refused(name, tmp_path):
     csv = write_table(tmp_path, ["a,1", f"{name},1"], header="Id,War")
     Image.new("RGB", (4, 6)).save(tmp_path / "x.jpg")
@@ -201,7 +205,7 @@ def test_missing_images_are_counted_and_the_first_named(tmp_path):
         load_poster_table(csv)
 
 
-@pytest.mark.parametrize("parameters", [{"csv": 3}, {"csv": "a", "id_column": 0}])
+@pytest.mark.parametrize("parameters", [{"table": 3}, {"table": "a", "id_column": 0}])
 def test_parameters_of_a_wrong_type_are_refused(parameters):
     with pytest.raises(ValueError, match="parameter of load_poster_table must be"):
         load_poster_table(**parameters)

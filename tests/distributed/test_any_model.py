@@ -80,6 +80,16 @@ def test_a_missing_file_has_no_prediction_and_its_error(name, posters, tmp_path)
     assert not np.isnan(values[[0, 2]]).any()
 
 
+@pytest.mark.parametrize("name", ["search", "search of tuned", "tuned search"])
+def test_columns_are_named_as_the_frame_that_the_best_estimator_saw(
+    name, posters, tmp_path
+):
+    model = NESTED[name]().fit(posters.data, posters.target)
+    predict_to_parquet(model, posters.data[:2], tmp_path / "out", trusted=TRUSTED)
+    columns = pd.read_parquet(tmp_path / "out").columns.tolist()
+    assert columns == ["path", *posters.target.columns, "error"]
+
+
 @pytest.mark.parametrize("only", [0, 1])
 @pytest.mark.parametrize(
     "classifier",

@@ -227,6 +227,8 @@ def test_nothing_is_printed_by_default(paths, save_onnx, capfd):
     [
         ("a.jpg", r"got the single path 'a\.jpg': pass \['a\.jpg'\]"),
         ([], "at least one; got none"),
+        (np.zeros((2, 3, 8, 8)), r"channels first, as in torch: pass X\.transpose\(0"),
+        ((path for path in "ab"), "From a generator, rows cannot be selected"),
         (7, "got int: pass a list of paths"),
         (np.zeros((4, 3)), r"X must hold paths, or images .*got an array of shape \(4"),
         (np.zeros((2, 8, 8, 1)), r"got an array of shape \(2, 8, 8, 1\)"),

@@ -1,5 +1,7 @@
 """The linear head of the recipes: scikit-learn's own, on one BLAS thread."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ import threadpoolctl
 from scipy.sparse import csr_matrix
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
@@ -113,7 +116,7 @@ def test_a_label_known_in_no_row_is_refused(unknown):
 def test_a_label_known_as_one_value_is_constant(unknown):
     X, y = unknown
     y = y.assign(News=y["News"].where(y["News"] == 1))
-    with pytest.warns(UserWarning, match="Label News is present in all training"):
+    with pytest.warns(UserWarning, match="Label 'News' is present in all training"):
         head = OneVsRestHead(LogisticRegression()).fit(X, y)
     assert (head.predict_proba(X)[:, 2] == 1).all()
 
@@ -167,3 +170,53 @@ def test_one_label_may_be_unknown_in_some_rows(unknown):
             head.predict_proba(X), alone.predict_proba(X), atol=1e-6
         )
         assert head.score(X, column) == alone.score(X[rows], y.loc[rows, "Drama"])
+
+
+NAMES = ["Drama", "Comedy", "News"]
+
+
+def test_names_are_those_of_the_columns(rows):
+    X, y = rows
+    head = OneVsRestHead(LogisticRegression())
+    assert head.fit(X, pd.DataFrame(y, columns=NAMES)).label_names_.tolist() == NAMES
+    assert not hasattr(head.fit(X, y), "label_names_")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0, "Label not 'News' is present in all .*: no row has it, so it is never pre"),
+        (1, "Label 'News' is present in all .*: all have it, so it is always predic"),
+    ],
+)
+def test_a_constant_label_is_warned_about_by_name(rows, value, message):
+    X, y = rows
+    frame = pd.DataFrame(y, columns=NAMES).assign(News=value)
+    with pytest.warns(UserWarning, match=message) as caught:
+        OneVsRestHead(LogisticRegression()).fit(X, frame)
+    assert len(caught) == 1
+
+
+def test_labels_that_do_not_converge_are_named_in_one_warning(rows):
+    X, y = rows
+    frame = pd.DataFrame(y, columns=NAMES)
+    limit = LogisticRegression(max_iter=1)
+    message = r"3 of 3 labels did not converge: 'Drama', 'Comedy', 'News'\. lbfgs fail"
+    with pytest.warns(ConvergenceWarning, match=message) as caught:
+        OneVsRestHead(limit).fit(X, frame)
+    assert len(caught) == 1
+    with pytest.warns(ConvergenceWarning, match="3 of 3 labels .*: 0, 1, 2"):
+        OneVsRestHead(limit).fit(X, y)
+
+
+def test_other_warnings_and_classes_are_as_of_scikit_learn(rows):
+    X, y = rows
+
+    class Talking(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            warnings.warn("something else", stacklevel=1)
+            return super().fit(X, y, sample_weight)
+
+    with pytest.warns(UserWarning, match="^something else$") as caught:
+        OneVsRestHead(Talking()).fit(X, y.sum(axis=1))
+    assert len(caught) == 4

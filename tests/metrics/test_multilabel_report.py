@@ -362,26 +362,32 @@ def test_names_that_contradict_are_refused(problem):
 
 
 @pytest.mark.parametrize("n_labels", [3, 25, 40])
-def test_it_prints_in_less_than_50_lines_of_a_terminal(n_labels):
+def test_it_prints_in_less_than_60_lines_of_a_terminal(n_labels):
     rng = np.random.default_rng(0)
     y_true = (rng.random((50, n_labels)) < 0.3).astype(int)
     names = [f"{'A long name of a label':30}{j}" for j in range(n_labels)]
     report = report_of((y_true, rng.random((50, n_labels))), label_names=names)
     lines = repr(report).splitlines()
-    assert len(lines) < 50
+    assert len(lines) < 60
     assert max(map(len, lines)) <= 88
     assert ("… and 16 more in report.labels" in lines[-1]) == (n_labels == 40)
 
 
-def test_notes_are_counted_in_print(problem):
+def test_notes_are_printed_once_with_their_scores(problem):
     y_true, y_score = problem
     y_true[:, 0] = 1  # No constant label and no row without a label below.
     y_true[0, 0], y_true[0, 1] = 0, 1
     below = "* the whole interval is better than all baselines"
     lines = str(report_of((y_true, y_score), n_bootstrap=0)).splitlines()
-    assert below in lines
+    assert lines[lines.index(below) + 1].startswith("  label ")
     lines = str(report_of((y_true, y_score))).splitlines()
-    assert f"{below}; notes: 1" in lines  # That calibration error has no interval.
+    note = "- no interval: resamples shift it upwards (calibration error)"
+    assert lines[lines.index(below) + 1] == note
+    y_true[:, 2] = 0
+    report = report_of((y_true, y_score), label_names=NAMES, n_bootstrap=0)
+    words = " ".join(str(report).split())
+    assert "- over 2 of 3 labels; without a positive: 'News' (macro F1, we" in words
+    assert str(report).count("without a positive") == 1
 
 
 def test_names_are_escaped_in_html(problem):

@@ -15,7 +15,13 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
-from sklearn.model_selection import GridSearchCV, KFold, ShuffleSplit, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    LeaveOneOut,
+    ShuffleSplit,
+    cross_val_score,
+)
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neural_network import MLPClassifier
@@ -510,6 +516,24 @@ def test_scores_that_are_nan_are_refused(data):
     X = np.where(np.arange(300)[:, np.newaxis] == 7, np.nan, X)
     with pytest.raises(ValueError, match="must not hold nan or infinity"):
         tuned(Known()).fit(X[:, :4], y)
+
+
+def test_leave_one_out_learns_from_the_scores_of_all_rows(data):
+    X, y = data
+    scores, y = expit(X[:60, :4]), y[:60]
+    alone = tuned(Known(), cv=LeaveOneOut(), shrinkage=0).fit(scores, y)
+    together = prefit(scores, y)
+    np.testing.assert_array_equal(alone.best_thresholds_, together.best_thresholds_)
+
+
+def test_tiny_folds_without_a_difference_are_named(data):
+    _, y = data
+    scores = np.repeat(np.linspace(0, 1, 30), 2)[:, np.newaxis] * np.ones(4)
+    message = (
+        "same scores within its fold, .* set cv to fewer folds than 30: they have 2 row"
+    )
+    with pytest.raises(ValueError, match=message):
+        tuned(Known(), cv=KFold(30)).fit(scores, y[:60])
 
 
 def test_constant_scores_are_refused(data):

@@ -159,7 +159,7 @@ def test_the_loader_returns_floats(lazy):
 
 
 def test_paths_point_to_the_loader():
-    message = r"takes images, not paths: got 'a.jpg'. Put a PosterImageLoader before it"
+    message = r"not paths, bytes or PIL images: got 'a\.jpg'\. Put a Poster"
     with pytest.raises(TypeError, match=message):
         image_kind(["a.jpg", "b.jpg"])
 

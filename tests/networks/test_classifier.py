@@ -521,3 +521,44 @@ def test_a_wrong_parameter_is_named(name, value, tiny, images, labels):
     classifier = PosterClassifier(**tiny).set_params(**{name: value})
     with pytest.raises(ValueError, match=f"The '{name}' parameter of PosterClassifier"):
         classifier.fit(images, labels)
+
+
+# -- what other libraries take ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 3}, r"no 'epochs'\. It is a parameter: PosterClassifier\(epochs=3"),
+        ({"callbacks": []}, r"It is a parameter: PosterClassifier\(callbacks=\[\]\)"),
+        ({"class_weight": {0: 2}}, "'class_weight'. Set label_weight, .*sample_weight"),
+        ({"steps_per_epoch": 2}, "is the parameter fit__steps_per_epoch of Poster"),
+        ({"foo": 2}, "no 'foo'. It takes X, y, sample_weight, validation_data and"),
+    ],
+)
+def test_arguments_of_other_fits_are_told_where_they_belong(
+    arguments, message, images, labels
+):
+    with pytest.raises(TypeError, match=message):
+        PosterClassifier().fit(images, labels, **arguments)
+
+
+def test_a_class_weight_is_a_label_weight():
+    with pytest.raises(TypeError, match="'class_weight': set label_weight, the"):
+        PosterClassifier(class_weight="balanced")
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_channels_that_come_first_are_named_with_the_remedy(n_channels, labels):
+    X = np.zeros((24, n_channels, 16, 12), dtype=np.float32)
+    message = r"images with their channels first.* X\.transpose\(0, 2, 3, 1"
+    with pytest.raises(ValueError, match=message):
+        PosterClassifier().fit(X, labels)
+
+
+def test_a_stream_of_images_is_named_with_what_to_give_instead(images, labels):
+    dataset = tf.data.Dataset.from_tensor_slices(images)
+    for stream, name in [(dataset, "tf.data.Dataset"), (iter(images), "iterator")]:
+        message = f"From a .*{name}, rows cannot be selected. Give the paths"
+        with pytest.raises(TypeError, match=message):
+            PosterClassifier().fit(stream, labels)

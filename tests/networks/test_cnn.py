@@ -47,6 +47,21 @@ def test_settings_are_those_of_the_tutorial(tutorial_network):
     assert activations == ["relu"] * 6 + ["sigmoid"]
 
 
+@pytest.mark.parametrize(
+    ("filters", "dense_units", "rates"),
+    [
+        ((2,), (2,), [0.3, 0.5]),
+        ((2, 2, 2), (), [0.3, 0.3, 0.4]),
+        ((), (2, 2, 2), [0.5, 0.5, 0.5]),
+        ((2,) * 5, (2,), [0.3, 0.3, 0.4, 0.5, 0.5, 0.5]),
+    ],
+)
+def test_rates_of_the_tutorial_are_cut_or_repeated(filters, dense_units, rates):
+    model = poster_cnn((94, 94, 3), 2, filters=filters, dense_units=dense_units)
+    layers = [each for each in model.layers if isinstance(each, keras.layers.Dropout)]
+    assert [each.rate for each in layers] == rates
+
+
 def test_image_size_and_labels_follow_from_the_arguments():
     model = poster_cnn((46, 60, 1), 3)
     assert model.input_shape == (None, 46, 60, 1)

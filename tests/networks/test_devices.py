@@ -355,7 +355,7 @@ def on_one_and_on_two(on_two_devices, images, labels, parameters, weights=None):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "optimizer"), [(24, "sgd"), (24, "adam"), (19, "adam"), (17, "adam")]
+    ("n_rows", "optimizer"), [(24, "sgd"), (19, "adam"), (17, "adam")]
 )
 def test_two_devices_learn_the_weights_of_one(
     n_rows, optimizer, on_two_devices, images, labels
@@ -377,8 +377,8 @@ def test_two_devices_learn_the_weights_of_one(
 def test_two_devices_learn_with_batch_normalisation(
     mixed_precision, on_two_devices, images, labels
 ):
-    parameters = NORMED | {"epochs": 12, "distribute": "mirrored"}
-    parameters |= {"mixed_precision": mixed_precision, "learning_rate": 0.01}
+    parameters = NORMED | {"epochs": 4, "distribute": "mirrored"}
+    parameters |= {"mixed_precision": mixed_precision, "learning_rate": 0.05}
     # One row is left for the last batch: none for one of the devices.
     history, weights, scores = on_two_devices(fit, images[:17], labels[:17], parameters)
     assert history["loss"][-1] < 0.8 * history["loss"][0]
@@ -441,7 +441,7 @@ def test_a_network_of_two_devices_is_used_again_by_two(on_two_devices, images, l
 
 
 def stop_early(images, labels):
-    parameters = EXACT | {"epochs": 30, "learning_rate": 0.5, "patience": 2}
+    parameters = EXACT | {"epochs": 30, "learning_rate": 1.0, "patience": 1}
     classifier = PosterClassifier(**parameters, distribute="mirrored")
     held_out = images[:8], labels[:8]
     classifier.fit(images[8:], labels[8:], validation_data=held_out)
@@ -452,7 +452,7 @@ def stop_early(images, labels):
 
 def test_two_devices_stop_early_and_go_back(on_two_devices, images, labels):
     losses, best = on_two_devices(stop_early, images, labels)
-    assert len(losses) == int(np.argmin(losses)) + 1 + 2 < 30
+    assert len(losses) == int(np.argmin(losses)) + 1 + 1 < 30
     assert best == pytest.approx(min(losses), rel=1e-4)
 
 

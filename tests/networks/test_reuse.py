@@ -26,6 +26,10 @@ def fit(tiny, images, labels, **parameters):
     return PosterClassifier(**tiny | parameters).fit(images, labels)
 
 
+def build(tiny, images, labels, **parameters):
+    return PosterClassifier(**tiny | parameters).initialize(images, labels)
+
+
 def network(classifier):
     """The network, without taking it: that would keep it from other fits."""
     return id(classifier._network.model)
@@ -67,8 +71,8 @@ def test_each_fit_has_its_own_learning_rate(rates, tiny, images, labels):
 
 
 def test_a_learning_rate_needs_no_other_network(tiny, images, labels):
-    used = network(fit(tiny, images, labels, learning_rate=0.5))
-    assert network(fit(tiny, images, labels, learning_rate=0.01)) == used
+    used = network(build(tiny, images, labels, learning_rate=0.5))
+    assert network(build(tiny, images, labels, learning_rate=0.01)) == used
 
 
 def test_a_network_in_use_is_not_taken(tiny, images, labels):
@@ -97,7 +101,7 @@ def test_a_copy_keeps_its_network(tiny, images, labels):
 
 
 def test_a_network_out_of_a_pickle_is_not_taken(tiny, images, labels):
-    content = pickle.dumps(fit(tiny, images, labels))
+    content = pickle.dumps(build(tiny, images, labels))
     _reuse._free.clear()
     pickle.loads(content)
     assert not _reuse._free
@@ -122,8 +126,8 @@ def test_a_network_out_of_a_pickle_is_not_taken(tiny, images, labels):
 )
 def test_only_a_network_of_the_same_kind_is_used(parameters, tiny, images, labels):
     tiny |= {"learning_rate": 0.01}
-    used = network(fit(tiny, images, labels))
-    assert network(fit(tiny, images, labels, **parameters)) != used
+    used = network(build(tiny, images, labels))
+    assert network(build(tiny, images, labels, **parameters)) != used
 
 
 @pytest.mark.parametrize(
@@ -132,22 +136,22 @@ def test_only_a_network_of_the_same_kind_is_used(parameters, tiny, images, label
     ids=str,
 )
 def test_other_parameters_do_not_affect_recycling(parameters, tiny, images, labels):
-    used = network(fit(tiny, images, labels))
-    assert network(fit(tiny, images, labels, **parameters)) == used
+    used = network(build(tiny, images, labels))
+    assert network(build(tiny, images, labels, **parameters)) == used
 
 
 def test_other_images_or_labels_need_another_network(tiny, images, labels):
-    used = network(fit(tiny, images, labels))
-    assert network(fit(tiny, images[:, :7], labels)) != used
-    assert network(fit(tiny, images, labels.iloc[:, :2])) != used
+    used = network(build(tiny, images, labels))
+    assert network(build(tiny, images[:, :7], labels)) != used
+    assert network(build(tiny, images, labels.iloc[:, :2])) != used
 
 
 def test_another_float_type_needs_another_network(tiny, images, labels):
-    used = network(fit(tiny, images, labels))
+    used = network(build(tiny, images, labels))
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
     try:
-        assert network(fit(tiny, images, labels)) != used
+        assert network(build(tiny, images, labels)) != used
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -164,7 +168,7 @@ def test_another_float_type_needs_another_network(tiny, images, labels):
 def test_parameters_that_may_hold_state_prevent_recycling(
     parameters, tiny, images, labels
 ):
-    fit(tiny, images, labels, **parameters)
+    build(tiny, images, labels, **parameters)
     assert not _reuse._free
 
 
@@ -177,7 +181,7 @@ def test_early_stopping_does_not_stop_the_next_fit(tiny, images, labels):
 
 
 def test_only_a_few_free_networks_are_kept(tiny, images, labels):
-    classifiers = [fit(tiny, images, labels, dropout=i / 10) for i in range(6)]
+    classifiers = [build(tiny, images, labels, dropout=i / 10) for i in range(6)]
     newest = network(classifiers[-1])
     for _ in range(6):
         classifiers.pop(0)

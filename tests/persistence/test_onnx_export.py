@@ -232,6 +232,14 @@ def test_variations_of_training_images_are_no_part_of_it(
     check(model, posters, tmp_path)
 
 
+def test_the_size_of_arrays_in_fit_is_the_size_that_the_file_asks_for(
+    posters, tmp_path
+):
+    arrays = pixels(posters, (96, 64), "bilinear")
+    card = export_onnx(frozen().fit(arrays, posters.target), tmp_path / "model.onnx")
+    assert card["image_size"] == [96, 64]
+
+
 @pytest.fixture(scope="module")
 def tuned_network(posters):
     return finetuned().fit(posters.data, posters.target)

@@ -155,6 +155,7 @@ def encoder(save_onnx):
 @pytest.fixture
 def pipe(encoder, images, labels):
     linear = OneVsRestClassifier(LogisticRegression(C=1e-4))
+    encoder.set_params(image_size=images.shape[1:3])
     return make_pipeline(encoder, linear).fit(images, labels)
 
 

@@ -23,6 +23,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sk_posters import (
     MultilabelTunedThresholdClassifierCV,
+    PosterImageLoader,
     make_poster_pipeline,
     save_html_report,
 )
@@ -319,6 +320,16 @@ def test_a_caution_tells_of_labels_below_their_threshold(save):
     model.classes_ = [np.array([0, 1])] * 3
     page = save(model, label_names=NAMES)
     assert "without predicted labels" in page.text("section", id="care")
+
+
+@pytest.mark.filterwarnings("ignore:1 file cannot be used as a poster")
+def test_a_caution_names_files_that_are_scored_as_black_images(save, paths):
+    loader = PosterImageLoader(image_size=(8, 8), on_error="blank")
+    model = Pipeline([("images", loader), ("fixed", Fixed(make_scores()))])
+    caution = "Scored as black images, since unreadable (1): poster3.png"
+    assert caution not in save(model).text("section", id="care")
+    paths[3].write_text("no image")
+    assert caution in save(model).text("section", id="care")
 
 
 def test_thresholds_of_a_decision_function_are_not_taken_for_probabilities():

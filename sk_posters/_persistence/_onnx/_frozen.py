@@ -40,7 +40,9 @@ def name_inputs(encoders):
 
 
 def _find_kind(encoder):
-    return tuple(int(side) for side in encoder.image_size), encoder.interpolation
+    # Arrays keep the size that they have in fit.
+    size = getattr(encoder, "image_size_", encoder.image_size)
+    return tuple(int(side) for side in size), encoder.interpolation
 
 
 def add_frozen(graph, encoders, scaler, classifier, inputs):

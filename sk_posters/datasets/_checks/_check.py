@@ -16,7 +16,7 @@ from sk_posters._base._validation import (
     score_matrix,
     shorten,
 )
-from sk_posters._images._lazy import check_paths
+from sk_posters._images._sources import check_sources
 from sk_posters.datasets._checks import _text
 from sk_posters.datasets._checks._files import read_facts
 from sk_posters.datasets._checks._image_findings import image_findings
@@ -141,7 +141,8 @@ def check_posters(
     Parameters
     ----------
     paths : array-like of shape (n_samples,)
-        Paths of the posters, each a str or a path-like.
+        The posters, each a path (str or path-like), the bytes of an image file, a PIL
+        image, or a dict with ``"bytes"`` and ``"path"``; or a one-column frame.
     y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
         0/1 for each row and label, nan where it is not known.
     groups : array-like of shape (n_samples,), default=None
@@ -176,7 +177,8 @@ def check_posters(
 
         ``findings`` is a DataFrame, the most severe findings first, with the columns
         ``"kind"``, ``"severity"`` ("error", "warning" or "note"), ``"rows"`` (tuple
-        of int, counted from 0), ``"paths"`` (tuple of str), ``"labels"`` (tuple of
+        of int, counted from 0), ``"paths"`` (tuple of str; such as
+        ``"row 3: bytes (12,345 B)"`` for images in memory), ``"labels"`` (tuple of
         names, where the finding is about labels), ``"detail"`` and ``"advice"``.
 
         ``groups`` is an array of int of shape (n_samples,): the same for rows that
@@ -207,7 +209,9 @@ def check_posters(
     - warnings: ``"tiny image"``, ``"repeated id"``, ``"exact duplicates"`` (the same
       path, file content or pixels under different ids), ``"near duplicates"``,
       ``"constant label"``, ``"rare label"`` (1, or 0, in fewer groups than folds);
-    - notes: ``"unknown label"`` (nan in some rows), ``"suspicious label"``.
+    - notes: ``"more than 8 bits"`` (a channel: how they were scaled, see
+      :class:`PosterImageLoader`), ``"unknown label"`` (nan in some rows),
+      ``"suspicious label"``.
 
     Pairs that are not known neither disagree nor contradict.
 
@@ -244,28 +248,33 @@ def check_posters(
     >>> check.groups
     array([0, 0, 1])
     """
-    paths = check_paths(paths, "paths")
+    sources = check_sources(paths, "paths")
     _check_columns(y)
     labels, names = indicator_matrix(y, "y", ONE_COLUMN)
-    _check_length(labels, "y", len(paths))
-    ids = None if groups is None else encode_groups(groups, len(paths))
+    _check_length(labels, "y", len(sources))
+    ids = None if groups is None else encode_groups(groups, len(sources))
     if genre_text is not None:
         genre_text = list(genre_text)
-        _check_length(genre_text, "genre_text", len(paths))
+        _check_length(genre_text, "genre_text", len(sources))
     if scores is not None:
         scores = _check_scores(scores, labels, names)
     if splits is not None:
-        splits = check_splits(splits, paths, labels, groups)
+        splits = check_splits(splits, sources, labels, groups)
 
-    unique_paths = list(dict.fromkeys(paths))
+    unique = list(dict.fromkeys(sources))
     facts = read_facts(
-        unique_paths,
+        unique,
         with_codes=max_distance is not None,
         n_jobs=n_jobs,
         verbose=verbose,
     )
     posters = PosterRows(
-        paths, [facts[path] for path in paths], labels, list(names), ids, max_distance
+        sources,
+        [facts[source] for source in sources],
+        labels,
+        list(names),
+        ids,
+        max_distance,
     )
     found = [*image_findings(posters, min_side), *label_findings(posters, n_splits)]
     if genre_text is not None:
@@ -276,8 +285,8 @@ def check_posters(
         found += suspicious_labels(posters, scores)
     asked = {"genre_text": genre_text, "scores": scores, "splits": splits}
     asked["max_distance"] = max_distance
-    about = _about(posters, len(unique_paths), asked)
-    return PosterCheck(_frame(found, paths), posters.groups, about)
+    about = _about(posters, unique, asked)
+    return PosterCheck(_frame(found, sources), posters.groups, about)
 
 
 def _check_columns(y):
@@ -310,7 +319,7 @@ def _check_scores(scores, labels, names):
     return scores
 
 
-def _frame(found, paths):
+def _frame(found, sources):
     # sorted() keeps the order of what is equally severe.
     found = sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
     rows = [
@@ -318,7 +327,7 @@ def _frame(found, paths):
             finding.kind,
             finding.severity,
             tuple(int(row) for row in finding.rows),
-            tuple(dict.fromkeys(paths[row] for row in finding.rows)),
+            tuple(dict.fromkeys(str(sources[row]) for row in finding.rows)),
             tuple(finding.labels),
             finding.detail,
             finding.advice,
@@ -328,12 +337,13 @@ def _frame(found, paths):
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _about(posters, n_files, asked):
+def _about(posters, unique, asked):
+    what = "files" if all(isinstance(each, str) for each in unique) else "images"
     n_groups = len(np.unique(posters.groups))
     left_out = [name for name, value in asked.items() if value is None]
     lines = [
-        f"{len(posters.paths)} rows, {n_files} files, {len(posters.names)} labels, "
-        f"{n_groups} groups of rows that belong together"
+        f"{len(posters.sources)} rows, {len(unique)} {what}, {len(posters.names)} "
+        f"labels, {n_groups} groups of rows that belong together"
     ]
     lines += count_unknown(find_known(posters.labels))
     if left_out:

@@ -1,7 +1,6 @@
-"""What one poster file says of itself: size, spread of its colours, and hashes."""
+"""What one poster says of itself: size, spread of its colours, and hashes."""
 
 import hashlib
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,9 @@ from tqdm import tqdm
 
 from sk_posters._base._optional import import_optional
 from sk_posters._base._threads import map_in_threads
-from sk_posters._images._decoding import decode_within
+from sk_posters._images._cache import update_digest
+from sk_posters._images._decoding import decode_whole
+from sk_posters._images._sources import MemoryImage
 from sk_posters.exceptions import PosterFileError
 
 __all__ = ["BLANK_SPREAD", "PosterFacts", "read_facts"]
@@ -22,7 +23,7 @@ BLANK_SPREAD = 2
 
 @dataclass(frozen=True, slots=True)
 class PosterFacts:
-    """What is kept of a file once it has been decoded."""
+    """What is kept of a source once it has been decoded."""
 
     reason: str | None = None
     height: int | None = None
@@ -31,6 +32,7 @@ class PosterFacts:
     content: bytes | None = None
     pixels: bytes | None = None
     code: int | None = None
+    depth: str | None = None
 
     @property
     def is_blank(self):
@@ -38,8 +40,8 @@ class PosterFacts:
         return self.reason is None and self.spread < BLANK_SPREAD
 
 
-def read_facts(paths, *, with_codes, n_jobs=None, verbose=0):
-    """Decode each file once and return what there is to say about it."""
+def read_facts(sources, *, with_codes, n_jobs=None, verbose=0):
+    """Decode each source once and return what there is to say about it."""
     phash = None
     if with_codes:
         purpose = "check_posters, which looks for near duplicates unless max_distance="
@@ -47,22 +49,25 @@ def read_facts(paths, *, with_codes, n_jobs=None, verbose=0):
             "imagehash", extra="check", purpose=purpose + "None,"
         ).phash
     facts = tqdm(
-        map_in_threads(lambda path: _facts(path, phash), paths, n_jobs),
+        map_in_threads(lambda source: _facts(source, phash), sources, n_jobs),
         desc="Checking posters",
-        total=len(paths),
+        total=len(sources),
         unit="file",
         disable=not verbose,
     )
-    return dict(zip(paths, facts, strict=True))
+    return dict(zip(sources, facts, strict=True))
 
 
-def _facts(path, phash):
+def _facts(source, phash):
     try:
-        pixels = decode_within(path, largest_side=sys.maxsize)
-        with open(path, "rb") as file:
-            content = hashlib.file_digest(file, "sha256").digest()
+        pixels, depth = decode_whole(source)
     except PosterFileError as error:
         return PosterFacts(reason=error.failed[0][1])
+    content = None
+    if not (isinstance(source, MemoryImage) and source.is_decoded):
+        content = hashlib.sha256()
+        update_digest(content, source)
+        content = content.digest()
     height, width, _ = pixels.shape
     # Pixels alone do not tell 2 x 3 from 3 x 2.
     digest = hashlib.sha256(f"{height}x{width}".encode() + pixels.tobytes()).digest()
@@ -71,4 +76,4 @@ def _facts(path, phash):
     if phash is not None and spread >= BLANK_SPREAD:
         bits = np.packbits(phash(Image.fromarray(pixels)).hash)
         code = int.from_bytes(bits.tobytes(), "big")
-    return PosterFacts(None, height, width, spread, content, digest, code)
+    return PosterFacts(None, height, width, spread, content, digest, code, depth)

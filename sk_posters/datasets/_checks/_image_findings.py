@@ -11,7 +11,7 @@ KEEP_TOGETHER = "split by the groups of this check"
 
 def image_findings(posters, min_side):
     """Yield what is wrong with the images of some rows."""
-    for rows in _rows_of_each_file(posters.paths):
+    for rows in _rows_of_each_source(posters.sources):
         yield from _of_file(posters.facts[rows[0]], rows, min_side)
     if posters.ids is not None:
         for rows in sets_of(posters.ids):
@@ -28,10 +28,10 @@ def image_findings(posters, min_side):
             yield _report_disagreement(posters, rows, names)
 
 
-def _rows_of_each_file(paths):
+def _rows_of_each_source(sources):
     rows_of = {}
-    for row, path in enumerate(paths):
-        rows_of.setdefault(path, []).append(row)
+    for row, source in enumerate(sources):
+        rows_of.setdefault(source, []).append(row)
     return rows_of.values()
 
 
@@ -49,6 +49,9 @@ def _of_file(fact, rows, min_side):
         detail += f"below {min_side}"
         advice = "Look for a larger copy, or drop its rows."
         yield Finding("tiny image", "warning", rows, [], detail, advice)
+    if fact.depth is not None:
+        advice = "Look at the image. If it is too dark, save it with 8 bits a channel."
+        yield Finding("more than 8 bits", "note", rows, [], fact.depth, advice)
 
 
 def _report_repeated(posters, rows):
@@ -60,9 +63,10 @@ def _report_repeated(posters, rows):
 
 
 def _report_exact(posters, rows):
-    one_path = len(set(posters.paths[rows])) == 1
-    one_file = len({posters.facts[row].content for row in rows}) == 1
-    which = "path" if one_path else "file content" if one_file else "pixels"
+    names = {str(source) for source in posters.sources[rows]}
+    contents = {posters.facts[row].content for row in rows}
+    one_file = len(contents) == 1 and None not in contents
+    which = "path" if len(names) == 1 else "file content" if one_file else "pixels"
     detail = f"{len(rows)} rows have the same {which}"
     advice = f"Keep one of them, or {KEEP_TOGETHER}."
     return Finding("exact duplicates", "warning", rows, [], detail, advice)

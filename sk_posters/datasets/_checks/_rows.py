@@ -16,9 +16,9 @@ Finding = namedtuple("Finding", "kind severity rows labels detail advice")
 
 @dataclass(frozen=True)
 class PosterRows:
-    """Paths, labels and ids of all rows, with what their files say."""
+    """Sources, labels and ids of all rows, with what their images say."""
 
-    paths: np.ndarray
+    sources: np.ndarray
     facts: list
     labels: np.ndarray
     names: list
@@ -28,8 +28,8 @@ class PosterRows:
     @cached_property
     def images(self):
         """A number for each row's image: the same where all pixels are the same."""
-        each = zip(self.paths, self.facts, strict=True)
-        return _numbers([path if f.reason else f.pixels for path, f in each])
+        each = zip(self.sources, self.facts, strict=True)
+        return _numbers([source if f.reason else f.pixels for source, f in each])
 
     @cached_property
     def looks(self):
@@ -84,7 +84,7 @@ class PosterRows:
         return looks, largest.to_dict()
 
     def _join(self, keys):
-        rows = np.arange(len(self.paths))
+        rows = np.arange(len(self.sources))
         pairs = [np.column_stack([rows, _first_rows(key)]) for key in keys]
         return join_pairs(len(rows), np.vstack(pairs))
 

@@ -10,6 +10,7 @@ WIDTH = 88
 INDENT = " " * 10
 MAX_ROWS = 8
 MAX_FINDINGS = 10
+MAX_REASONS = 5
 
 
 def check_text(check):
@@ -22,12 +23,26 @@ def check_text(check):
         first = few.iloc[0]
         lines += [
             f"{severity:8}{n:>6} × {kind}, in {_rows(few)}",
-            f"{INDENT}{first['detail']}",
+            *(f"{INDENT}{reason}" for reason in _list_reasons(few["detail"], kind)),
             f"{INDENT}{first['advice']}",
         ]
     return "\n".join(
         line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in lines
     )
+
+
+def _list_reasons(details, kind):
+    """Return the first detail of a kind, or all reasons why files are unreadable."""
+    counts = details.value_counts(sort=False).sort_values(
+        ascending=False, kind="stable"
+    )
+    if kind != "unreadable file" or len(counts) == 1:
+        return [details.iloc[0]]
+    lines = [f"{n} × {reason}" for reason, n in counts.head(MAX_REASONS).items()]
+    if len(counts) > MAX_REASONS:
+        n_files = counts.iloc[MAX_REASONS:].sum()
+        lines.append(f"{n_files} × {len(counts) - MAX_REASONS} other reasons")
+    return lines
 
 
 def _rows(findings):

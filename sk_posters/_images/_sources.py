@@ -1,0 +1,199 @@
+"""Image sources: what a row may hold in place of pixels, a path or an image in memory.
+
+A source is a path (str), or a `MemoryImage`. Its text names it in errors and results.
+"""
+
+import io
+import os
+import re
+import reprlib
+from collections.abc import Mapping
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image
+
+from sk_posters._images._arrays import hint_at_channels, hint_at_stream
+
+__all__ = [
+    "MemoryImage",
+    "Refused",
+    "as_source",
+    "check_sources",
+    "holds_sources",
+    "is_source",
+    "open_source",
+]
+
+BYTES = (bytes, bytearray, memoryview)
+ALLOWED = (
+    "paths (str or pathlib.Path), bytes of image files, PIL images, or dicts with "
+    "'bytes' and 'path'"
+)
+# Two letters at least, so that the drive of "C://posters" is none.
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+class Refused(Exception):
+    """A source that may be opened but is refused; the text says why."""
+
+
+class MemoryImage:
+    """The bytes of an image file, or a PIL image, and the row that holds it."""
+
+    __slots__ = ("path", "row", "value")
+
+    def __init__(self, value, row=None, path=None):
+        self.value = value
+        self.row = row
+        self.path = path
+
+    @property
+    def is_decoded(self):
+        """Whether it is a PIL image."""
+        return isinstance(self.value, Image.Image)
+
+    def __str__(self):
+        if self.is_decoded:
+            width, height = self.value.size
+            text = f"PIL image ({self.value.mode}, {width} x {height})"
+        else:
+            text = f"bytes ({len(self.value):,} B)"
+        if self.path is not None:
+            text += f" of {self.path}"
+        return text if self.row is None else f"row {self.row}: {text}"
+
+    def __repr__(self):
+        return f"<{self}>"
+
+    # Rows of the same bytes are decoded once. Comparing PIL images would decode them.
+    def __eq__(self, other):
+        if not isinstance(other, MemoryImage):
+            return NotImplemented
+        if self.is_decoded or other.is_decoded:
+            return self.value is other.value
+        return self.value == other.value
+
+    def __hash__(self):
+        return id(self.value) if self.is_decoded else hash(self.value)
+
+    def __reduce__(self):
+        return type(self), (self.value, self.row, self.path)
+
+
+def is_source(item):
+    """Return whether an item is of a type that `as_source` takes."""
+    types = (str, os.PathLike, *BYTES, Mapping, Image.Image, MemoryImage)
+    return isinstance(item, types)
+
+
+def holds_sources(X):
+    """Return whether an array-like holds sources, by its first row."""
+    if hasattr(X, "columns") and len(X.columns) == 1:
+        X = X[X.columns[0]]
+    return is_source(next(iter(X), None))
+
+
+def as_source(item, row=None, name="X"):
+    """Return what a row holds as a source; raise if it is none."""
+    if isinstance(item, str):  # First, as there may be millions.
+        return _check_path(item, row, name)
+    if isinstance(item, MemoryImage):
+        return item
+    if isinstance(item, Mapping):
+        item, path = _unpack(item, row, name)
+    else:
+        path = getattr(item, "filename", None)  # Of a PIL image.
+        path = os.fsdecode(path) if path else None
+    if isinstance(item, BYTES):
+        return MemoryImage(bytes(item), row, path)
+    if isinstance(item, Image.Image):
+        return MemoryImage(item, row, path)
+    path = os.fspath(item) if isinstance(item, os.PathLike) else item
+    if not isinstance(path, str):
+        raise ValueError(
+            f"{name} must hold {ALLOWED}; got {reprlib.repr(item)} in "
+            f"{_describe_row(row)}: drop the row or fill in its image"
+        )
+    return _check_path(path, row, name)
+
+
+def _check_path(path, row, name):
+    if URL.match(path):
+        raise ValueError(
+            f"{name} must hold paths of files on this machine; got the URL {path!r} "
+            f"in {_describe_row(row)}: download the files first. "
+            "sk_posters.datasets.fetch_movie_posters does so for its data set"
+        )
+    return str(path)
+
+
+def _unpack(item, row, name):
+    """Return bytes (or a path, where there are none) and path of a dict."""
+    content, path = item.get("bytes"), item.get("path")
+    if content is None and path is None:
+        raise ValueError(
+            f"{name} must hold, in each dict, the bytes of an image file as 'bytes' or "
+            f"its path as 'path'; got neither in {_describe_row(row)}, which has the "
+            f"keys {reprlib.repr(list(item))}: drop the row or fill in its image"
+        )
+    if content is None:
+        return path, None
+    if not isinstance(content, BYTES):
+        raise ValueError(
+            f"{name} must hold, in each dict, the bytes of an image file as 'bytes'; "
+            f"got {reprlib.repr(content)} in {_describe_row(row)}: read the file with "
+            "pathlib.Path(path).read_bytes()"
+        )
+    return content, None if path is None else os.fspath(path)
+
+
+def _describe_row(row):
+    return "it" if row is None else f"row {row}, counted from 0"
+
+
+def check_sources(X, name="X"):
+    """Return the sources of a 1-D array-like as an array; raise for anything else."""
+    allowed = f"{name} must be a 1-D array-like of {ALLOWED}"
+    if isinstance(X, str | os.PathLike):
+        raise ValueError(f"{allowed}; got the single path {X!r}: pass [{X!r}]")
+    if is_source(X):
+        raise ValueError(f"{allowed}; got a single {type(X).__name__}: pass [X]")
+    if hasattr(X, "columns"):
+        if len(X.columns) != 1:
+            raise ValueError(
+                f"{allowed}; got a frame with the columns {list(X.columns)!r}: pass "
+                "the one that holds the images"
+            )
+        X = X[X.columns[0]]
+    shape = getattr(X, "shape", None)
+    if shape is None and not isinstance(X, list | tuple):
+        raise ValueError(
+            f"{allowed}; got {type(X).__name__}: pass a list of paths."
+            f"{hint_at_stream(X)}"
+        )
+    if shape is not None and len(shape) != 1:
+        raise ValueError(
+            f"{allowed}; got an array of shape {shape}: pass the column of paths, or "
+            "leave the loader out if these are images already."
+            f"{hint_at_channels(shape)}"
+        )
+    if isinstance(X, np.ndarray) and X.dtype.kind == "S":
+        raise ValueError(
+            f"{allowed}; got an array of dtype {X.dtype}, which cuts zero bytes off "
+            "the end of files: pass a list of bytes, or an array of dtype object"
+        )
+    sources = [as_source(item, row, name) for row, item in enumerate(X)]
+    if not sources:
+        raise ValueError(f"{allowed}, at least one; got none: is the selection empty?")
+    return np.array(sources, dtype=object)
+
+
+@contextmanager
+def open_source(source):
+    """Open a file, or the bytes of one, for reading."""
+    if isinstance(source, MemoryImage):
+        yield io.BytesIO(source.value)
+    else:
+        with open(source, "rb") as file:
+            yield file

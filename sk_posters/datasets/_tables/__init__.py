@@ -1,0 +1,1 @@
+"""Label tables in the forms that people have: formats, columns, labels, image files."""

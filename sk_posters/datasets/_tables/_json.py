@@ -1,0 +1,115 @@
+"""JSON: a record per line or in a list, labels by file name, or the form of COCO."""
+
+import json
+
+import pandas as pd
+
+from sk_posters._images._suffixes import has_image_suffix
+from sk_posters.datasets._tables._compressed import open_file
+
+__all__ = ["read_json"]
+
+COCO = {"images", "annotations", "categories"}
+SHAPES = (
+    "a list of objects, an object of file names and their labels, or the images, "
+    "annotations and categories of COCO"
+)
+
+
+def read_json(path, encoding=None):
+    """Return the records of a JSON file as a frame, and what it is."""
+    with open_file(path) as file:
+        content = file.read()
+    try:
+        text = content.decode(encoding or json.detect_encoding(content))
+    except (LookupError, UnicodeError) as error:
+        raise ValueError(
+            f"{path}: JSON must be text in {encoding or 'UTF-8'}: {error}. Give its "
+            "encoding, such as encoding='cp1252'."
+        ) from error
+    text = text.removeprefix("\ufeff")
+    if not text.strip():
+        raise ValueError(f"{path}: the table is empty, without any record.")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return _frame(_read_lines(text, path), path), "JSON lines"
+    if isinstance(value, dict) and value.keys() >= COCO:
+        return _read_coco(value, path), "JSON in the form of COCO"
+    if isinstance(value, dict) and _is_record(value):
+        return _frame([value], path), "JSON lines"
+    if isinstance(value, dict):
+        return _read_object(value, path)
+    return _frame(value, path), "JSON"
+
+
+def _read_lines(text, path):
+    records = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                records.append(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                raise ValueError(
+                    f"{path}: line {number} is not JSON: {error}. Each line must hold "
+                    "one object, or the whole file one list of objects."
+                ) from error
+    return records
+
+
+def _frame(records, path):
+    if not isinstance(records, list) or not records:
+        raise ValueError(f"{path}: JSON must hold {SHAPES}: got {records!r:.80}.")
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise ValueError(
+                f"{path}: JSON must hold {SHAPES}, but record {number} (counted from "
+                f"0) is {record!r:.80}."
+            )
+    # As objects: numbers beside missing ones would become floats.
+    return pd.DataFrame(records, dtype=object)
+
+
+def _is_record(value):
+    """Tell whether an object is one row rather than the columns or rows of a table."""
+    return not all(isinstance(item, (dict, list)) for item in value.values())
+
+
+def _read_object(value, path):
+    items = list(value.values())
+    if items and all(isinstance(item, list) for item in items):
+        is_by_file = all(map(has_image_suffix, value))
+        if len({len(item) for item in items}) == 1 and not is_by_file:
+            return _frame_columns(value), "JSON"
+        if all(isinstance(name, str) for item in items for name in item):
+            rows = {"file": list(value), "labels": items}
+            return _frame_columns(rows), "JSON, labels by file name"
+    elif items and all(isinstance(item, dict) for item in items):
+        numbers = [str(number) for number in range(len(items[0]))]
+        if list(items[0]) == numbers:  # What pandas writes.
+            return pd.DataFrame(value, dtype=object).reset_index(drop=True), "JSON"
+        records = [{"file": name, **item} for name, item in value.items()]
+        return _frame(records, path), "JSON, an object by file name"
+    raise ValueError(f"{path}: JSON must hold {SHAPES}: got keys {list(value)[:5]}.")
+
+
+def _read_coco(value, path):
+    """Return a row per image with the names of the categories that it shows."""
+    try:
+        names = {item["id"]: str(item["name"]) for item in value["categories"]}
+        shown = {image["id"]: set() for image in value["images"]}
+        files = [image["file_name"] for image in value["images"]]
+        for item in value["annotations"]:
+            shown[item["image_id"]].add(names[item["category_id"]])
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: an image, annotation or category lacks what COCO asks for: "
+            f"{error!r}. Images need id and file_name, annotations image_id and "
+            "category_id, categories id and name."
+        ) from error
+    labels = [sorted(shown[image["id"]]) for image in value["images"]]
+    return _frame_columns({"file_name": files, "labels": labels})
+
+
+def _frame_columns(columns):
+    return pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in columns.items()})
