@@ -241,6 +241,21 @@ REFUSED = {
         {},
         "label_columns=['A', 'B'] or label_columns=['tags']",
     ),
+    "a slash in some texts": (
+        "file,tags\na.jpg,Action/Drama\nb.jpg,Drama\nc.jpg,Western\n",
+        {},
+        "'Action/Drama' may be one label or several. Give label_separator='/' for",
+    ),
+    "a number for each of several labels": (
+        "file,LabelName,Confidence\na.jpg,cat,1\na.jpg,dog,1\nb.jpg,cat,0\n",
+        {},
+        "label_columns=['Confidence'] or label_columns=['LabelName']",
+    ),
+    "a missing value as databases write it": (
+        "file,tags\na.jpg,A\nb.jpg,\\N\nc.jpg,B\n",
+        {},
+        "row 1 (counted from 0) has no labels in column 'tags'",
+    ),
     "blanks in some texts": (
         "file,tags\na.jpg,haze primary\nb.jpg,haze\nc.jpg,water\n",
         {},

@@ -11,6 +11,8 @@ from PIL import Image
 __all__ = ["NUMBER", "SPLIT_NAME", "Column", "as_text"]
 
 SAMPLE = 1000
+# What MySQL and IMDb write for a missing value.
+NULL = "\\N"
 # Titles and addresses: values of a label repeat.
 SHARE_OF_MANY = 0.5
 # Named like a part of the rows, as in a table for fastai.
@@ -112,7 +114,8 @@ class Column:
 def as_text(value):
     """Return a value as the text that a CSV file would hold; "" if it is missing."""
     if isinstance(value, str):
-        return value.strip()
+        text = value.strip()
+        return "" if text == NULL else text
     return "" if _is_missing(value) else str(value).strip()
 
 

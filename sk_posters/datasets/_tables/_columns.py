@@ -33,6 +33,7 @@ ADDRESSES = ("http://", "https://")
 # Reasons to leave a column out.
 LISTS_AS_TEXT, COMMAS = "lists as text", "texts with ','"
 COMPARED = "compared with the labels"
+LABEL_NAME = re.compile("label|class|categor|tag|genre", re.IGNORECASE)
 ID_NAME = re.compile(r"(^|[ _-])([Ii][Dd]|idx|index)$|ID$|Id$")
 NEARLY = 0.5
 LETTERS = ("T/F", "Y/N")
@@ -144,6 +145,8 @@ def find_label_columns(columns, known, separator, source):
     if vary or (indicators and not rivals and (is_twin or not (twins or texts))):
         is_text = False
         rivals = [column for column in rivals if left_out[column.name] != COMMAS]
+        if len(indicators) == 1:  # Such as a confidence in the label of each row.
+            rivals += [each for each in texts if LABEL_NAME.search(each.name)]
         choices = [indicators, *([column] for column in rivals)]
         if GENRE_COLUMN in left_out:
             left_out[GENRE_COLUMN] = COMPARED

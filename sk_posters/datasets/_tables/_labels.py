@@ -24,6 +24,7 @@ __all__ = ["choose_form", "read_labels"]
 
 NEARLY = 0.5
 NO_LABELS = {"no finding", "none", "no", "normal", "nothing", "background", "n/a", "-"}
+NO_LABELS |= {"nan", "null", "<na>", "unknown", "?"}
 
 
 def choose_form(chosen, others, known, separator):
@@ -59,7 +60,8 @@ def read_labels(labels, separator, no_label, unknown, source):
     if labels.is_text and likely:
         lines.append(
             f"note: {likely[0]!r} is a label like the others; if it says that none "
-            f"applies, give no_label={likely[0]!r}"
+            f"applies, give no_label={likely[0]!r}, or unknown={likely[0]!r} if it is "
+            "not known which do"
         )
     return values, names, lines, is_missing
 

@@ -25,6 +25,8 @@ __all__ = [
 LISTS, WHOLE = "lists", ""
 BLANK = " "
 SURE = ("|", ";")
+# As in "Action/Drama" and "Sci-Fi/Fantasy", which only the user can tell apart.
+SLASH = "/"
 # The list of an array as NumPy prints it, which Python reads as one long name.
 NUMPY_LIST = re.compile(r"(?<=['\"])\s+(?=['\"])")
 
@@ -49,9 +51,19 @@ def find_separator(column):
             return separator
     if any("," in text for text in texts) and not all(map(NUMBER.fullmatch, texts)):
         return _choose(texts, ",")
+    _refuse_slashes(texts)
     if any(BLANK in text for text in texts):
         return _choose(texts, BLANK)
     return WHOLE
+
+
+def _refuse_slashes(texts):
+    """Raise if a part of a text with a slash is a label elsewhere."""
+    for text in texts:
+        parts = split_text(text, SLASH)
+        # An id such as "/m/01" begins with a slash.
+        if len(parts) > 1 and text[0] != SLASH and not set(parts).isdisjoint(texts):
+            raise SeparatorUnclear(text, SLASH)
 
 
 def _choose(texts, separator):
