@@ -148,6 +148,8 @@ def image_kind(X):
     stream = hint_at_stream(X)
     if stream:
         raise TypeError(f"PosterClassifier takes arrays or PosterImages.{stream}")
+    if hasattr(X, "__array__") and not hasattr(X, "ndim"):
+        X = np.asarray(X)
     first = next(iter(X), None) if getattr(X, "ndim", 1) == 1 else None
     if is_source(first):
         raise TypeError(

@@ -238,7 +238,7 @@ def test_no_black_image_gets_a_prediction(model, posters, tmp_path):
     assert found.n_failed == 1
     assert blank.get_params()["encoder__on_error"] == "blank"
     columns = pd.read_parquet(found.folder).columns
-    assert columns.tolist() == ["path", "label_0", "label_1", "label_2", "error"]
+    assert columns.tolist() == ["path", *posters.target_names, "error"]
 
 
 def test_features_can_be_written_too(posters, tmp_path):

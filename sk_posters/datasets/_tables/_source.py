@@ -1,5 +1,6 @@
 """A table of any format as a frame of raw values."""
 
+import importlib
 import json
 import os
 from collections import Counter
@@ -116,10 +117,10 @@ def _read_parquet(path):
 def _find_class_names(path):
     """Return the names of classes that Hugging Face keeps beside their numbers."""
     try:
-        from pyarrow.parquet import read_schema
+        parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         return {}
-    content = (read_schema(path).metadata or {}).get(b"huggingface")
+    content = (parquet.read_schema(path).metadata or {}).get(b"huggingface")
     features = json.loads(content)["info"]["features"] if content else {}
     found = {}
     for name, feature in features.items():
