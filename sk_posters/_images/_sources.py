@@ -16,6 +16,7 @@ from PIL import Image
 from sk_posters._images._arrays import hint_at_channels, hint_at_stream
 
 __all__ = [
+    "BYTES",
     "MemoryImage",
     "Refused",
     "as_source",

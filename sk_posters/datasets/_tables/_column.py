@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from sk_posters._images._sources import BYTES
+
 __all__ = ["NUMBER", "SPLIT_NAME", "Column", "as_text"]
 
 SAMPLE = 1000
@@ -129,4 +131,4 @@ def _is_image(value):
     """Tell whether a value is an image itself: bytes, a PIL image, or both' dict."""
     if isinstance(value, dict):
         return value.keys() <= {"bytes", "path"} and len(value) > 0
-    return isinstance(value, (bytes, bytearray, memoryview, Image.Image))
+    return isinstance(value, (*BYTES, Image.Image))

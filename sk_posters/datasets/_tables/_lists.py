@@ -59,10 +59,11 @@ def find_separator(column):
 
 def _refuse_slashes(texts):
     """Raise if a part of a text with a slash is a label elsewhere."""
+    known = set(texts)
     for text in texts:
         parts = split_text(text, SLASH)
         # An id such as "/m/01" begins with a slash.
-        if len(parts) > 1 and text[0] != SLASH and not set(parts).isdisjoint(texts):
+        if len(parts) > 1 and text[0] != SLASH and not known.isdisjoint(parts):
             raise SeparatorUnclear(text, SLASH)
 
 
