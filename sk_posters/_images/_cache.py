@@ -10,7 +10,7 @@ from sk_posters._base._disk_cache import ArrayStore
 from sk_posters._images._decoding import decode_within
 from sk_posters._images._sources import MemoryImage, open_source
 
-__all__ = ["ImageStore", "hash_decoded", "update_digest"]
+__all__ = ["ImageStore", "hash_decoded", "hash_source"]
 
 # To be raised whenever decoding changes, so that no older entry is taken for a new one.
 FORMAT = 2
@@ -19,7 +19,14 @@ FORMAT = 2
 LIBJPEG = features.version("libjpeg_turbo")
 
 
-def update_digest(digest, source):
+def hash_source(source):
+    """Return the SHA-256 of the content of a source, a hash object."""
+    digest = hashlib.sha256()
+    _update_digest(digest, source)
+    return digest
+
+
+def _update_digest(digest, source):
     """Feed the content of a source to a digest: a file's bytes, or PIL's pixels."""
     if isinstance(source, MemoryImage) and source.is_decoded:
         pixels = decode_within(source, sys.maxsize)
@@ -40,7 +47,7 @@ def hash_decoded(source, image_size, interpolation):
     )
     digest = hashlib.blake2b(repr(decoding).encode(), digest_size=16)
     try:
-        update_digest(digest, source)
+        _update_digest(digest, source)
     except (OSError, ValueError):  # ValueError: a path that no file can have.
         return None
     return digest.hexdigest()

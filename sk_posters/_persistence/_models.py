@@ -19,7 +19,7 @@ from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
 from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._features._encoder import PosterEncoder
-from sk_posters._images._cache import update_digest
+from sk_posters._images._cache import hash_source
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._images._sources import check_sources, holds_sources
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
@@ -413,7 +413,7 @@ def _summary(X, y):
     y = np.ascontiguousarray(y)
     if holds_sources(X):
         for source in check_sources(X, "X of training_data"):
-            digest.update(_hash_source(source))
+            digest.update(_hash_if_readable(source))
     else:
         X = np.asarray(X)
         digest.update(f"{X.shape} {X.dtype}".encode())
@@ -425,14 +425,12 @@ def _summary(X, y):
     return {"n_rows": len(X), "sha256": digest.hexdigest()}
 
 
-def _hash_source(source):
+def _hash_if_readable(source):
     """Return the checksum of a source, zeros where it cannot be read any more."""
-    digest = hashlib.sha256()
     try:
-        update_digest(digest, source)
+        return hash_source(source).digest()
     except (OSError, PosterFileError):
-        return bytes(digest.digest_size)
-    return digest.digest()
+        return bytes(hashlib.sha256().digest_size)
 
 
 def _sha256(content):

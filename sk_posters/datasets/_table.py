@@ -1,6 +1,5 @@
 """Any table of posters: the images that it names, and the labels that it gives them."""
 
-import hashlib
 import warnings
 from os import PathLike
 
@@ -10,7 +9,7 @@ from sklearn.utils import Bunch
 
 from sk_posters._base._compat import HasMethods, StrOptions, validate_params
 from sk_posters._base._validation import shorten
-from sk_posters._images._cache import update_digest
+from sk_posters._images._cache import hash_source
 from sk_posters._images._sources import as_source
 from sk_posters.datasets._genres import contradictions
 from sk_posters.datasets._tables._column import Column, as_text
@@ -384,11 +383,7 @@ def _take_images(column, missing, source):
 def _name_image(value, row, column):
     """Return the path of an image, or a name for what it holds in memory."""
     source = as_source(value, row, f"column {column!r}")
-    if isinstance(source, str):
-        return source
-    digest = hashlib.sha256()
-    update_digest(digest, source)
-    return digest.hexdigest()
+    return source if isinstance(source, str) else hash_source(source).hexdigest()
 
 
 def _describe_dropped(has_no_image, has_no_label, groups, id_column):

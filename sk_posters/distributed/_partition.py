@@ -17,7 +17,7 @@ from sk_posters._base._optional import import_optional
 from sk_posters._base._predictions import as_scores
 from sk_posters._base._unwrap import refuse_bad_files
 from sk_posters._base._zip import unpack
-from sk_posters._images._cache import update_digest
+from sk_posters._images._cache import hash_source
 from sk_posters._images._sources import MemoryImage, check_sources
 from sk_posters._persistence._models import load_model
 from sk_posters.exceptions import PosterFileError
@@ -148,12 +148,10 @@ def _name_content(source):
     """Return a path, or for an image in memory a digest of its content."""
     if not isinstance(source, MemoryImage):
         return source
-    digest = hashlib.sha256()
     try:
-        update_digest(digest, source)
+        return f"sha256 {hash_source(source).hexdigest()}"
     except PosterFileError:
         return str(source)
-    return f"sha256 {digest.hexdigest()}"
 
 
 def _predict(paths, job):

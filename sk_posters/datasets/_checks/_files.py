@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from sk_posters._base._optional import import_optional
 from sk_posters._base._threads import map_in_threads
-from sk_posters._images._cache import update_digest
+from sk_posters._images._cache import hash_source
 from sk_posters._images._decoding import decode_whole
 from sk_posters._images._sources import MemoryImage
 from sk_posters.exceptions import PosterFileError
@@ -65,9 +65,7 @@ def _facts(source, phash):
         return PosterFacts(reason=error.failed[0][1])
     content = None
     if not (isinstance(source, MemoryImage) and source.is_decoded):
-        content = hashlib.sha256()
-        update_digest(content, source)
-        content = content.digest()
+        content = hash_source(source).digest()
     height, width, _ = pixels.shape
     # Pixels alone do not tell 2 x 3 from 3 x 2.
     digest = hashlib.sha256(f"{height}x{width}".encode() + pixels.tobytes()).digest()
