@@ -123,6 +123,13 @@ CASES = {
         ["--targets", "labels", "paths", "--cases", "20"],
         {"labels": "crashes", "paths": "slowest case, s"},
     ),
+    "bench_gpu": (
+        [
+            *("--cpu", "--image-size", "48", "--batch-size", "4", "--steps", "1"),
+            *("--only", "tutorial, float32: ours on TensorFlow"),
+        ],
+        {"tutorial, float32: ours on TensorFlow": "largest difference from the CPU"},
+    ),
     "bench_job": (
         [*FEW, "--epochs", "2"],
         {side: "seconds of the job" for side in ("tutorial", "ours")},
@@ -389,3 +396,19 @@ def test_without_pytorch_the_message_says_how_to_install_it(benchmark_of, monkey
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="pip install torch"):
         benchmark_of("bench_torch").main([])
+
+
+def test_without_a_gpu_the_message_says_how_to_run_on_the_cpu(
+    benchmark_of, monkeypatch
+):
+    benchmark = benchmark_of("bench_gpu")
+    monkeypatch.setattr(benchmark, "list_gpu_names", lambda: [])
+    with pytest.raises(SystemExit, match=r"nvidia-smi finds none\. --cpu runs it on"):
+        benchmark.main([])
+
+
+def test_features_of_one_device_differ_by_nothing(benchmark_of):
+    figures = benchmark_of("bench_gpu").features_of_onnxruntime(
+        SimpleNamespace(batch_size=1)
+    )
+    assert figures["largest difference of a feature"] == 0

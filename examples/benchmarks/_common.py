@@ -25,6 +25,9 @@ PACKAGES = (
     "pillow",
     "scikeras",
     "torch",
+    "jax",
+    "onnxruntime",
+    "onnxruntime-gpu",
     "PyTurboJPEG",
 )
 OPTIONS = {
@@ -305,10 +308,21 @@ def machine():
     return {
         "cpu": _cpu_model(),
         "cores": cpu_count(),
+        "gpus": list_gpu_names(),
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": versions,
     }
+
+
+def list_gpu_names():
+    """Return the names of NVIDIA's GPUs."""
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return found.stdout.split("\n")[:-1]
 
 
 def _cpu_model():

@@ -3,17 +3,19 @@
 Each network has a `prefix` for the names of its features, `parts` (what each kind of
 pooling concatenates; one empty name for feature vectors), `n_features` per part, a
 `fingerprint` that is equal for equal features, `features(batch)` of shape (n, n_parts *
-n_features), and `maps(batch)` of shape (n, rows, columns, n_channels), both float32.
+n_features), and `maps(batch)` of shape (n, rows, columns, n_channels), both float32;
+and the `device` that it runs on, "cpu" or "cuda".
 
-Images go through one by one. On a CPU that is faster than in batches, whose feature
-maps fit no processor cache; and no image can change the last bits of another one's
-features.
+On a CPU, images go through one by one. That is faster there than in batches, whose
+feature maps fit no processor cache; and no image can change the last bits of another
+one's features. A GPU gets whole batches.
 """
 
 import hashlib
 import os
 import sys
 import threading
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,14 +52,23 @@ INPUT_TYPES = {
     "tensor(float16)": np.float16,
 }
 
+CUDA = "CUDAExecutionProvider"
+# TensorFloat-32 would round each factor to 10 bits: features equal those of a CPU to
+# 1e-2 only, for no gain in networks of this size.
+CUDA_OPTIONS = {"use_tf32": "0"}
+
 _opening = threading.Lock()
 
 
 class BackboneNetwork:
     """A backbone that is shipped; it scales its pixels itself."""
 
-    def __init__(self, name, pooling):
+    def __init__(self, name, pooling, device="auto"):
         self.prefix = self._name = name
+        self._wanted = device
+        self.device = "cpu"
+        if _may_use_cuda(device, name):
+            self.device = _find_device(_open(name, None, device))
         self.parts = PARTS[pooling]
         backbone = BACKBONES[name]
         self.n_features = (
@@ -65,27 +76,26 @@ class BackboneNetwork:
             if pooling == "covariance"
             else backbone.n_features
         )
-        self.fingerprint = f"{backbone!r} onnxruntime {_runtime(name).__version__}"
+        self.fingerprint = f"{backbone!r} {_describe(_runtime(name), self.device)}"
 
     def features(self, batch):
         """Return the features of images, uint8 or floats from 0 to 1."""
-        session = _open(self._name, None)
         outputs = [OUTPUTS[part] for part in self.parts]
-        rows = [
-            np.concatenate(session.run(outputs, {"images": image[None]}), axis=1)
-            for image in as_bytes(batch)
-        ]
-        return np.concatenate(rows)
+        return np.concatenate(self._run(outputs, batch), axis=1)
 
     def maps(self, batch):
         """Return the feature maps that the features are pooled from."""
-        session = _open(self._name, None)
         output = COVARYING_MAP if self.parts == ("covariance",) else LAST_MAP
-        maps = [
-            session.run([output], {"images": image[None]})[0]
-            for image in as_bytes(batch)
+        (maps,) = self._run([output], batch)
+        return maps.transpose(0, 2, 3, 1)
+
+    def _run(self, outputs, batch):
+        session = _open(self._name, None, self._wanted)
+        found = [
+            session.run(outputs, {"images": images})
+            for images in _divide(as_bytes(batch), self.device)
         ]
-        return np.concatenate(maps).transpose(0, 2, 3, 1)
+        return [np.concatenate(part) for part in zip(*found, strict=True)]
 
 
 class OnnxNetwork:
@@ -101,13 +111,16 @@ class OnnxNetwork:
         std=None,
         channel_order=None,
         output=None,
+        device="auto",
     ):
         runtime = _runtime(path)
         self.path = os.path.abspath(path)
         self.pooling = pooling
         self.prefix = Path(path).stem
         self._stamp = _stamp(self.path)
-        session = _open(self.path, self._stamp)
+        self._wanted = device
+        session = _open(self.path, self._stamp, device)
+        self.device = _find_device(session)
         self._input = _find_input(session, path)
         self._dtype = INPUT_TYPES[self._input.type]
         self._order = channel_order or _find_channel_order(self._input, path)
@@ -116,7 +129,7 @@ class OnnxNetwork:
         height, width = image_size
         check_size(image_size, self._sides(), repr(path))
         # Shapes in the file may be unknown or wrong, so one image is run.
-        first = self._run(np.zeros((1, height, width, 3), np.uint8))
+        (first,) = self._run(np.zeros((1, height, width, 3), np.uint8))
         rows = pool(first, pooling, self._axes())
         self.parts = PARTS[pooling] if first.ndim == 4 else ("",)
         self.n_features = rows.shape[1] // len(self.parts)
@@ -124,24 +137,28 @@ class OnnxNetwork:
             *(_digest(self.path, self._stamp), self._order, self._output),
             *(x.tolist() for x in self._scaling or ()),
         )
-        self.fingerprint = f"{described!r} onnxruntime {runtime.__version__}"
+        self.fingerprint = f"{described!r} {_describe(runtime, self.device)}"
 
     def features(self, batch):
         """Return the features of images, uint8 or floats from 0 to 1."""
-        rows = [
-            pool(self._run(image[None]), self.pooling, self._axes()) for image in batch
-        ]
+        rows = [pool(each, self.pooling, self._axes()) for each in self._run(batch)]
         return np.concatenate(rows)
 
     def maps(self, batch):
         """Return the feature maps that the features are pooled from."""
-        output = np.concatenate([self._run(image[None]) for image in batch])
+        output = np.concatenate(list(self._run(batch)))
         if self._order == "NCHW" and output.ndim == 4:
             output = output.transpose(0, 2, 3, 1)
         return output.astype(np.float32, copy=False)
 
     def _run(self, batch):
-        session = _open(self.path, self._stamp)
+        """Yield the output for each part of a batch that goes through at once."""
+        takes_any = self._input.shape[0] != 1
+        for images in _divide(batch, self.device if takes_any else "cpu"):
+            yield self._run_at_once(images)
+
+    def _run_at_once(self, batch):
+        session = _open(self.path, self._stamp, self._wanted)
         if self._scaling is None:
             pixels = as_bytes(batch)
         else:
@@ -179,15 +196,71 @@ def _runtime(what):
     )
 
 
-def _open(source, stamp):
+def _describe(runtime, device):
+    """Return what the last bits of features depend on beside network and image."""
+    place = "" if device == "cpu" else f" {device}"
+    return f"onnxruntime {runtime.__version__}{place}"
+
+
+def _divide(batch, device):
+    """Return the parts of a batch that go through a network at once."""
+    if device == "cuda":
+        return [batch]
+    return [batch[row : row + 1] for row in range(len(batch))]
+
+
+def _may_use_cuda(device, what):
+    """Return whether a session may run on a GPU; raise if it should and cannot."""
+    if device == "cpu":
+        return False
+    offered = CUDA in _runtime(what).get_available_providers()
+    if device == "cuda" and not offered:
+        raise ImportError(
+            'device="cuda" needs an onnxruntime with NVIDIA\'s CUDA, and the one that '
+            "is installed has none. Install it in place of the other: pip uninstall "
+            "onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]'; or leave "
+            'device="auto", which takes the CPU'
+        )
+    return offered
+
+
+def _find_device(session):
+    return "cuda" if session.get_providers()[0] == CUDA else "cpu"
+
+
+def _open(source, stamp, device):
     """Return the session of a backbone (without stamp) or of a file."""
+    if not _may_use_cuda(device, source):
+        device = "cpu"
     with _opening:  # Or else two threads would open the same one.
-        return _session(source, stamp, os.getpid())
+        return _session(source, stamp, device, os.getpid())
 
 
 @lru_cache(N_SESSIONS)
-def _session(source, stamp, process):
+def _session(source, stamp, device, process):
     """Open a session, of this process's own, whatever it was forked from."""
+    if device == "cpu":
+        return _open_on(source, stamp, ["CPUExecutionProvider"])
+    _runtime(source).preload_dlls()
+    problem = "its libraries cannot be loaded"
+    try:
+        providers = [(CUDA, CUDA_OPTIONS), "CPUExecutionProvider"]
+        session = _open_on(source, stamp, providers)
+        if _find_device(session) == "cuda":
+            return session
+    except Exception as error:  # Of classes that onnxruntime does not document.
+        problem = error
+    session = _open_on(source, stamp, ["CPUExecutionProvider"])
+    text = f"onnxruntime cannot use the GPU ({problem}). Its CUDA and cuDNN come with: "
+    text += "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+    if device == "cuda":
+        raise RuntimeError(f'device="cuda": {text}; or set device="cpu"')
+    warnings.warn(f'device="auto" runs on the CPU: {text}', stacklevel=2)
+    return session
+
+
+def _open_on(source, stamp, providers):
+    """Open a session on the first of some providers that can be used."""
     runtime = _runtime(source)
     options = runtime.SessionOptions()
     # The last bits of a result depend on this number, so it is the same everywhere:
@@ -198,7 +271,7 @@ def _session(source, stamp, process):
     model = backbone_onnx(source) if stamp is None else source
     try:
         return runtime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
+            model, options, providers=providers, enable_fallback=0
         )
     except Exception as error:  # Of classes that onnxruntime does not document.
         if stamp is None:
@@ -310,6 +383,7 @@ def make_networks(
     std=None,
     channel_order=None,
     output=None,
+    device="auto",
 ):
     """Return a network for each backbone that a user names, with distinct prefixes."""
     specs = backbone if isinstance(backbone, list | tuple) else [backbone]
@@ -330,7 +404,7 @@ def make_networks(
             f"{backbone!r} scales its own pixels: leave them at None; got {given!r}"
         )
     networks = [
-        _make_network(spec, kind, pooling, image_size, given)
+        _make_network(spec, kind, pooling, image_size, device, given)
         for spec, kind in zip(specs, kinds, strict=True)
     ]
     return _number_prefixes(networks)
@@ -356,18 +430,21 @@ def _find_kind(spec):
     raise ValueError(f"{ALLOWED}; got {spec!r}")
 
 
-def _make_network(spec, kind, pooling, image_size, given):
+def _make_network(spec, kind, pooling, image_size, device, given):
     if kind == "backbone":
-        return BackboneNetwork(spec, pooling)
+        return BackboneNetwork(spec, pooling, device)
     if kind == "onnx file":
-        return OnnxNetwork(os.fspath(spec), pooling, image_size, **given)
+        path = os.fspath(spec)
+        return OnnxNetwork(path, pooling, image_size, device=device, **given)
     # Imported here, because TensorFlow comes along.
     from sk_posters._features._keras_network import (
         KerasNetwork,
+        check_device,
         load_application,
         load_network,
     )
 
+    check_device(device, spec)
     if kind == "application":
         model, preprocess = load_application(spec)
         return KerasNetwork(model, spec, pooling, image_size, preprocess=preprocess)

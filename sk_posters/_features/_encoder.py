@@ -98,6 +98,11 @@ default="bilinear"
     output : str, int or None, default=None
         Which output of an ONNX file, by name or number; or of a Keras model, by
         number or by the name of a layer. None if there is only one.
+    device : {"auto", "cpu", "cuda"}, default="auto"
+        Where networks run: "cuda" is the first NVIDIA GPU. "auto" takes it if an
+        onnxruntime with CUDA is installed, as by ``pip install
+        'onnxruntime-gpu[cuda,cudnn]'`` in place of onnxruntime, and the CPU
+        otherwise; `devices_` says which. Networks of Keras run where Keras puts them.
     on_error : {"raise", "blank"}, default="raise"
         What to do about files that are missing, damaged or not images. `"raise"`
         names them all in one error. `"blank"` puts a black image in place of each, so
@@ -113,7 +118,8 @@ default="bilinear"
         to 29 kB for covariances.
     batch_size : int, default=16
         Maximum number of images that a thread decodes at a time, and that a Keras
-        network gets at once. Others get them one by one, which is faster on a CPU.
+        network or a GPU gets at once. Others get them one by one, which is faster on a
+        CPU.
     n_jobs : int or None, default=-1
         Number of threads, each of which decodes and encodes images. None means 1,
         unless in a :func:`joblib.parallel_config` context, and -1 means all cores. In
@@ -129,6 +135,9 @@ default="bilinear"
         in the order of `X`.
     image_size_ : tuple of two int
         Height and width of the images in `fit` or `fit_transform`.
+    devices_ : list of str
+        The device of each network in the last call of `fit`, `transform` or
+        `fit_transform`, "cpu" or "cuda", in the order of `backbone`.
     n_computed_ : int
         Number of distinct images that this call ran a network on.
     n_cached_ : int
@@ -145,9 +154,10 @@ default="bilinear"
     `fit`, which checks parameters and files and computes nothing. After it, images of
     another size are refused: their features would be others.
 
-    Features of one image do not depend on the other images: with the EfficientNet
-    backbones and ONNX files, they are equal to the last bit for any `batch_size` and
-    `n_jobs`, and with Keras networks up to the last digits. Float images
+    Features of one image do not depend on the other images: on a CPU, with the
+    EfficientNet backbones and ONNX files, they are equal to the last bit for any
+    `batch_size` and `n_jobs`, and with Keras networks or on a GPU up to the last
+    digits. Float images
     are rounded to the 256 values that a file can hold where a network takes bytes, as
     the EfficientNet backbones do.
 
@@ -183,6 +193,7 @@ default="bilinear"
         "std": ["array-like", Real, None],
         "channel_order": [StrOptions({"NHWC", "NCHW"}), None],
         "output": [str, Integral, None],
+        "device": [StrOptions({"auto", "cpu", "cuda"})],
         "on_error": [StrOptions({"raise", "blank"})],
         "cache_dir": [str, os.PathLike, None],
         "cache_size": [Interval(Integral, 1, None, closed="left")],
@@ -203,6 +214,7 @@ default="bilinear"
         std=None,
         channel_order=None,
         output=None,
+        device="auto",
         on_error="raise",
         cache_dir=None,
         cache_size=2_000_000_000,
@@ -219,12 +231,16 @@ default="bilinear"
         self.std = std
         self.channel_order = channel_order
         self.output = output
+        self.device = device
         self.on_error = on_error
         self.cache_dir = cache_dir
         self.cache_size = cache_size
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    def __setstate__(self, state):
+        super().__setstate__({"device": "auto", **state})  # Not in models of 0.1.0.
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -252,7 +268,7 @@ default="bilinear"
             The encoder itself.
         """
         images = as_images(self, X)
-        list_networks(self, images.shape[1:3])
+        networks = list_networks(self, images.shape[1:3])
         failed = []
         if isinstance(images, PosterImages) and images is not X:
             checked = check_files(
@@ -265,6 +281,7 @@ default="bilinear"
             failed = list_failures(checked)
         self.failed_ = handle_failures(failed, self.on_error)
         self.image_size_ = images.shape[1:3]
+        self.devices_ = [network.device for network in networks]
         self.n_computed_ = self.n_cached_ = 0
         return self
 
@@ -318,6 +335,7 @@ default="bilinear"
         if encoded.failed and not may_fail:
             raise PosterFileError(encoded.failed)
         self.failed_ = handle_failures(encoded.failed, self.on_error, stacklevel=6)
+        self.devices_ = [network.device for network in networks]
         self.n_computed_ = encoded.n_computed
         self.n_cached_ = encoded.n_cached
         return encoded.features
@@ -403,6 +421,7 @@ def list_networks(encoder, image_size):
         std=encoder.std,
         channel_order=encoder.channel_order,
         output=encoder.output,
+        device=encoder.device,
     )
 
 

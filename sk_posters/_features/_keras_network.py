@@ -9,6 +9,7 @@ from functools import lru_cache
 import keras
 import numpy as np
 
+from sk_posters._base._gpus import list_gpus
 from sk_posters._features._pooling import (
     PARTS,
     check_scaling,
@@ -18,7 +19,7 @@ from sk_posters._features._pooling import (
     scale_pixels,
 )
 
-__all__ = ["KerasNetwork", "load_application", "load_network"]
+__all__ = ["KerasNetwork", "check_device", "load_application", "load_network"]
 
 FETCH_FAILED = re.compile(r"URL fetch failure on (\S+): (.*)", flags=re.DOTALL)
 
@@ -43,6 +44,7 @@ class KerasNetwork:
     ):
         self.prefix = prefix
         self.pooling = pooling
+        self.device = find_device()
         self._model = _select_output(model, output, prefix)
         self._preprocess = preprocess
         self._scaling = (
@@ -67,6 +69,7 @@ class KerasNetwork:
         self.fingerprint = (
             f"{_digest(self._model)} {scaled_by} "
             f"keras {keras.__version__} {keras.backend.backend()}"
+            f"{'' if self.device == 'cpu' else f' {self.device}'}"
         )
 
     def features(self, batch):
@@ -99,6 +102,22 @@ class KerasNetwork:
         first = keras.config.image_data_format() == "channels_first"
         sides = shape[2:] if first else shape[1:3]
         check_size(image_size, sides, f"The network {self.prefix!r}")
+
+
+def find_device():
+    """Return the device that Keras puts networks on by itself, "cpu" or "cuda"."""
+    return "cuda" if list_gpus() else "cpu"
+
+
+def check_device(device, spec):
+    """Raise if a network of Keras would not run on the device that was asked for."""
+    if device not in ("auto", find_device()):
+        hide = 'CUDA_VISIBLE_DEVICES=""' if device == "cpu" else "another KERAS_BACKEND"
+        raise ValueError(
+            f"device={device!r} does not reach the network {spec!r}: Keras on "
+            f"{keras.backend.backend()} puts it on {find_device()!r}. Leave "
+            f'device="auto", or set {hide} before Python starts'
+        )
 
 
 @lru_cache(2)

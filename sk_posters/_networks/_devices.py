@@ -6,6 +6,7 @@ from functools import cache
 import keras
 import numpy as np
 
+from sk_posters._base._gpus import list_gpus
 from sk_posters._base._public_path import set_module
 
 __all__ = [
@@ -14,7 +15,6 @@ __all__ = [
     "compute_policy",
     "device_scope",
     "devices_of",
-    "list_gpus",
     "predict_on_devices",
 ]
 
@@ -58,20 +58,12 @@ class JointLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
         return tf.equal(n_finite, device.num_replicas_in_sync)
 
 
-def list_gpus():
-    """Return the GPUs that TensorFlow sees."""
-    if keras.backend.backend() != "tensorflow":
-        return []
-    import tensorflow as tf
-
-    return tf.config.list_physical_devices("GPU")
-
-
 def compute_policy(mixed_precision="auto"):
     """Return the dtype policy that layers compute in."""
     if mixed_precision == "auto":
         is_plain = keras.config.dtype_policy().name == "float32"
-        mixed_precision = is_plain and _all_have_tensor_cores(list_gpus())
+        capabilities = list_gpus() if is_plain else []
+        mixed_precision = bool(capabilities) and min(capabilities) >= TENSOR_CORES
     return "mixed_float16" if mixed_precision else None
 
 
@@ -116,25 +108,14 @@ def _even_rows(n_rows, n_devices):
     return np.arange(-(-n_rows // n_devices) * n_devices) % n_rows
 
 
-def _all_have_tensor_cores(gpus):
-    if not gpus:
-        return False
-    import tensorflow as tf
-
-    details = map(tf.config.experimental.get_device_details, gpus)
-    return all(
-        each.get("compute_capability", (0, 0)) >= TENSOR_CORES for each in details
-    )
-
-
 @cache
 def _grow_gpu_memory():
     """Let TensorFlow take a GPU's memory as it needs it, not all of it at once."""
-    gpus = list_gpus()
-    if not gpus:
+    if keras.backend.backend() != "tensorflow":
         return
     import tensorflow as tf
 
+    gpus = tf.config.list_physical_devices("GPU")
     # It must be the same for all of them, and cannot be where the user divides one.
     if any(map(tf.config.get_logical_device_configuration, gpus)):
         return

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from sk_posters import PosterClassifier
+from sk_posters._base._gpus import list_gpus
 from sk_posters._networks import _devices, _reuse
 from sk_posters._networks._batches import ImageBatches
 from sk_posters._networks._devices import EvenBatches, JointLossScaleOptimizer
@@ -32,12 +33,18 @@ NORMED = EXACT | {"batch_norm": True, "dropout": 0.1}
 # -- one process, no GPU -------------------------------------------------------------
 
 
+class Gpu(str):
+    """A GPU as Keras looks at it."""
+
+    device_type = "GPU"
+
+
 def fake_gpus(monkeypatch, *details):
     """Let GPUs be there, and return those whose memory is to grow."""
-    gpus = [f"GPU:{number}" for number in range(len(details))]
+    gpus = [Gpu(f"GPU:{number}") for number in range(len(details))]
     growing = []
     config = tf.config.experimental
-    monkeypatch.setattr(_devices, "list_gpus", lambda: gpus)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *kind: gpus)
     monkeypatch.setattr(
         config, "get_device_details", lambda gpu: details[gpus.index(gpu)]
     )
@@ -69,7 +76,7 @@ def compute_types(classifier):
 
 
 def test_without_a_gpu_nothing_changes(tiny, images, labels):
-    assert _devices.list_gpus() == []
+    assert list_gpus() == []
     classifier = PosterClassifier(**tiny).fit(images, labels)
     assert set(compute_types(classifier)) == {"float32"}
     assert not classifier.model_.jit_compile
@@ -118,12 +125,8 @@ def test_a_gpu_makes_a_fit_use_float16(monkeypatch, tiny, images, labels):
 def test_keras_compiles_with_xla_where_there_is_a_gpu(
     monkeypatch, tiny, images, labels
 ):
-    class Gpu:
-        device_type = "GPU"
-
     monkeypatch.setattr(_reuse, "_free", [])  # Networks from before the GPU came.
     fake_gpus(monkeypatch, {})
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *kind: [Gpu()])
     classifier = PosterClassifier(**tiny).initialize(images, labels)
     assert classifier.model_.jit_compile
 
@@ -252,13 +255,6 @@ def test_several_devices_need_tensorflow(monkeypatch):
     )
     with pytest.raises(ValueError, match=message):
         _devices.device_scope("mirrored")
-
-
-def test_other_backends_are_not_asked_for_gpus(monkeypatch):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
-    assert _devices.list_gpus() == ["GPU:0"]
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    assert _devices.list_gpus() == []
 
 
 def test_xla_and_several_devices_do_not_go_together(tiny, images, labels):
