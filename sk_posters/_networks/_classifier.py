@@ -154,7 +154,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
     label_names_ : ndarray of shape (n_labels,), dtype object
         Names of the labels: the columns of a frame, else 0, 1, …; the classes of a
         1-D target.
-    classes_ : list of ndarray, or ndarray of shape (n_classes,)
+    classes_ : ndarray of shape (n_labels, 2) or (n_classes,)
         ``[0, 1]`` for each label, as scikit-learn's scorers need it; the classes of a
         1-D target.
     image_shape_ : tuple of (height, width, channels)
@@ -444,6 +444,22 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         )
         scores = self._predict_scores(images, batch_size)
         return self._target_encoder.probabilities(scores)
+
+    def predict_log_proba(self, X):
+        """Return the logarithm of the probability of each label.
+
+        Parameters
+        ----------
+        X : PosterImages or array-like of shape (n_samples, height, width, channels)
+            Images like those in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_labels)
+            Natural logarithms; -inf for a probability of 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def predict(self, X):
         """Return the labels whose probability is above one half.

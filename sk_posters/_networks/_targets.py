@@ -36,7 +36,7 @@ class TargetEncoder:
         if self.multilabel:
             self.label_names = _column_names(y, values.shape[1])
             # A flat array of two labels would make scorers see a binary problem.
-            self.classes = [np.array([0, 1]) for _ in self.label_names]
+            self.classes = np.tile([0, 1], (len(self.label_names), 1))
         else:
             seen = values if classes is None else column_or_1d(classes)
             self.classes = np.unique(seen)

@@ -141,7 +141,7 @@ class MultilabelTunedThresholdClassifierCV(
         objective at each threshold for all labels; ``"label_thresholds"``, those of
         each label before they were shrunk; ``"rows"`` and ``"y_score"``, the
         out-of-fold rows and their scores, calibrated if `calibration` is set.
-    classes_ : list of ndarray
+    classes_ : ndarray of shape (n_labels, 2)
         [0, 1] for each label.
     label_names_ : ndarray of shape (n_labels,), dtype object
         Columns of the target, 0, 1, … if it was not a DataFrame.
@@ -305,7 +305,7 @@ class MultilabelTunedThresholdClassifierCV(
         routed = self._route(params)
         splits = make_splits(self, X, y, labels, routed.splitter.split)
         self.label_names_ = np.array(names, dtype=object)
-        self.classes_ = [np.array([0, 1]) for _ in names]
+        self.classes_ = np.tile([0, 1], (len(names), 1))
         parts, scores, self._method, estimator = score_out_of_fold(
             *(self, X, y, splits),
             n_labels=labels.shape[1],
@@ -460,6 +460,23 @@ class MultilabelTunedThresholdClassifierCV(
         if self.calibration_ is not None:
             return self._scores(X)
         return self._raw(X, "predict_proba")
+
+    @available_if(_gives_probabilities)
+    def predict_log_proba(self, X):
+        """Return the logarithm of the probability of each label.
+
+        Parameters
+        ----------
+        X : array-like of length n
+            Whatever `estimator` takes.
+
+        Returns
+        -------
+        ndarray of shape (n, n_labels)
+            Natural logarithms; -inf for a probability of 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     @available_if(_estimator_has("decision_function"))
     def decision_function(self, X):

@@ -14,7 +14,7 @@ def add_network(graph, classifier):
     kind = type(network).__name__
     if kind not in KINDS:
         raise refuse(f"PosterImageLoader, {type(classifier).__name__}")
-    if not isinstance(classifier.classes_, list):
+    if np.ndim(classifier.classes_) != 2:
         raise refuse("one that was fitted to classes")
     KINDS[kind](graph, network)
     return len(classifier.classes_)
