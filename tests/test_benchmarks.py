@@ -99,7 +99,10 @@ CASES = {
     ),
     "bench_thresholds": (
         ["--n-samples", "200"],
-        {"nested folds": "macro F1, per label, shrunk (default)"},
+        {
+            "nested folds": "macro F1, per label, shrunk (default)",
+            "tied scores": "micro F1, tree, signal 2",
+        },
     ),
     "bench_scale": (
         [

@@ -47,7 +47,7 @@ from sk_posters.model_selection._out_of_fold import (
 )
 from sk_posters.model_selection._split import MultilabelStratifiedGroupKFold
 from sk_posters.model_selection._threshold_search import (
-    find_middle_best,
+    find_best,
     make_objective,
     make_threshold_search,
 )
@@ -159,7 +159,9 @@ class MultilabelTunedThresholdClassifierCV(
     -----
     Scores of all folds are pooled before the search: a rare label has too few positives
     in each fold. Candidates lie midway between scores, and the middle one of several
-    equally good ones is taken.
+    equally good ones is taken. A label without a positive in the out-of-fold rows gets
+    the last candidate, above all of its scores unless `thresholds` says otherwise, and
+    is not predicted.
 
     Shrinkage happens in ranks, as scores of different labels need not be comparable.
     Let a label have n positives, and its own best threshold predict it for k rows. For
@@ -167,9 +169,10 @@ class MultilabelTunedThresholdClassifierCV(
     best. The label then gets the threshold that predicts it for
     ``(r * n) ** (1 - w) * k ** w`` rows,
     where ``w = n / (n + shrinkage)``: the form of an empirical Bayes estimate whose
-    sampling variance goes with 1 / n. So a label without a positive is never
-    predicted, and one with few is not predicted for nearly all rows because that
-    happened to be best.
+    sampling variance goes with 1 / n. So a label with few positives is not predicted
+    for nearly all rows because that happened to be best. Rows with tied scores are
+    predicted together: of the numbers of rows that are possible, the nearest on a
+    logarithmic scale is taken.
 
     A label with constant scores keeps the usual threshold: 0.5 for
     probabilities, 0 for decision functions.
@@ -347,10 +350,13 @@ class MultilabelTunedThresholdClassifierCV(
         with warnings.catch_warnings():  # Bad thresholds may well give no label at all.
             warnings.simplefilter("ignore", UndefinedMetricWarning)
             candidates, values = cutoffs.for_all()
-            self.common_threshold_ = float(find_middle_best(candidates, values))
+            n_positive = cutoffs.n_positive.sum()
+            self.common_threshold_ = float(find_best(candidates, values, n_positive))
             own = np.full(labels.shape[1], self.common_threshold_)
             if self.per_label:
-                own = np.where(informative, cutoffs.for_each(), self._usual())
+                own = np.where(
+                    informative, cutoffs.for_each(), self._usual(labels, scores)
+                )
             best = own
             if self.per_label and self.shrinkage > 0:
                 best = np.where(informative, cutoffs.shrink(own, self.shrinkage), own)
@@ -384,8 +390,13 @@ class MultilabelTunedThresholdClassifierCV(
             )
         return thresholds
 
-    def _usual(self):
-        return 0.5 if self._as_probabilities else 0.0
+    def _usual(self, labels, scores):
+        """Return the thresholds of labels whose scores tell nothing."""
+        usual = 0.5 if self._as_probabilities else 0.0
+        # A constant decision function may be 0 for a label that no row has.
+        is_negative = (labels == 0).any(axis=0) & ~(labels == 1).any(axis=0)
+        above = np.nextafter(scores.max(axis=0), np.inf)
+        return np.where(is_negative, np.maximum(usual, above), usual)
 
     @property
     def _as_probabilities(self):

@@ -206,6 +206,84 @@ def test_a_label_without_a_positive_is_not_given(ten):
     assert model.predict(scores)[:, 0].sum() > 0
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.parametrize("shrinkage", [0, 200])
+@pytest.mark.parametrize("per_label", [True, False])
+@pytest.mark.parametrize("scoring", ["f1_macro", "f1_micro", "f1_weighted", "accuracy"])
+def test_labels_that_no_row_has_are_not_predicted(scoring, per_label, shrinkage, ten):
+    scores, y = ten
+    settings = {"scoring": scoring, "per_label": per_label, "shrinkage": shrinkage}
+    one = prefit(scores, y * [1, 0], **settings)
+    assert not per_label or one.predict(scores).sum(axis=0).tolist() == [7, 0]
+    none = prefit(scores, y * 0, **settings)
+    assert none.predict(scores).sum() == 0
+    at_most = prefit(scores, y * 0, thresholds=[0.1, 0.3, 2], **settings)
+    assert at_most.predict(scores).sum() == 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_a_label_that_the_validation_set_lacks_is_not_predicted(ten):
+    scores, y = (np.tile(each, (20, 1)) for each in ten)
+    y[:, 1] = 0
+    y[0, 1] = 1
+    validation = np.arange(100, 200)
+    model = tuned(Known(), cv=[(np.arange(100), validation)], shrinkage=0)
+    assert model.fit(scores, y).predict(scores)[:, 1].sum() == 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_a_label_that_no_row_has_is_not_predicted_from_a_constant_of_zero(ten):
+    scores, y = ten[0] - 0.5, ten[1] * [1, 0]
+    scores[:, 1] = 0
+    model = prefit(scores, y, Margins())
+    assert model.predict(scores).sum(axis=0).tolist() == [7, 0]
+
+
+def count_ties(counts, wanted):
+    """Predicted rows of a label with so many rows at each score, the highest first."""
+    scores = -np.repeat(np.arange(len(counts)), counts)[:, np.newaxis].astype(float)
+    labels = (np.arange(len(scores)) < 1).astype(int)[:, np.newaxis]
+    search = make_threshold_search(labels, scores, None, "f1_macro", None)
+    threshold = search._at_counts(np.array([[wanted]]))[0, 0]
+    between = np.append(np.unique(scores)[:-1] + 0.5, [scores.min(), 0])
+    assert np.isclose(between, threshold).any()
+    return int((scores >= threshold).sum())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "predicted"),
+    [
+        *((0, 0), (0.4, 0)),  # Less than half a row is no row.
+        *((9, 10), (10, 10), (10.4, 10)),
+        *((31, 10), (32, 100)),  # 10 and 100 are equally far from the root of 1000.
+        *((100, 100), (120, 100), (124, 150), (150, 150), (999, 150)),
+        *((1, 0), (3, 10)),  # No row counts as 0.4 rows.
+    ],
+)
+def test_of_the_counts_that_ties_allow_the_nearest_is_taken(wanted, predicted):
+    assert count_ties([10, 90, 50], wanted) == predicted
+
+
+def test_shrinkage_does_not_predict_a_label_for_all_rows_that_are_tied():
+    # All 10 positives are among the 30 rows above the 70 tied ones. Half way between
+    # 30 rows and the 60 of the common rate are 42: nearer to 30 than to all 100.
+    scores = np.repeat([0.5, 0.0], [30, 70])[:, np.newaxis]
+    labels = (np.arange(100) < 10).astype(int)[:, np.newaxis]
+    search = make_threshold_search(labels, scores, None, "f1_macro", None)
+    search.rate = 6
+    assert search.shrink(np.array([0.25]), shrinkage=10).tolist() == [0.25]
+
+
+def test_rows_whose_label_is_unknown_are_not_counted_among_ties():
+    # 40 known rows at one score, 4 above, and 100 unknown ones: 30 rows are nearer to
+    # 40 than to 4.
+    scores = np.repeat([0.2, 0.6, 0.9], [100, 40, 4])[:, np.newaxis]
+    labels = np.repeat([np.nan, 0, 1], [100, 40, 4])[:, np.newaxis]
+    search = make_threshold_search(labels, scores, None, "f1_macro", None)
+    thresholds = search._at_counts(np.array([[30.0]]))
+    assert ((scores >= thresholds) & ~np.isnan(labels)).sum() == 44
+
+
 def test_a_label_whose_scores_are_all_the_same_keeps_its_usual_threshold(ten):
     scores, y = ten
     scores[:, 1] = 0.3
