@@ -102,7 +102,8 @@ scores = cross_val_predict(
 )
 again = check_posters(paths, y, scores=scores, max_distance=None)
 seconds_model = time.perf_counter() - started
-found = again.findings[again.findings["kind"] == "suspicious label"]
+kinds = ["forgotten label", "wrong label"]
+found = again.findings[again.findings["kind"].isin(kinds)]
 rows = list(dict.fromkeys(np.concatenate([*found["rows"]])))
 hits = is_wrong[rows]
 print(f"{len(rows)} rows with a suspicious label")

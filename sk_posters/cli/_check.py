@@ -28,9 +28,10 @@ MEND_PATH = "Replace the file, or remove it from the folder."
 ABOUT_LABELS = (
     "constant label",
     "contradicting text",
+    "forgotten label",
     "rare label",
-    "suspicious label",
     "unknown label",
+    "wrong label",
 )
 
 

@@ -242,19 +242,29 @@ def test_text_that_contradicts_the_columns_is_found(paths, y):
     ]
 
 
-def test_suspicious_labels_come_in_the_order_of_their_scores(paths, y):
-    scores = 0.1 + 0.8 * y.to_numpy()
-    scores[3, 0] = 0.05
-    scores[4, 0] = 0.97
+def test_forgotten_and_wrong_labels_are_listed_by_certainty(paths, y):
+    scores = 0.1 + 0.8 * y.to_numpy()  # Even rows are Drama, odd ones Comedy.
+    scores[[3, 5], 0] = 0.3, 0.01
+    scores[[4, 6, 8], 0] = 0.95, 0.97, 0.96
     check = check_posters(paths, y, scores=scores)
-    assert found(check, "suspicious label") == [
-        ((4,), ("Comedy",)),
-        ((3,), ("Comedy",)),
+    assert found(check, "forgotten label") == [
+        *(((6,), ("Comedy",)), ((8,), ("Comedy",)), ((4,), ("Comedy",)))
     ]
-    assert detail(check, "suspicious label") == (
+    assert found(check, "wrong label") == [((5,), ("Comedy",)), ((3,), ("Comedy",))]
+    assert check.counts()["findings"].to_dict() == {
+        "forgotten label": 3,
+        "wrong label": 2,
+    }
+    assert detail(check, "forgotten label") == (
         "'Comedy' is 0, but a model that did not see the row says 0.97"
     )
-    assert check.findings["severity"].tolist() == ["note", "note"]
+    assert detail(check, "wrong label") == (
+        "'Comedy' is 1, but a model that did not see the row says 0.01"
+    )
+    assert set(check.findings["severity"]) == {"note"}
+    for text in (str(check), check.to_html()):
+        assert "add the label if it fits" in text
+        assert "remove the label if it is wrong" in text
 
 
 def test_scores_may_be_a_frame_or_a_list_of_two_columns_each(paths, y):
@@ -263,7 +273,7 @@ def test_scores_may_be_a_frame_or_a_list_of_two_columns_each(paths, y):
     as_list = [np.column_stack([1 - s, s]) for s in scores.to_numpy().T]
     for form in (scores, as_list):
         check = check_posters(paths, y, scores=form)
-        assert found(check, "suspicious label") == [((4,), ("Comedy",))]
+        assert found(check, "forgotten label") == [((4,), ("Comedy",))]
 
 
 def test_suspicious_pairs_follow_from_thresholds_made_by_hand():
@@ -346,7 +356,7 @@ def test_the_most_severe_findings_come_first(paths, y, tmp_path):
         "unreadable file": 1,
         "contradicting text": 12,
         "tiny image": 1,
-        "suspicious label": 1,
+        "forgotten label": 1,
     }
     assert counts["severity"].tolist() == ["error", "error", "warning", "note"]
 

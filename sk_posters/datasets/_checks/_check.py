@@ -211,7 +211,7 @@ def check_posters(
       ``"constant label"``, ``"rare label"`` (1, or 0, in fewer groups than folds);
     - notes: ``"more than 8 bits"`` (a channel: how they were scaled, see
       :class:`PosterImageLoader`), ``"unknown label"`` (nan in some rows),
-      ``"suspicious label"``.
+      ``"forgotten label"`` (0, and probably 1), ``"wrong label"`` (1, and probably 0).
 
     Pairs that are not known neither disagree nor contradict.
 
@@ -224,10 +224,11 @@ def check_posters(
     a design: inspect near duplicates before you drop any. Hashes are compared within
     buckets, not all with all.
 
-    Suspicious labels are found by confident learning, a label at a time: the other
-    value is likelier than the given one, and at least as likely as for the average row
-    with that value. With a weak model, most of them are right, and the model is
-    wrong: they are only an order in which to review posters.
+    Forgotten and wrong labels are found by confident learning, a label at a time: the
+    other value is likelier than the given one, and at least as likely as for the
+    average row with that value. Each kind has the most certain first. With a weak
+    model, most of them are right, and the model is wrong: they are only an order in
+    which to review posters.
 
     References
     ----------
