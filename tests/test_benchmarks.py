@@ -104,6 +104,13 @@ CASES = {
             "tied scores": "micro F1, tree, signal 2",
         },
     ),
+    "bench_check": (
+        ["--n-samples", "60", "--n-copies", "5"],
+        {
+            "duplicates": "mirrored: share found at 8",
+            "labels": "forgotten labels, found among the first 200",
+        },
+    ),
     "bench_scale": (
         [
             *("--rows", "10", "20", "--labels", "2", "3"),

@@ -126,7 +126,7 @@ def check_posters(
     genre_text=None,
     scores=None,
     splits=None,
-    max_distance=6,
+    max_distance=8,
     min_side=64,
     n_splits=5,
     n_jobs=-1,
@@ -156,10 +156,10 @@ def check_posters(
         returns; also its list with an array of shape (n_samples, 2) per label.
     splits : cross-validator or iterable of (train, test), default=None
         The splits to check for leaks. A cross-validator gets `groups`.
-    max_distance : int or None, default=6
+    max_distance : int or None, default=8
         Number of the 64 bits in which the perceptual hashes of near duplicates may
-        differ, 0 to 12. None finds exact duplicates only, which needs no further
-        package.
+        differ, 0 to 12; the hash of a mirror image in half as many. None finds exact
+        duplicates only, which needs no further package.
     min_side : int, default=64
         Pixels that the shorter side of an image should have.
     n_splits : int, default=5

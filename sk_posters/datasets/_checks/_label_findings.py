@@ -86,7 +86,11 @@ def suspicious_labels(posters, scores):
     given = posters.labels[tuple(pairs.T)] == 1
     for kind, chosen, advice in (
         ("forgotten label", ~given, "Review the poster, and add the label if it fits."),
-        ("wrong label", given, "Review the poster, and remove the label if it is wrong."),
+        (
+            "wrong label",
+            given,
+            "Review the poster, and remove the label if wrong.",
+        ),
     ):
         for row, column in pairs[chosen]:
             name = posters.names[column]
