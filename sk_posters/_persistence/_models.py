@@ -28,8 +28,7 @@ from sk_posters.exceptions import ModelFileError
 __all__ = ["find_training_rows", "load_model", "model_card", "save_model"]
 
 FORMAT = "sk_posters model"
-# Version 2 has hashes of the training rows, version 1 has none.
-FORMAT_VERSIONS = 1, 2
+FORMAT_VERSION = 1
 CARD, ESTIMATOR = "manifest.json", "estimator.skops"
 TRAINING_ROWS = "training_rows.bin"
 MAX_CARD = 1_000_000
@@ -134,7 +133,7 @@ def save_model(
         summary, parts[TRAINING_ROWS] = _summarise(*training_data)
     card = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSIONS[TRAINING_ROWS in parts],
+        "format_version": FORMAT_VERSION,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "description": str(description),
         "model": [type(part).__name__ for _, part in list_parts(model)],
@@ -352,12 +351,12 @@ def _card(parts):
         raise ModelFileError(f"its {CARD} is not JSON ({error})") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise ModelFileError(f"its {CARD} is not that of a model of sk_posters")
-    if card.get("format_version") not in FORMAT_VERSIONS:
+    if card.get("format_version") != FORMAT_VERSION:
         raise ModelFileError(
             f"it is of format version {card.get('format_version')!r}, and this "
-            f"sk_posters {version('sk-posters')} knows 1 and 2 only: the file was "
-            f"written by sk_posters {_text(card, 'versions', 'sk-posters')}, install "
-            "that one"
+            f"sk_posters {version('sk-posters')} knows {FORMAT_VERSION} only: the file "
+            f"was written by sk_posters {_text(card, 'versions', 'sk-posters')}, "
+            "install that one"
         )
     _check_sums(card, parts)
     if not isinstance(card.get("versions"), dict):

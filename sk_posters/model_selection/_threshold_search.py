@@ -7,11 +7,12 @@ from sklearn.base import BaseEstimator
 
 from sk_posters._base._validation import find_known, has_unknown
 
-__all__ = ["find_best", "make_objective", "make_threshold_search"]
+__all__ = ["EXPECTED", "find_best", "make_objective", "make_threshold_search"]
 
 # Sums over labels, or ratios of such sums: their best thresholds can be found label by
 # label. All other metrics must be computed for every trial.
 F1_AVERAGES = {"f1_macro", "f1_micro", "f1_weighted"}
+EXPECTED = {f"expected_{name}" for name in F1_AVERAGES}
 N_TRIALS = 100
 MAX_ROUNDS = 20
 # Predicted rows per positive row.
@@ -203,6 +204,39 @@ class F1Search(ThresholdSearch):
         return 1 / len(self.n_positive)
 
 
+class ExpectedF1(F1Search):
+    """Thresholds for the expected F1 of probabilities, in place of true labels.
+
+    Lipton, Elkan and Naryanaswamy: F1 is greatest where the labels are predicted whose
+    probability is at least half of the F1 that this gives.
+    """
+
+    def __init__(self, labels, scores, thresholds=None, average="macro"):
+        super().__init__(scores, scores, thresholds, average)
+        self.has_positive = (labels == 1).any(axis=0)
+
+    def for_each(self):
+        """Return half of the greatest expected F1, of each label or of all pairs."""
+        if self.average == "micro":
+            best = np.full(self.scores.shape[1], _expect_best_f1(self.scores) / 2)
+        else:
+            best = np.array([_expect_best_f1(column) / 2 for column in self.scores.T])
+        # The expectation of a label that no row has is its smallest probabilities.
+        above = np.nextafter(self.scores.max(axis=0), np.inf)
+        return np.where(self.has_positive, best, above)
+
+    def shrink(self, own, shrinkage):
+        """Return the thresholds as they are: they do not depend on few labels."""
+        return own
+
+
+def _expect_best_f1(probabilities):
+    """Return the greatest expected F1 of predicting the most probable pairs."""
+    falling = np.sort(probabilities, axis=None)[::-1]
+    given = np.arange(1, len(falling) + 1)
+    return (2 * np.cumsum(falling) / (given + falling.sum())).max()
+
+
 class ScorerSearch(ThresholdSearch):
     """Thresholds for any metric of predicted labels, by trials."""
 
@@ -238,18 +272,28 @@ class ScorerSearch(ThresholdSearch):
 
 def make_threshold_search(labels, scores, thresholds, scoring, objective):
     """Return the `ThresholdSearch` for a metric."""
-    if isinstance(scoring, str) and scoring in F1_AVERAGES:
-        average = scoring.removeprefix("f1_")
-        return F1Search(labels, scores, thresholds, average)
+    average = _find_average(scoring)
+    if average is not None:
+        search = ExpectedF1 if scoring in EXPECTED else F1Search
+        return search(labels, scores, thresholds, average)
     return ScorerSearch(labels, scores, thresholds, objective)
+
+
+def _find_average(scoring):
+    """Return the average of an F1 score or an expected one, None for other metrics."""
+    if isinstance(scoring, str) and scoring in F1_AVERAGES | EXPECTED:
+        return scoring.rpartition("_")[2]
+    return None
 
 
 def make_objective(scorer, scoring):
     """Return the objective: a function of true and predicted labels."""
 
+    average = _find_average(scoring)
+
     def objective(labels, predicted):
-        if isinstance(scoring, str) and scoring in F1_AVERAGES and has_unknown(labels):
-            return _average_f1(labels, predicted, scoring.removeprefix("f1_"))
+        if average is not None and (scorer is None or has_unknown(labels)):
+            return _average_f1(labels, predicted, average)
         try:
             return scorer(_Predictions(), predicted, labels)
         except AttributeError as error:
@@ -283,14 +327,18 @@ class _Predictions(BaseEstimator):
 
 
 def find_best(candidates, values, n_positive):
-    """Return the best candidate: of several the middle, the last without positives."""
+    """Return the best candidate, the middle one of several; the last without positives.
+
+    Without a positive, F1 is 0 wherever the threshold lies: the last predicts least.
+    """
     return candidates[_best_place(values, n_positive)]
 
 
 def _best_place(values, n_positive):
+    if not n_positive:
+        return -1
     best = np.flatnonzero(values >= values.max() - 1e-12)
-    # Without a positive, F1 is 0 wherever the threshold lies: the last predicts least.
-    return best[len(best) // 2 if n_positive else -1]
+    return best[len(best) // 2]
 
 
 def _lower_unknown(scores, known):

@@ -47,6 +47,7 @@ from sk_posters.model_selection._out_of_fold import (
 )
 from sk_posters.model_selection._split import MultilabelStratifiedGroupKFold
 from sk_posters.model_selection._threshold_search import (
+    EXPECTED,
     find_best,
     make_objective,
     make_threshold_search,
@@ -84,6 +85,9 @@ class MultilabelTunedThresholdClassifierCV(
         ``"f1_weighted"`` are maximised exactly over all distinct thresholds. Any other
         name of a scikit-learn scorer, or any scorer, is maximised by trials, for each
         label in turn; it must be a metric of predicted labels, not of probabilities.
+        ``"expected_f1_macro"``, ``"expected_f1_micro"`` and ``"expected_f1_weighted"``
+        search nothing: they take thresholds from the out-of-fold probabilities alone,
+        which must be calibrated.
     response_method : {"auto", "decision_function", "predict_proba"}, default="auto"
         The scores that thresholds are for; ``"auto"`` takes `predict_proba` where there
         is one.
@@ -92,7 +96,7 @@ class MultilabelTunedThresholdClassifierCV(
     shrinkage : float, default=200
         How strongly the thresholds of rare labels are shrunk towards what is best for
         all labels: a label with that many positives counts half its own. 0 disables
-        shrinkage. Only for ``per_label=True``.
+        shrinkage. Only for ``per_label=True``, and not for an expected F1.
     at_least_one : bool, default=False
         Whether rows without any label get the one whose score comes nearest to its
         threshold.
@@ -102,7 +106,8 @@ class MultilabelTunedThresholdClassifierCV(
         for all. `predict_proba` returns them.
     thresholds : int or array-like, default=None
         Maximum number of thresholds to try, or which ones. None tries all distinct ones
-        for the three F1 scores, and 100 for others.
+        for the three F1 scores, and 100 for others. Not for an expected F1 of each
+        label.
     cv : int, float, cross-validation generator, iterable or "prefit", default=None
         How rows are split:
 
@@ -133,7 +138,8 @@ class MultilabelTunedThresholdClassifierCV(
         The best threshold for all labels.
     best_score_ : float
         The objective for the out-of-fold rows, at the thresholds learned from them:
-        an optimistic estimate. Cross-validate this classifier for an honest one.
+        an optimistic estimate. Cross-validate this classifier for an honest one. For an
+        expected F1, the F1 of the labels.
     calibration_ : object or None
         The learned calibration, None without one.
     cv_results_ : dict
@@ -174,13 +180,18 @@ class MultilabelTunedThresholdClassifierCV(
     predicted together: of the numbers of rows that are possible, the nearest on a
     logarithmic scale is taken.
 
+    Expected F1 puts probabilities in the place of true labels. It is greatest where a
+    label is predicted from half of that greatest value on [1]_, of each label, or of
+    all pairs for the micro average. It depends on no single positive of a rare label,
+    so that nothing is shrunk, and on how well the probabilities are calibrated.
+
     A label with constant scores keeps the usual threshold: 0.5 for
     probabilities, 0 for decision functions.
 
     Pairs that are nan in `y`, because they are not known, are left out: of the search
     and of calibration, where each label counts its known rows alone, and of the folds'
     balance. `estimator` must take nan in y, as `OneVsRestHead` and `PosterClassifier`
-    do; `scoring` must be one of the three F1 scores or a scorer of
+    do; `scoring` must be one of these F1 scores or a scorer of
     `sk_posters.metrics.get_multilabel_scorer`. A label that is known in no out-of-fold
     row keeps the usual threshold.
 
@@ -194,8 +205,8 @@ class MultilabelTunedThresholdClassifierCV(
 
     References
     ----------
-    Z. Lipton, C. Elkan, B. Naryanaswamy: Optimal Thresholding of Classifiers to
-    Maximize F1 Measure. ECML PKDD 2014.
+    .. [1] Z. Lipton, C. Elkan, B. Naryanaswamy: Optimal Thresholding of Classifiers to
+       Maximize F1 Measure. ECML PKDD 2014.
 
     Examples
     --------
@@ -225,7 +236,7 @@ class MultilabelTunedThresholdClassifierCV(
             HasMethods(["fit", "predict_proba"]),
             HasMethods(["fit", "decision_function"]),
         ],
-        "scoring": [StrOptions(set(get_scorer_names())), callable],
+        "scoring": [StrOptions({*get_scorer_names(), *EXPECTED}), callable],
         "response_method": [StrOptions({"auto", "predict_proba", "decision_function"})],
         "per_label": ["boolean"],
         "shrinkage": [Interval(Real, 0, None, closed="left")],
@@ -342,15 +353,14 @@ class MultilabelTunedThresholdClassifierCV(
         scores = self._calibrate(np.concatenate(parts), labels)
         # A sigmoid without a slope takes from scores what they told.
         informative &= np.ptp(scores, axis=0) > 0
-        scorer = check_scoring(self.estimator, scoring=self.scoring)
-        objective = make_objective(scorer, self.scoring)
+        objective = make_objective(self._find_scorer(), self.scoring)
         cutoffs = make_threshold_search(
             labels, scores, self._thresholds(), self.scoring, objective
         )
         with warnings.catch_warnings():  # Bad thresholds may well give no label at all.
             warnings.simplefilter("ignore", UndefinedMetricWarning)
             candidates, values = cutoffs.for_all()
-            n_positive = cutoffs.n_positive.sum()
+            n_positive = (labels == 1).sum()
             self.common_threshold_ = float(find_best(candidates, values, n_positive))
             own = np.full(labels.shape[1], self.common_threshold_)
             if self.per_label:
@@ -369,6 +379,18 @@ class MultilabelTunedThresholdClassifierCV(
                 "label_thresholds": own,
                 "y_score": scores,
             }
+
+    def _find_scorer(self):
+        """Return the scorer, None for an expected F1: it is computed here."""
+        if not isinstance(self.scoring, str) or self.scoring not in EXPECTED:
+            return check_scoring(self.estimator, scoring=self.scoring)
+        if not self._as_probabilities:
+            raise ValueError(
+                f"scoring={self.scoring!r} needs probabilities, and {self._method} of "
+                f"{type(self.estimator).__name__} returns none: set "
+                "calibration='temperature', or take an estimator with predict_proba."
+            )
+        return None
 
     def _calibrate(self, scores, labels):
         """Learn the calibration, and return what it makes of the scores."""

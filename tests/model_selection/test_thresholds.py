@@ -209,12 +209,20 @@ def test_a_label_without_a_positive_is_not_given(ten):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 @pytest.mark.parametrize("shrinkage", [0, 200])
 @pytest.mark.parametrize("per_label", [True, False])
-@pytest.mark.parametrize("scoring", ["f1_macro", "f1_micro", "f1_weighted", "accuracy"])
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        *("f1_macro", "f1_micro", "f1_weighted", "accuracy"),
+        *("expected_f1_macro", "expected_f1_micro"),
+    ],
+)
 def test_labels_that_no_row_has_are_not_predicted(scoring, per_label, shrinkage, ten):
     scores, y = ten
     settings = {"scoring": scoring, "per_label": per_label, "shrinkage": shrinkage}
     one = prefit(scores, y * [1, 0], **settings)
-    assert not per_label or one.predict(scores).sum(axis=0).tolist() == [7, 0]
+    n_predicted = one.predict(scores).sum(axis=0)
+    assert n_predicted[0] > 0
+    assert not per_label or n_predicted[1] == 0
     none = prefit(scores, y * 0, **settings)
     assert none.predict(scores).sum() == 0
     at_most = prefit(scores, y * 0, thresholds=[0.1, 0.3, 2], **settings)
@@ -516,6 +524,52 @@ def test_tuning_wins_on_rows_that_nothing_was_tuned_on(data):
         for model in (LOGISTIC, tuned())
     )
     assert ours > plain + 0.1
+
+
+def test_the_threshold_of_an_expected_f1_is_half_of_it():
+    # Expected F1 of predicting 1, 2 and 3 rows: 2 * .9 / (1 + 1.6), 2 * 1.5 / 3.6 and
+    # 2 * 1.6 / 4.6. The second label: 1 / 1.9, 1.6 / 2.9 and 1.8 / 3.9.
+    scores = np.array([[0.9, 0.5], [0.6, 0.3], [0.1, 0.1]])
+    y = np.array([[1, 0], [0, 1], [0, 0]])
+    for scoring in ("expected_f1_macro", "expected_f1_weighted"):
+        model = prefit(scores, y, scoring=scoring, shrinkage=200)
+        np.testing.assert_allclose(
+            model.best_thresholds_, [1.5 / 3.6, 0.8 / 2.9], rtol=1e-12
+        )
+    assert model.predict(scores).tolist() == [[1, 1], [1, 1], [0, 0]]
+    # Both labels have an F1 of 2 / 3.
+    assert model.best_score_ == pytest.approx(2 / 3)
+    # Of all pairs: 1.8 / 3.5, 3 / 4.5, 4 / 5.5, 4.6 / 6.5 for 1 to 4 of them.
+    model = prefit(scores, y, scoring="expected_f1_micro")
+    np.testing.assert_allclose(model.best_thresholds_, [2 / 5.5] * 2, rtol=1e-12)
+
+
+def test_one_threshold_for_the_mean_of_expected_f1():
+    scores = np.array([[0.9, 0.5], [0.6, 0.3], [0.1, 0.1]])
+    y = np.array([[1, 0], [0, 1], [0, 0]])
+    model = prefit(scores, y, scoring="expected_f1_macro", per_label=False)
+    # 1.5 / 1.8 + 0.8 / 1.45 with both upper rows is the most.
+    np.testing.assert_allclose(model.best_thresholds_, [0.2, 0.2])
+
+
+def test_an_expected_f1_counts_rows_whose_labels_are_unknown():
+    scores = np.array([[0.9, 0.5], [0.6, 0.3], [0.1, 0.1]])
+    y = np.array([[1, np.nan], [np.nan, 1], [0, 0]])
+    model = prefit(scores, y, scoring="expected_f1_macro")
+    np.testing.assert_allclose(model.best_thresholds_, [1.5 / 3.6, 0.8 / 2.9])
+
+
+def test_calibrated_margins_have_an_expected_f1_and_others_have_none():
+    margins, labels, truth = simulated([1.0, 1.0], [0.0, -2.0])
+    settings = {"scoring": "expected_f1_macro", "estimator": Margins()}
+    with pytest.raises(
+        ValueError, match=r"'expected_f1_macro' needs probabilities.*calibration='temp"
+    ):
+        prefit(margins, labels, **settings)
+    model = prefit(margins, labels, calibration="sigmoid", **settings)
+    searched = prefit(truth, labels)
+    expected = f1_score(labels, searched.predict(truth), average="macro")
+    assert model.best_score_ == pytest.approx(expected, abs=0.01)
 
 
 def simulated(slope, intercept):
