@@ -2,9 +2,9 @@
 
 Logistic regression on fixed features, in nested folds that never part a group: the
 inner ones tune, the outer ones score, each row once. Micro and macro F1 of all rows at
-0.5, at one tuned threshold, at one for each label, and at those shrunk as they are by
-default; beside answers that look at no feature. Features are drawn, or those of a
-`PosterEncoder` (`--data`), or of a file (`--features`).
+0.5, at one tuned threshold, at one for each label, at those shrunk as they are by
+default, and at those of expected F1; beside answers that look at no feature. Features
+are drawn, or those of a `PosterEncoder` (`--data`), or of a file (`--features`).
 
 Then the default thresholds of classifiers whose scores are often tied, on drawn rows: a
 tied score is reached by many rows at once. Half of the rows tune, the others score.
@@ -22,6 +22,7 @@ VARIANTS = {
     "one threshold": {"per_label": False},
     "per label": {"shrinkage": 0},
     "per label, shrunk (default)": {},
+    "expected F1": {"scoring": "expected_f1_macro"},
 }
 
 
@@ -218,7 +219,9 @@ def main(arguments=None):
         "seed": options.seed,
     }
     options.data = options.data or options.features
-    sides = {"nested folds": Side("nested"), "tied scores": Side("tied")}
+    sides = {"nested folds": Side("nested")}
+    if options.data is None:
+        sides["tied scores"] = Side("tied")
     runs = in_turn(__file__, sides, job, options.repeat)
     report(__file__, options, runs)
 
