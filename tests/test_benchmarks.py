@@ -99,7 +99,17 @@ CASES = {
     ),
     "bench_thresholds": (
         ["--n-samples", "200"],
-        {"nested folds": "macro F1, per label, shrunk (default)"},
+        {
+            "nested folds": "macro F1, per label, shrunk (default)",
+            "tied scores": "micro F1, tree, signal 2",
+        },
+    ),
+    "bench_check": (
+        ["--n-samples", "60", "--n-copies", "5"],
+        {
+            "duplicates": "mirrored: share found at 8",
+            "labels": "forgotten labels, found among the first 200",
+        },
     ),
     "bench_scale": (
         [

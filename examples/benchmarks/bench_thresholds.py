@@ -2,9 +2,12 @@
 
 Logistic regression on fixed features, in nested folds that never part a group: the
 inner ones tune, the outer ones score, each row once. Micro and macro F1 of all rows at
-0.5, at one tuned threshold, at one for each label, and at those shrunk as they are by
-default; beside answers that look at no feature. Features are drawn, or those of a
-`PosterEncoder` (`--data`), or of a file (`--features`).
+0.5, at one tuned threshold, at one for each label, at those shrunk as they are by
+default, and at those of expected F1; beside answers that look at no feature. Features
+are drawn, or those of a `PosterEncoder` (`--data`), or of a file (`--features`).
+
+Then the default thresholds of classifiers whose scores are often tied, on drawn rows: a
+tied score is reached by many rows at once. Half of the rows tune, the others score.
 """
 
 from pathlib import Path
@@ -13,10 +16,13 @@ import numpy as np
 from _common import Side, in_turn, load, parsed, parser, report
 
 N_FOLDS = 5
+N_DRAWS = 4
+SIGNALS = (2, 2.5, 3)
 VARIANTS = {
     "one threshold": {"per_label": False},
     "per label": {"shrinkage": 0},
     "per label, shrunk (default)": {},
+    "expected F1": {"scoring": "expected_f1_macro"},
 }
 
 
@@ -121,6 +127,62 @@ def nested(job):
     return figures
 
 
+def tied(job):
+    """Return F1 of classifiers with few distinct scores, means of several draws."""
+    import warnings
+
+    from sklearn.exceptions import UndefinedMetricWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Some labels are too rare.
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        draws = [tied_draw(job.n_samples, seed) for seed in range(N_DRAWS)]
+    return {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}
+
+
+def tied_draw(n_samples, seed):
+    from sklearn.metrics import f1_score
+
+    from sk_posters import MultilabelTunedThresholdClassifierCV as Tuned
+
+    figures = {}
+    for signal in SIGNALS:
+        X, y = drawn_with_noise(n_samples, signal, seed)
+        train, test = np.arange(n_samples) % 2 == 0, np.arange(n_samples) % 2 == 1
+        for head, estimator in coarse().items():
+            predicted = Tuned(estimator).fit(X[train], y[train]).predict(X[test])
+            for average in ("macro", "micro"):
+                figures[f"{average} F1, {head}, signal {signal}"] = f1_score(
+                    y[test], predicted, average=average, zero_division=0
+                )
+    return figures
+
+
+def drawn_with_noise(n_samples, signal, seed, n_labels=8, n_features=20):
+    """Draw labels, and features that each label shifts by `signal` deviations."""
+    generator = np.random.default_rng(seed)
+    frequency = 0.5 / np.arange(1, n_labels + 1) ** 1.2
+    y = (generator.random((n_samples, n_labels)) < frequency).astype(int)
+    y[:2] = 1  # Each label has positives on both sides.
+    directions = generator.normal(size=(n_labels, n_features))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return signal * y @ directions + generator.normal(size=(n_samples, n_features)), y
+
+
+def coarse():
+    """Return classifiers with few distinct scores, and one with many."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.tree import DecisionTreeClassifier
+
+    return {
+        "5 nearest neighbours": KNeighborsClassifier(5),
+        "tree": DecisionTreeClassifier(random_state=0),
+        "forest of 10": RandomForestClassifier(10, random_state=0),
+        "logistic regression": classifier(C=0.1),
+    }
+
+
 def data_of(job):
     if job.features:
         with np.load(job.features, allow_pickle=False) as file:
@@ -157,7 +219,10 @@ def main(arguments=None):
         "seed": options.seed,
     }
     options.data = options.data or options.features
-    runs = in_turn(__file__, {"nested folds": Side("nested")}, job, options.repeat)
+    sides = {"nested folds": Side("nested")}
+    if options.data is None:
+        sides["tied scores"] = Side("tied")
+    runs = in_turn(__file__, sides, job, options.repeat)
     report(__file__, options, runs)
 
 

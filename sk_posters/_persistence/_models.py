@@ -19,17 +19,18 @@ from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
 from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._features._encoder import PosterEncoder
-from sk_posters._images._cache import hash_source
 from sk_posters._images._loader import PosterImageLoader
-from sk_posters._images._sources import check_sources, holds_sources
+from sk_posters._images._sources import holds_sources
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
-from sk_posters.exceptions import ModelFileError, PosterFileError
+from sk_posters._persistence._training_rows import hash_rows, match_rows, pack_hashes
+from sk_posters.exceptions import ModelFileError
 
-__all__ = ["load_model", "model_card", "save_model"]
+__all__ = ["find_training_rows", "load_model", "model_card", "save_model"]
 
 FORMAT = "sk_posters model"
 FORMAT_VERSION = 1
 CARD, ESTIMATOR = "manifest.json", "estimator.skops"
+TRAINING_ROWS = "training_rows.bin"
 MAX_CARD = 1_000_000
 # Parameters that decide what pixels a network gets and which features are kept.
 PREPROCESSING = ("image_size", "interpolation", "backbone", "pooling", "flip")
@@ -63,8 +64,9 @@ def save_model(
     training_data : tuple of (X, y), default=None
         What the model was fitted on. The model card gets its number of rows and a
         fingerprint: the SHA-256 of the files' contents, or of the pixels, and of the
-        labels. A file that cannot be read counts as 32 zero bytes. The data itself is
-        not saved.
+        labels. A file that cannot be read counts as 32 zero bytes. The file gets a
+        salted hash of each row, for :func:`find_training_rows`. The data itself is not
+        saved.
     description : str, default=""
         Any text for the model card.
     trusted : list of str, default=()
@@ -91,11 +93,15 @@ def save_model(
     --------
     load_model : Loads the file.
     model_card : Reads what is known of a model without loading it.
+    find_training_rows : Finds the rows that a saved model was trained on.
 
     Notes
     -----
     The file is a zip of ``manifest.json``, the model card, and ``estimator.skops``,
-    the estimators as skops writes them, networks in Keras's own format inside.
+    the estimators as skops writes them, networks in Keras's own format inside. With
+    `training_data`, ``training_rows.bin`` has a random salt and 8 bytes for each row.
+    They do not show a row, but anyone who has an image can test with them whether it
+    was one of the rows.
     The pretrained networks of :class:`PosterEncoder` come with their packages, and
     files that a user gives as `backbone` stay where they are. `cache_dir` and
     `failed_` are not saved: they belong to one machine.
@@ -122,6 +128,9 @@ def save_model(
         raise ModelFileError(
             f"The model cannot be saved to {os.fspath(path)!r}: {error}."
         ) from error
+    parts, summary = {ESTIMATOR: content}, None
+    if training_data is not None:
+        summary, parts[TRAINING_ROWS] = _summarise(*training_data)
     card = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -132,10 +141,13 @@ def save_model(
         "label_names": _names(model, label_names),
         "thresholds": _thresholds(model),
         "scores": _plain(dict(scores or {})),
-        "training_data": None if training_data is None else _summary(*training_data),
+        "training_data": summary,
         "versions": find_versions(),
         "trusted": sorted(trusted),
-        "parts": {ESTIMATOR: {"bytes": len(content), "sha256": _sha256(content)}},
+        "parts": {
+            name: {"bytes": len(part), "sha256": _sha256(part)}
+            for name, part in parts.items()
+        },
     }
     text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False).encode()
     if len(text) > MAX_CARD:
@@ -145,7 +157,7 @@ def save_model(
             "description."
         )
     _warn_of_files(model)
-    write_file(path, pack({CARD: text, ESTIMATOR: content}))
+    write_file(path, pack({CARD: text, **parts}))
     return card
 
 
@@ -203,9 +215,9 @@ def load_model(path, *, trusted=()):
     array([[0, 1]])
     """
     _check_trusted(trusted)
-    card, content = _read_parts(path)
+    card, parts = _read_parts(path)
     try:
-        model = estimator_from_bytes(content, trusted=trusted)
+        model = estimator_from_bytes(parts[ESTIMATOR], trusted=trusted)
     except ModelFileError as error:
         raise _refusal(path, error) from error
     _warn_of_versions(path, card["versions"])
@@ -251,6 +263,61 @@ def model_card(path):
     return card
 
 
+def find_training_rows(path, X):
+    """Find the rows that a saved model was trained on, whose scores are too good.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file that :func:`save_model` wrote with `training_data`, as the command
+        ``sk-posters train`` does.
+    X : array-like of length n_samples
+        Rows of the kind that the model was trained on: paths of image files, bytes of
+        them, PIL images, or an array of images or features.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), dtype bool, or None
+        Whether each row is one of the training rows. None if the file does not tell:
+        it was saved without `training_data`, or by version 0.1 of this package.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is not a model, or is damaged. It is a ValueError.
+
+    See Also
+    --------
+    save_model : Writes the file.
+    check_posters : Finds near duplicates in a table.
+
+    Notes
+    -----
+    Files are compared by their bytes, wherever they are, PIL images by their pixels,
+    and arrays by their bytes, shape and dtype. An image that was encoded again is
+    another row: :func:`check_posters` finds those. A file that cannot be read is none
+    of the training rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sk_posters import find_training_rows, save_model
+    >>> X, y = np.array([[0.0], [1.0]]), [[0, 1], [0, 1]]
+    >>> model = DummyClassifier().fit(X, y)
+    >>> card = save_model(model, "dummy.model", training_data=(X, y))
+    >>> find_training_rows("dummy.model", np.array([[1.0], [7.0]]))
+    array([ True, False])
+    """
+    _, parts = _read_parts(path)
+    if TRAINING_ROWS not in parts:
+        return None
+    try:
+        return match_rows(parts[TRAINING_ROWS], hash_rows(X, "X"))
+    except ModelFileError as error:
+        raise _refusal(path, error) from error
+
+
 def _check_trusted(trusted):
     if isinstance(trusted, str):
         raise TypeError(
@@ -259,15 +326,15 @@ def _check_trusted(trusted):
 
 
 def _read_parts(path):
-    """Return the card and the estimators of a file with a valid form and checksums."""
+    """Return the card and all parts of a file with a valid form and checksums."""
     try:
         parts = unpack(
             read_file(path),
             what="it",
-            names=f"{CARD}|{ESTIMATOR}".replace(".", r"\."),
+            names=f"{CARD}|{ESTIMATOR}|{TRAINING_ROWS}".replace(".", r"\."),
             required=(CARD, ESTIMATOR),
         )
-        return _card(parts), parts[ESTIMATOR]
+        return _card(parts), parts
     except ModelFileError as error:
         raise _refusal(path, error) from error
 
@@ -291,15 +358,22 @@ def _card(parts):
             f"was written by sk_posters {_text(card, 'versions', 'sk-posters')}, "
             "install that one"
         )
-    content = parts[ESTIMATOR]
-    if _text(card, "parts", ESTIMATOR, "sha256") != _sha256(content):
-        raise ModelFileError(
-            f"{ESTIMATOR} does not match the checksum in {CARD}: one of them was "
-            "changed or damaged"
-        )
+    _check_sums(card, parts)
     if not isinstance(card.get("versions"), dict):
         raise ModelFileError(f"its {CARD} does not name the versions of its writer")
     return card
+
+
+def _check_sums(card, parts):
+    """Refuse parts that are not those that the card names, by their checksums."""
+    for name in (ESTIMATOR, TRAINING_ROWS):
+        expected = _text(card, "parts", name, "sha256")
+        found = _sha256(parts[name]) if name in parts else None
+        if expected != found:
+            raise ModelFileError(
+                f"{name} does not match the checksum in {CARD}: one of them was "
+                "changed or damaged"
+            )
 
 
 def _text(value, *keys):
@@ -408,29 +482,24 @@ def _plain(value):
     )
 
 
-def _summary(X, y):
-    digest = hashlib.sha256()
+def _summarise(X, y):
+    """Return what the card says of the training rows, and the hashes of all."""
+    fingerprint = hashlib.sha256()
     y = np.ascontiguousarray(y)
+    rows = hash_rows(X, "X of training_data")
     if holds_sources(X):
-        for source in check_sources(X, "X of training_data"):
-            digest.update(_hash_if_readable(source))
+        for row in rows:
+            fingerprint.update(row or bytes(fingerprint.digest_size))
     else:
         X = np.asarray(X)
-        digest.update(f"{X.shape} {X.dtype}".encode())
-        digest.update(np.ascontiguousarray(X))
-    digest.update(f"{y.shape}".encode())
+        fingerprint.update(f"{X.shape} {X.dtype}".encode())
+        fingerprint.update(np.ascontiguousarray(X))
+    fingerprint.update(f"{y.shape}".encode())
     known = find_known(y)
     # 2 where a label is not known, which no integer tells.
-    digest.update((y if known.all() else np.where(known, y, 2)).astype(np.int64))
-    return {"n_rows": len(X), "sha256": digest.hexdigest()}
-
-
-def _hash_if_readable(source):
-    """Return the checksum of a source, zeros where it cannot be read any more."""
-    try:
-        return hash_source(source).digest()
-    except (OSError, PosterFileError):
-        return bytes(hashlib.sha256().digest_size)
+    fingerprint.update((y if known.all() else np.where(known, y, 2)).astype(np.int64))
+    summary = {"n_rows": len(X), "sha256": fingerprint.hexdigest()}
+    return summary, pack_hashes(rows)
 
 
 def _sha256(content):

@@ -28,9 +28,10 @@ MEND_PATH = "Replace the file, or remove it from the folder."
 ABOUT_LABELS = (
     "constant label",
     "contradicting text",
+    "forgotten label",
     "rare label",
-    "suspicious label",
     "unknown label",
+    "wrong label",
 )
 
 
@@ -53,7 +54,7 @@ def check(
             help="Bits of the image hash in which near duplicates may differ. -1: find "
             "exact duplicates only.",
         ),
-    ] = 6,
+    ] = 8,
     output: Annotated[
         Path | None,
         Option(metavar="FILE", help="CSV file to write all findings to."),

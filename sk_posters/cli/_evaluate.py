@@ -1,5 +1,6 @@
 """The command ``sk-posters evaluate``."""
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -67,6 +68,7 @@ def evaluate(
             "classifier that has predict_proba."
         )
     y = select_labels(posters.target, names, table, posters.label_form)
+    _warn_of_training_rows(model, posters.data, table)
     remember_probabilities(classifier)  # Both reports need those of the same posters.
     settings = {"n_bootstrap": n_bootstrap, "random_state": random_state}
     scores = predict_scores(classifier, posters.data, n_labels=y.shape[1])[0]
@@ -96,6 +98,20 @@ def evaluate(
             **settings,
         )
         typer.echo(f"wrote {quote(html)}")
+
+
+def _warn_of_training_rows(model, paths, table):
+    from sk_posters._persistence._models import find_training_rows
+
+    is_training_row = find_training_rows(model, paths)
+    if is_training_row is not None and is_training_row.any():
+        warnings.warn(
+            f"{is_training_row.sum()} of the {len(is_training_row)} rows of "
+            f"{str(table)!r} are in the training set of {str(model)!r}, so that its "
+            "scores are too good. Leave them out, or take the test set that train "
+            "writes with --held-out.",
+            stacklevel=2,
+        )
 
 
 def select_labels(target, names, table, label_form="columns"):

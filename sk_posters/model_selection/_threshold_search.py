@@ -7,11 +7,12 @@ from sklearn.base import BaseEstimator
 
 from sk_posters._base._validation import find_known, has_unknown
 
-__all__ = ["find_middle_best", "make_objective", "make_threshold_search"]
+__all__ = ["EXPECTED", "find_best", "make_objective", "make_threshold_search"]
 
 # Sums over labels, or ratios of such sums: their best thresholds can be found label by
 # label. All other metrics must be computed for every trial.
 F1_AVERAGES = {"f1_macro", "f1_micro", "f1_weighted"}
+EXPECTED = {f"expected_{name}" for name in F1_AVERAGES}
 N_TRIALS = 100
 MAX_ROUNDS = 20
 # Predicted rows per positive row.
@@ -52,12 +53,13 @@ class ThresholdSearch:
     @cached_property
     def rate(self):
         """The best number of predicted rows per positive row, common to all labels."""
-        thresholds = [self._at_counts(rate * self.n_positive) for rate in RATES]
-        return float(find_middle_best(RATES, self.of_trials(np.array(thresholds))))
+        thresholds = self._at_counts(np.outer(RATES, self.n_positive))
+        values = self.of_trials(thresholds)
+        return float(find_best(RATES, values, self.n_positive.sum()))
 
     def at_rate(self):
         """Return thresholds that predict all labels at the best common rate."""
-        return self._at_counts(self.rate * self.n_positive)
+        return self._at_counts(self.rate * self.n_positive[np.newaxis])[0]
 
     def shrink(self, own, shrinkage):
         """Shrink thresholds towards the common rate where a label has few positives.
@@ -66,21 +68,36 @@ class ThresholdSearch:
         as many positives as `shrinkage` is half its own.
         """
         weight = self.n_positive / np.maximum(self.n_positive + shrinkage, 1e-9)
-        # Less than half a row counts as no row.
         n_own = ((self.scores >= own) & self.known).sum(axis=0)
-        own = np.log(np.maximum(n_own, 0.4))
-        common = np.log(np.maximum(self.rate * self.n_positive, 0.4))
-        return self._at_counts(np.exp(common + weight * (own - common)))
+        own, common = _log(n_own), _log(self.rate * self.n_positive)
+        counts = np.exp(common + weight * (own - common))
+        return self._at_counts(counts[np.newaxis])[0]
 
     def _at_counts(self, counts):
         """Return thresholds at which about these counts of rows are predicted."""
-        n = len(self.scores)
-        below = n - np.clip(np.round(counts), 0, n).astype(int)
-        edges = np.concatenate([self.sorted[:1], self.sorted, self.sorted[-1:]])
-        columns = np.arange(len(below))
-        lower, upper = edges[below, columns], edges[below + 1, columns]
-        middle = lower + (upper - lower) / 2
-        return np.where(below == n, np.nextafter(upper, np.inf), middle)
+        labels = range(counts.shape[1])
+        columns = [self._at_counts_of(label, counts[:, label]) for label in labels]
+        return np.column_stack(columns)
+
+    def _at_counts_of(self, label, counts):
+        # Tied rows are predicted together, so that few counts may be possible.
+        rises = np.flatnonzero(np.diff(self.sorted[:, label])) + 1
+        places = np.concatenate([[0], rises, [len(self.sorted)]])
+        possible = self._count_known_from(label)[places][::-1]
+        counts = np.clip(np.round(counts), 0, possible[-1])
+        above = np.searchsorted(possible, counts)
+        below = np.maximum(above - 1, 0)
+        over = _log(possible[above]) - _log(counts)
+        under = _log(counts) - _log(possible[below])
+        nearest = np.where(over < under, above, below)
+        return _between(self.sorted[:, label])[::-1][nearest]
+
+    def _count_known_from(self, label):
+        """Return how many known rows a label has from each place of its order on."""
+        if not self.has_unknown:
+            return np.arange(len(self.order), -1, -1)
+        known = self.known[self.order[::-1, label], label]
+        return np.append(np.cumsum(known)[::-1], 0)
 
 
 class F1Search(ThresholdSearch):
@@ -144,8 +161,10 @@ class F1Search(ThresholdSearch):
             return self._for_each_micro(curves)
         return np.array(
             [
-                find_middle_best(candidates, self._f1(label, hits, given))
-                for label, (candidates, hits, given) in enumerate(curves)
+                find_best(candidates, _f1(hits, given, n_positive), n_positive)
+                for (candidates, hits, given), n_positive in zip(
+                    curves, self.n_positive, strict=True
+                )
             ]
         )
 
@@ -158,8 +177,8 @@ class F1Search(ThresholdSearch):
         ratio, best = 0.0, None
         for _ in range(MAX_ROUNDS):
             chosen = [
-                curve[:, _middle_place(2 * curve[1] - ratio * curve[2])]
-                for curve in curves
+                curve[:, _best_place(2 * curve[1] - ratio * curve[2], n_positive)]
+                for curve, n_positive in zip(curves, self.n_positive, strict=True)
             ]
             thresholds, hits, given = np.transpose(chosen)
             value = float(_f1(hits.sum(), given.sum(), self.n_positive.sum()))
@@ -179,17 +198,43 @@ class F1Search(ThresholdSearch):
         hits_from = np.append(np.cumsum(self.labels[order[::-1], label])[::-1], 0)
         return hits_from[first], self._count_known_from(label)[first]
 
-    def _count_known_from(self, label):
-        """Return how many known rows a label has from each place of its order on."""
-        if not self.has_unknown:
-            return np.arange(len(self.order), -1, -1)
-        known = self.known[self.order[::-1, label], label]
-        return np.append(np.cumsum(known)[::-1], 0)
-
     def _weight(self, label):
         if self.average == "weighted":
             return self.n_positive[label] / max(self.n_positive.sum(), 1)
         return 1 / len(self.n_positive)
+
+
+class ExpectedF1(F1Search):
+    """Thresholds for the expected F1 of probabilities, in place of true labels.
+
+    Lipton, Elkan and Naryanaswamy: F1 is greatest where the labels are predicted whose
+    probability is at least half of the F1 that this gives.
+    """
+
+    def __init__(self, labels, scores, thresholds=None, average="macro"):
+        super().__init__(scores, scores, thresholds, average)
+        self.has_positive = (labels == 1).any(axis=0)
+
+    def for_each(self):
+        """Return half of the greatest expected F1, of each label or of all pairs."""
+        if self.average == "micro":
+            best = np.full(self.scores.shape[1], _expect_best_f1(self.scores) / 2)
+        else:
+            best = np.array([_expect_best_f1(column) / 2 for column in self.scores.T])
+        # The expectation of a label that no row has is its smallest probabilities.
+        above = np.nextafter(self.scores.max(axis=0), np.inf)
+        return np.where(self.has_positive, best, above)
+
+    def shrink(self, own, shrinkage):
+        """Return the thresholds as they are: they do not depend on few labels."""
+        return own
+
+
+def _expect_best_f1(probabilities):
+    """Return the greatest expected F1 of predicting the most probable pairs."""
+    falling = np.sort(probabilities, axis=None)[::-1]
+    given = np.arange(1, len(falling) + 1)
+    return (2 * np.cumsum(falling) / (given + falling.sum())).max()
 
 
 class ScorerSearch(ThresholdSearch):
@@ -218,25 +263,37 @@ class ScorerSearch(ThresholdSearch):
                 values.append(self.objective(self.true, predicted))
             if max(values) > best:
                 best = max(values)
-                thresholds[label] = find_middle_best(candidates, np.array(values))
+                thresholds[label] = find_best(
+                    candidates, np.array(values), self.n_positive[label]
+                )
             predicted[:, label] = self.scores[:, label] >= thresholds[label]
         return thresholds
 
 
 def make_threshold_search(labels, scores, thresholds, scoring, objective):
     """Return the `ThresholdSearch` for a metric."""
-    if isinstance(scoring, str) and scoring in F1_AVERAGES:
-        average = scoring.removeprefix("f1_")
-        return F1Search(labels, scores, thresholds, average)
+    average = _find_average(scoring)
+    if average is not None:
+        search = ExpectedF1 if scoring in EXPECTED else F1Search
+        return search(labels, scores, thresholds, average)
     return ScorerSearch(labels, scores, thresholds, objective)
+
+
+def _find_average(scoring):
+    """Return the average of an F1 score or an expected one, None for other metrics."""
+    if isinstance(scoring, str) and scoring in F1_AVERAGES | EXPECTED:
+        return scoring.rpartition("_")[2]
+    return None
 
 
 def make_objective(scorer, scoring):
     """Return the objective: a function of true and predicted labels."""
 
+    average = _find_average(scoring)
+
     def objective(labels, predicted):
-        if isinstance(scoring, str) and scoring in F1_AVERAGES and has_unknown(labels):
-            return _average_f1(labels, predicted, scoring.removeprefix("f1_"))
+        if average is not None and (scorer is None or has_unknown(labels)):
+            return _average_f1(labels, predicted, average)
         try:
             return scorer(_Predictions(), predicted, labels)
         except AttributeError as error:
@@ -269,12 +326,17 @@ class _Predictions(BaseEstimator):
         return X
 
 
-def find_middle_best(candidates, values):
-    """Return the best candidate; the middle one of several."""
-    return candidates[_middle_place(values)]
+def find_best(candidates, values, n_positive):
+    """Return the best candidate, the middle one of several; the last without positives.
+
+    Without a positive, F1 is 0 wherever the threshold lies: the last predicts least.
+    """
+    return candidates[_best_place(values, n_positive)]
 
 
-def _middle_place(values):
+def _best_place(values, n_positive):
+    if not n_positive:
+        return -1
     best = np.flatnonzero(values >= values.max() - 1e-12)
     return best[len(best) // 2]
 
@@ -284,6 +346,11 @@ def _lower_unknown(scores, known):
     lowest = np.where(known, scores, np.inf).min(axis=0)
     lowest = np.where(known.any(axis=0), lowest, scores.min(axis=0))
     return np.where(known, scores, lowest)
+
+
+def _log(counts):
+    # Less than half a row counts as no row.
+    return np.log(np.maximum(counts, 0.4))
 
 
 def _f1(hits, given, n_positive):

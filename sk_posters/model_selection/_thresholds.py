@@ -47,7 +47,8 @@ from sk_posters.model_selection._out_of_fold import (
 )
 from sk_posters.model_selection._split import MultilabelStratifiedGroupKFold
 from sk_posters.model_selection._threshold_search import (
-    find_middle_best,
+    EXPECTED,
+    find_best,
     make_objective,
     make_threshold_search,
 )
@@ -84,6 +85,9 @@ class MultilabelTunedThresholdClassifierCV(
         ``"f1_weighted"`` are maximised exactly over all distinct thresholds. Any other
         name of a scikit-learn scorer, or any scorer, is maximised by trials, for each
         label in turn; it must be a metric of predicted labels, not of probabilities.
+        ``"expected_f1_macro"``, ``"expected_f1_micro"`` and ``"expected_f1_weighted"``
+        search nothing: they take thresholds from the out-of-fold probabilities alone,
+        which must be calibrated.
     response_method : {"auto", "decision_function", "predict_proba"}, default="auto"
         The scores that thresholds are for; ``"auto"`` takes `predict_proba` where there
         is one.
@@ -92,7 +96,7 @@ class MultilabelTunedThresholdClassifierCV(
     shrinkage : float, default=200
         How strongly the thresholds of rare labels are shrunk towards what is best for
         all labels: a label with that many positives counts half its own. 0 disables
-        shrinkage. Only for ``per_label=True``.
+        shrinkage. Only for ``per_label=True``, and not for an expected F1.
     at_least_one : bool, default=False
         Whether rows without any label get the one whose score comes nearest to its
         threshold.
@@ -102,7 +106,8 @@ class MultilabelTunedThresholdClassifierCV(
         for all. `predict_proba` returns them.
     thresholds : int or array-like, default=None
         Maximum number of thresholds to try, or which ones. None tries all distinct ones
-        for the three F1 scores, and 100 for others.
+        for the three F1 scores, and 100 for others. Not for an expected F1 of each
+        label.
     cv : int, float, cross-validation generator, iterable or "prefit", default=None
         How rows are split:
 
@@ -133,7 +138,8 @@ class MultilabelTunedThresholdClassifierCV(
         The best threshold for all labels.
     best_score_ : float
         The objective for the out-of-fold rows, at the thresholds learned from them:
-        an optimistic estimate. Cross-validate this classifier for an honest one.
+        an optimistic estimate. Cross-validate this classifier for an honest one. For an
+        expected F1, the F1 of the labels.
     calibration_ : object or None
         The learned calibration, None without one.
     cv_results_ : dict
@@ -159,7 +165,9 @@ class MultilabelTunedThresholdClassifierCV(
     -----
     Scores of all folds are pooled before the search: a rare label has too few positives
     in each fold. Candidates lie midway between scores, and the middle one of several
-    equally good ones is taken.
+    equally good ones is taken. A label without a positive in the out-of-fold rows gets
+    the last candidate, above all of its scores unless `thresholds` says otherwise, and
+    is not predicted.
 
     Shrinkage happens in ranks, as scores of different labels need not be comparable.
     Let a label have n positives, and its own best threshold predict it for k rows. For
@@ -167,9 +175,15 @@ class MultilabelTunedThresholdClassifierCV(
     best. The label then gets the threshold that predicts it for
     ``(r * n) ** (1 - w) * k ** w`` rows,
     where ``w = n / (n + shrinkage)``: the form of an empirical Bayes estimate whose
-    sampling variance goes with 1 / n. So a label without a positive is never
-    predicted, and one with few is not predicted for nearly all rows because that
-    happened to be best.
+    sampling variance goes with 1 / n. So a label with few positives is not predicted
+    for nearly all rows because that happened to be best. Rows with tied scores are
+    predicted together: of the numbers of rows that are possible, the nearest on a
+    logarithmic scale is taken.
+
+    Expected F1 puts probabilities in the place of true labels. It is greatest where a
+    label is predicted from half of that greatest value on [1]_, of each label, or of
+    all pairs for the micro average. It depends on no single positive of a rare label,
+    so that nothing is shrunk, and on how well the probabilities are calibrated.
 
     A label with constant scores keeps the usual threshold: 0.5 for
     probabilities, 0 for decision functions.
@@ -177,7 +191,7 @@ class MultilabelTunedThresholdClassifierCV(
     Pairs that are nan in `y`, because they are not known, are left out: of the search
     and of calibration, where each label counts its known rows alone, and of the folds'
     balance. `estimator` must take nan in y, as `OneVsRestHead` and `PosterClassifier`
-    do; `scoring` must be one of the three F1 scores or a scorer of
+    do; `scoring` must be one of these F1 scores or a scorer of
     `sk_posters.metrics.get_multilabel_scorer`. A label that is known in no out-of-fold
     row keeps the usual threshold.
 
@@ -191,8 +205,8 @@ class MultilabelTunedThresholdClassifierCV(
 
     References
     ----------
-    Z. Lipton, C. Elkan, B. Naryanaswamy: Optimal Thresholding of Classifiers to
-    Maximize F1 Measure. ECML PKDD 2014.
+    .. [1] Z. Lipton, C. Elkan, B. Naryanaswamy: Optimal Thresholding of Classifiers to
+       Maximize F1 Measure. ECML PKDD 2014.
 
     Examples
     --------
@@ -222,7 +236,7 @@ class MultilabelTunedThresholdClassifierCV(
             HasMethods(["fit", "predict_proba"]),
             HasMethods(["fit", "decision_function"]),
         ],
-        "scoring": [StrOptions(set(get_scorer_names())), callable],
+        "scoring": [StrOptions({*get_scorer_names(), *EXPECTED}), callable],
         "response_method": [StrOptions({"auto", "predict_proba", "decision_function"})],
         "per_label": ["boolean"],
         "shrinkage": [Interval(Real, 0, None, closed="left")],
@@ -339,18 +353,20 @@ class MultilabelTunedThresholdClassifierCV(
         scores = self._calibrate(np.concatenate(parts), labels)
         # A sigmoid without a slope takes from scores what they told.
         informative &= np.ptp(scores, axis=0) > 0
-        scorer = check_scoring(self.estimator, scoring=self.scoring)
-        objective = make_objective(scorer, self.scoring)
+        objective = make_objective(self._find_scorer(), self.scoring)
         cutoffs = make_threshold_search(
             labels, scores, self._thresholds(), self.scoring, objective
         )
         with warnings.catch_warnings():  # Bad thresholds may well give no label at all.
             warnings.simplefilter("ignore", UndefinedMetricWarning)
             candidates, values = cutoffs.for_all()
-            self.common_threshold_ = float(find_middle_best(candidates, values))
+            n_positive = (labels == 1).sum()
+            self.common_threshold_ = float(find_best(candidates, values, n_positive))
             own = np.full(labels.shape[1], self.common_threshold_)
             if self.per_label:
-                own = np.where(informative, cutoffs.for_each(), self._usual())
+                own = np.where(
+                    informative, cutoffs.for_each(), self._usual(labels, scores)
+                )
             best = own
             if self.per_label and self.shrinkage > 0:
                 best = np.where(informative, cutoffs.shrink(own, self.shrinkage), own)
@@ -363,6 +379,18 @@ class MultilabelTunedThresholdClassifierCV(
                 "label_thresholds": own,
                 "y_score": scores,
             }
+
+    def _find_scorer(self):
+        """Return the scorer, None for an expected F1: it is computed here."""
+        if not isinstance(self.scoring, str) or self.scoring not in EXPECTED:
+            return check_scoring(self.estimator, scoring=self.scoring)
+        if not self._as_probabilities:
+            raise ValueError(
+                f"scoring={self.scoring!r} needs probabilities, and {self._method} of "
+                f"{type(self.estimator).__name__} returns none: set "
+                "calibration='temperature', or take an estimator with predict_proba."
+            )
+        return None
 
     def _calibrate(self, scores, labels):
         """Learn the calibration, and return what it makes of the scores."""
@@ -384,8 +412,13 @@ class MultilabelTunedThresholdClassifierCV(
             )
         return thresholds
 
-    def _usual(self):
-        return 0.5 if self._as_probabilities else 0.0
+    def _usual(self, labels, scores):
+        """Return the thresholds of labels whose scores tell nothing."""
+        usual = 0.5 if self._as_probabilities else 0.0
+        # A constant decision function may be 0 for a label that no row has.
+        is_negative = (labels == 0).any(axis=0) & ~(labels == 1).any(axis=0)
+        above = np.nextafter(scores.max(axis=0), np.inf)
+        return np.where(is_negative, np.maximum(usual, above), usual)
 
     @property
     def _as_probabilities(self):

@@ -32,6 +32,16 @@ def test_the_test_set_is_scored_next_to_baselines(trained):
     assert "label frequencies of y_true itself" in result.stdout
 
 
+def test_rows_of_the_training_set_are_warned_about(trained, table):
+    result = run("evaluate", trained.model, table, "--n-bootstrap", "0")
+    assert result.exit_code == 0, result.output
+    warning = "warning: 51 of the 60 rows of .*train.csv' are in the training set of"
+    assert re.search(warning, result.stderr)
+    assert "take the test set that train writes with --held-out" in result.stderr
+    result = run("evaluate", trained.model, trained.held_out, "--n-bootstrap", "0")
+    assert "training set" not in result.stderr
+
+
 def test_features_are_cached_in_a_folder(trained, tmp_path, monkeypatch):
     monkeypatch.setenv("SK_POSTERS_CACHE", "set back in the end")
     cache = tmp_path / "cache"

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.model_selection import KFold
 
 from sk_posters import PosterCheck, check_posters
 from sk_posters.datasets import load_poster_table, make_posters
-from sk_posters.datasets._checks import _label_findings, _near, _rows
+from sk_posters.datasets._checks import _files, _label_findings, _near, _rows
 from sk_posters.model_selection import MultilabelStratifiedGroupKFold
 
 N = 12
@@ -157,6 +157,38 @@ def test_near_duplicates_are_found(way, paths, y, tmp_path):
     assert found(check_posters(paths, y, max_distance=None), "near duplicates") == []
 
 
+@pytest.mark.parametrize("quality", [30, 95])
+def test_mirrored_copies_are_found_and_named(quality, paths, y, tmp_path):
+    image = ImageOps.mirror(Image.open(paths[0]).convert("RGB"))
+    image.resize((110, 160)).save(tmp_path / "like.jpg", quality=quality)
+    paths = with_file(paths, 2, tmp_path / "like.jpg")
+    check = check_posters(paths, y)
+    assert found(check, "near duplicates") == [((0, 2), ())]
+    assert re.match(
+        r"2 images look alike, if mirrored \(hashes differ in up to [0-4] of 64 bit",
+        detail(check, "near duplicates"),
+    )
+    assert check.groups.tolist() == [0, 1, 0, *range(2, N - 1)]
+
+
+def test_a_mirror_image_may_differ_in_half_as_many_bits(paths, monkeypatch):
+    def facts(code, mirrored):
+        return _files.PosterFacts(None, 9, 9, 9.0, None, b"%d" % code, code, mirrored)
+
+    def looks(*codes):
+        facts_of = [facts(*each) for each in codes]
+        sources = np.array([str(row) for row in range(len(codes))], dtype=object)
+        return _rows.PosterRows(sources, facts_of, None, [], None, 8).looks.tolist()
+
+    # 0b1111 differs from 0 in 4 bits, 0b11111 in 5, and 0xFF in 8.
+    far = 0xFFFF0000
+    assert looks((0, far), (far << 32, 0b1111)) == [0, 0]
+    assert looks((0, far), (far << 32, 0b11111)) == [0, 1]
+    assert looks((0, far), (0xFF, far << 32)) == [0, 0]
+    assert looks((0, far), (far, far << 32)) == [0, 0]
+    assert looks((0, 0), (far, far)) == [0, 1]
+
+
 def test_near_duplicates_with_other_labels_are_reported_to_have_them(
     paths, y, tmp_path
 ):
@@ -242,19 +274,29 @@ def test_text_that_contradicts_the_columns_is_found(paths, y):
     ]
 
 
-def test_suspicious_labels_come_in_the_order_of_their_scores(paths, y):
-    scores = 0.1 + 0.8 * y.to_numpy()
-    scores[3, 0] = 0.05
-    scores[4, 0] = 0.97
+def test_forgotten_and_wrong_labels_are_listed_by_certainty(paths, y):
+    scores = 0.1 + 0.8 * y.to_numpy()  # Even rows are Drama, odd ones Comedy.
+    scores[[3, 5], 0] = 0.3, 0.01
+    scores[[4, 6, 8], 0] = 0.95, 0.97, 0.96
     check = check_posters(paths, y, scores=scores)
-    assert found(check, "suspicious label") == [
-        ((4,), ("Comedy",)),
-        ((3,), ("Comedy",)),
+    assert found(check, "forgotten label") == [
+        *(((6,), ("Comedy",)), ((8,), ("Comedy",)), ((4,), ("Comedy",)))
     ]
-    assert detail(check, "suspicious label") == (
+    assert found(check, "wrong label") == [((5,), ("Comedy",)), ((3,), ("Comedy",))]
+    assert check.counts()["findings"].to_dict() == {
+        "forgotten label": 3,
+        "wrong label": 2,
+    }
+    assert detail(check, "forgotten label") == (
         "'Comedy' is 0, but a model that did not see the row says 0.97"
     )
-    assert check.findings["severity"].tolist() == ["note", "note"]
+    assert detail(check, "wrong label") == (
+        "'Comedy' is 1, but a model that did not see the row says 0.01"
+    )
+    assert set(check.findings["severity"]) == {"note"}
+    for text in (str(check), check.to_html()):
+        assert "add the label if it fits" in text
+        assert "remove the label if wrong" in text
 
 
 def test_scores_may_be_a_frame_or_a_list_of_two_columns_each(paths, y):
@@ -263,7 +305,7 @@ def test_scores_may_be_a_frame_or_a_list_of_two_columns_each(paths, y):
     as_list = [np.column_stack([1 - s, s]) for s in scores.to_numpy().T]
     for form in (scores, as_list):
         check = check_posters(paths, y, scores=form)
-        assert found(check, "suspicious label") == [((4,), ("Comedy",))]
+        assert found(check, "forgotten label") == [((4,), ("Comedy",))]
 
 
 def test_suspicious_pairs_follow_from_thresholds_made_by_hand():
@@ -346,12 +388,12 @@ def test_the_most_severe_findings_come_first(paths, y, tmp_path):
         "unreadable file": 1,
         "contradicting text": 12,
         "tiny image": 1,
-        "suspicious label": 1,
+        "forgotten label": 1,
     }
     assert counts["severity"].tolist() == ["error", "error", "warning", "note"]
 
 
-def test_text_of_all_kinds_is_shorter_than_40_lines(drawn, tmp_path):
+def test_text_of_all_kinds_is_shorter_than_45_lines(drawn, tmp_path):
     paths = list(drawn.data)
     cut, blank, near, small = (tmp_path / f"{i}.png" for i in range(4))
     cut.write_bytes(b"no image")
@@ -372,9 +414,9 @@ def test_text_of_all_kinds_is_shorter_than_40_lines(drawn, tmp_path):
         scores=np.column_stack([1 - y["<b>"], y["Never"], y["Rare"]]),
         splits=KFold(2),
     )
-    assert len(check.counts()) == 12
+    assert len(check.counts()) == 13
     lines = str(check).splitlines()
-    assert len(lines) < 40
+    assert len(lines) < 45
     assert max(map(len, lines)) <= 88
     # What to do is never cut short.
     assert {line.strip() for line in lines} >= set(check.findings["advice"])

@@ -206,6 +206,92 @@ def test_a_label_without_a_positive_is_not_given(ten):
     assert model.predict(scores)[:, 0].sum() > 0
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.parametrize("shrinkage", [0, 200])
+@pytest.mark.parametrize("per_label", [True, False])
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        *("f1_macro", "f1_micro", "f1_weighted", "accuracy"),
+        *("expected_f1_macro", "expected_f1_micro"),
+    ],
+)
+def test_labels_that_no_row_has_are_not_predicted(scoring, per_label, shrinkage, ten):
+    scores, y = ten
+    settings = {"scoring": scoring, "per_label": per_label, "shrinkage": shrinkage}
+    one = prefit(scores, y * [1, 0], **settings)
+    n_predicted = one.predict(scores).sum(axis=0)
+    assert n_predicted[0] > 0
+    assert not per_label or n_predicted[1] == 0
+    none = prefit(scores, y * 0, **settings)
+    assert none.predict(scores).sum() == 0
+    at_most = prefit(scores, y * 0, thresholds=[0.1, 0.3, 2], **settings)
+    assert at_most.predict(scores).sum() == 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_a_label_that_the_validation_set_lacks_is_not_predicted(ten):
+    scores, y = (np.tile(each, (20, 1)) for each in ten)
+    y[:, 1] = 0
+    y[0, 1] = 1
+    validation = np.arange(100, 200)
+    model = tuned(Known(), cv=[(np.arange(100), validation)], shrinkage=0)
+    assert model.fit(scores, y).predict(scores)[:, 1].sum() == 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_a_label_that_no_row_has_is_not_predicted_from_a_constant_of_zero(ten):
+    scores, y = ten[0] - 0.5, ten[1] * [1, 0]
+    scores[:, 1] = 0
+    model = prefit(scores, y, Margins())
+    assert model.predict(scores).sum(axis=0).tolist() == [7, 0]
+
+
+def count_ties(counts, wanted):
+    """Predicted rows of a label with so many rows at each score, the highest first."""
+    scores = -np.repeat(np.arange(len(counts)), counts)[:, np.newaxis].astype(float)
+    labels = (np.arange(len(scores)) < 1).astype(int)[:, np.newaxis]
+    search = make_threshold_search(labels, scores, None, "f1_macro", None)
+    threshold = search._at_counts(np.array([[wanted]]))[0, 0]
+    between = np.append(np.unique(scores)[:-1] + 0.5, [scores.min(), 0])
+    assert np.isclose(between, threshold).any()
+    return int((scores >= threshold).sum())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "predicted"),
+    [
+        *((0, 0), (0.4, 0)),  # Less than half a row is no row.
+        *((9, 10), (10, 10), (10.4, 10)),
+        *((31, 10), (32, 100)),  # 10 and 100 are equally far from the root of 1000.
+        *((100, 100), (120, 100), (124, 150), (150, 150), (999, 150)),
+        *((1, 0), (3, 10)),  # No row counts as 0.4 rows.
+    ],
+)
+def test_of_the_counts_that_ties_allow_the_nearest_is_taken(wanted, predicted):
+    assert count_ties([10, 90, 50], wanted) == predicted
+
+
+def test_shrinkage_does_not_predict_a_label_for_all_rows_that_are_tied():
+    # All 10 positives are among the 30 rows above the 70 tied ones. Half way between
+    # 30 rows and the 60 of the common rate are 42: nearer to 30 than to all 100.
+    scores = np.repeat([0.5, 0.0], [30, 70])[:, np.newaxis]
+    labels = (np.arange(100) < 10).astype(int)[:, np.newaxis]
+    search = make_threshold_search(labels, scores, None, "f1_macro", None)
+    search.rate = 6
+    assert search.shrink(np.array([0.25]), shrinkage=10).tolist() == [0.25]
+
+
+def test_rows_whose_label_is_unknown_are_not_counted_among_ties():
+    # 40 known rows at one score, 4 above, and 100 unknown ones: 30 rows are nearer to
+    # 40 than to 4.
+    scores = np.repeat([0.2, 0.6, 0.9], [100, 40, 4])[:, np.newaxis]
+    labels = np.repeat([np.nan, 0, 1], [100, 40, 4])[:, np.newaxis]
+    search = make_threshold_search(labels, scores, None, "f1_macro", None)
+    thresholds = search._at_counts(np.array([[30.0]]))
+    assert ((scores >= thresholds) & ~np.isnan(labels)).sum() == 44
+
+
 def test_a_label_whose_scores_are_all_the_same_keeps_its_usual_threshold(ten):
     scores, y = ten
     scores[:, 1] = 0.3
@@ -438,6 +524,52 @@ def test_tuning_wins_on_rows_that_nothing_was_tuned_on(data):
         for model in (LOGISTIC, tuned())
     )
     assert ours > plain + 0.1
+
+
+def test_the_threshold_of_an_expected_f1_is_half_of_it():
+    # Expected F1 of predicting 1, 2 and 3 rows: 2 * .9 / (1 + 1.6), 2 * 1.5 / 3.6 and
+    # 2 * 1.6 / 4.6. The second label: 1 / 1.9, 1.6 / 2.9 and 1.8 / 3.9.
+    scores = np.array([[0.9, 0.5], [0.6, 0.3], [0.1, 0.1]])
+    y = np.array([[1, 0], [0, 1], [0, 0]])
+    for scoring in ("expected_f1_macro", "expected_f1_weighted"):
+        model = prefit(scores, y, scoring=scoring, shrinkage=200)
+        np.testing.assert_allclose(
+            model.best_thresholds_, [1.5 / 3.6, 0.8 / 2.9], rtol=1e-12
+        )
+    assert model.predict(scores).tolist() == [[1, 1], [1, 1], [0, 0]]
+    # Both labels have an F1 of 2 / 3.
+    assert model.best_score_ == pytest.approx(2 / 3)
+    # Of all pairs: 1.8 / 3.5, 3 / 4.5, 4 / 5.5, 4.6 / 6.5 for 1 to 4 of them.
+    model = prefit(scores, y, scoring="expected_f1_micro")
+    np.testing.assert_allclose(model.best_thresholds_, [2 / 5.5] * 2, rtol=1e-12)
+
+
+def test_one_threshold_for_the_mean_of_expected_f1():
+    scores = np.array([[0.9, 0.5], [0.6, 0.3], [0.1, 0.1]])
+    y = np.array([[1, 0], [0, 1], [0, 0]])
+    model = prefit(scores, y, scoring="expected_f1_macro", per_label=False)
+    # 1.5 / 1.8 + 0.8 / 1.45 with both upper rows is the most.
+    np.testing.assert_allclose(model.best_thresholds_, [0.2, 0.2])
+
+
+def test_an_expected_f1_counts_rows_whose_labels_are_unknown():
+    scores = np.array([[0.9, 0.5], [0.6, 0.3], [0.1, 0.1]])
+    y = np.array([[1, np.nan], [np.nan, 1], [0, 0]])
+    model = prefit(scores, y, scoring="expected_f1_macro")
+    np.testing.assert_allclose(model.best_thresholds_, [1.5 / 3.6, 0.8 / 2.9])
+
+
+def test_calibrated_margins_have_an_expected_f1_and_others_have_none():
+    margins, labels, truth = simulated([1.0, 1.0], [0.0, -2.0])
+    settings = {"scoring": "expected_f1_macro", "estimator": Margins()}
+    with pytest.raises(
+        ValueError, match=r"'expected_f1_macro' needs probabilities.*calibration='temp"
+    ):
+        prefit(margins, labels, **settings)
+    model = prefit(margins, labels, calibration="sigmoid", **settings)
+    searched = prefit(truth, labels)
+    expected = f1_score(labels, searched.predict(truth), average="macro")
+    assert model.best_score_ == pytest.approx(expected, abs=0.01)
 
 
 def simulated(slope, intercept):

@@ -27,7 +27,7 @@ from sk_posters.model_selection._calibration import (
 )
 from sk_posters.model_selection._threshold_search import (
     F1Search,
-    find_middle_best,
+    find_best,
     make_objective,
 )
 
@@ -103,7 +103,7 @@ def test_own_thresholds_are_the_best_of_the_known_rows(average, problem):
 def test_common_thresholds_score_as_scikit_learn_says_of_known_rows(average, problem):
     labels, scores = scores_of(problem)
     candidates, values = F1Search(labels, scores, average=average).for_all()
-    best = find_middle_best(candidates, values)
+    best = find_best(candidates, values, n_positive=1)
 
     def evaluate(threshold):
         known = [~np.isnan(column) for column in labels.T]

@@ -26,6 +26,7 @@ from keras.src.backend.common.global_state import (
     set_global_attribute,
 )
 from numpy.testing import assert_array_equal
+from PIL import Image
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
@@ -41,6 +42,7 @@ from sk_posters import (
     PosterClassifier,
     PosterEncoder,
     PosterImageLoader,
+    find_training_rows,
     load_model,
     make_poster_pipeline,
     model_card,
@@ -301,6 +303,82 @@ def test_the_fingerprint_is_of_contents(posters, head, tmp_path):
     assert fingerprint(posters.data[::-1], posters.target) != first
     X = np.zeros((2, 3))
     assert fingerprint(X, [[1], [0]]) != fingerprint(X + 1, [[1], [0]])
+
+
+# -- training rows -----------------------------------------------------------------
+
+
+def test_training_rows_are_found_wherever_their_files_are(posters, head, tmp_path):
+    file, copy = tmp_path / "it.model", tmp_path / "copy.jpg"
+    copy.write_bytes(Path(posters.data[0]).read_bytes())
+    save_model(
+        head, file, training_data=(posters.data[:6], np.zeros((6, 2), dtype=int))
+    )
+    rows = [*posters.data[5:8], copy, copy.read_bytes(), tmp_path / "missing.jpg"]
+    found = find_training_rows(file, rows)
+    assert found.tolist() == [True, False, False, True, True, False]
+
+
+def test_training_rows_in_memory_are_found(posters, head, tmp_path):
+    file, y = tmp_path / "it.model", np.zeros((2, 1), dtype=int)
+    images = [Image.open(path) for path in posters.data[:3]]
+    save_model(head, file, training_data=(images[:2], y))
+    assert find_training_rows(file, images).tolist() == [True, True, False]
+    arrays = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    save_model(head, file, training_data=(arrays[:2], y))
+    assert find_training_rows(file, arrays).tolist() == [True, True, False]
+    assert not find_training_rows(file, arrays.reshape(3, 4)).any()
+
+
+def test_unreadable_files_are_no_training_rows_of_each_other(head, tmp_path):
+    save_model(head, tmp_path / "it.model", training_data=(["a.jpg"], [[1]]))
+    assert find_training_rows(tmp_path / "it.model", ["b.jpg"]).tolist() == [False]
+
+
+def test_a_file_without_hashes_does_not_tell(head, tmp_path):
+    save_model(head, tmp_path / "it.model")
+    assert find_training_rows(tmp_path / "it.model", np.eye(2)) is None
+
+
+def test_each_training_row_takes_8_bytes_and_each_file_has_its_salt(head, tmp_path):
+    X, contents = np.arange(300.0).reshape(100, 3), []
+    for name in ("a.model", "b.model"):
+        card = save_model(head, tmp_path / name, training_data=(X, X[:, :1] > 9))
+        contents.append(opened((tmp_path / name).read_bytes())["training_rows.bin"])
+        assert card["parts"]["training_rows.bin"]["bytes"] == 16 + 8 * 100
+    hashes = [set(np.frombuffer(content[16:], "<u8")) for content in contents]
+    assert not hashes[0] & hashes[1]
+    order = np.frombuffer(contents[0][16:], "<u8")
+    assert (np.diff(order) > 0).all()  # Sorted: the order of rows is not told.
+
+
+def test_hashes_that_were_changed_or_taken_out_are_refused(head, tmp_path):
+    file = tmp_path / "it.model"
+    save_model(head, file, training_data=(np.eye(3), np.eye(3)))
+    parts = opened(file.read_bytes())
+    for content in (None, parts["training_rows.bin"][:-8]):
+        others = {**parts, "training_rows.bin": content}
+        others = {name: part for name, part in others.items() if part is not None}
+        file.write_bytes(pack(others))
+        for read in (load_model, model_card, lambda path: find_training_rows(path, [])):
+            with pytest.raises(
+                ModelFileError, match=r"training_rows.bin does not matc"
+            ):
+                read(file)
+
+
+@pytest.mark.parametrize("size", [0, 15, 20])
+def test_hashes_of_another_length_are_refused(size, head, tmp_path):
+    file = tmp_path / "it.model"
+    save_model(head, file, training_data=(np.eye(3), np.eye(3)))
+    parts = opened(file.read_bytes())
+    card = json.loads(parts["manifest.json"])
+    card["parts"]["training_rows.bin"]["sha256"] = _models._sha256(bytes(size))
+    changed = {"manifest.json": json.dumps(card), "training_rows.bin": bytes(size)}
+    file.write_bytes(pack({**parts, **changed}))
+    message = f"training rows have {size} bytes, which do not fit a salt of 16 and 8"
+    with pytest.raises(ModelFileError, match=message):
+        find_training_rows(file, np.eye(3))
 
 
 def test_a_package_that_is_not_there_has_no_version(head, tmp_path, monkeypatch):

@@ -126,7 +126,7 @@ def check_posters(
     genre_text=None,
     scores=None,
     splits=None,
-    max_distance=6,
+    max_distance=8,
     min_side=64,
     n_splits=5,
     n_jobs=-1,
@@ -156,10 +156,10 @@ def check_posters(
         returns; also its list with an array of shape (n_samples, 2) per label.
     splits : cross-validator or iterable of (train, test), default=None
         The splits to check for leaks. A cross-validator gets `groups`.
-    max_distance : int or None, default=6
+    max_distance : int or None, default=8
         Number of the 64 bits in which the perceptual hashes of near duplicates may
-        differ, 0 to 12. None finds exact duplicates only, which needs no further
-        package.
+        differ, 0 to 12; the hash of a mirror image in half as many. None finds exact
+        duplicates only, which needs no further package.
     min_side : int, default=64
         Pixels that the shorter side of an image should have.
     n_splits : int, default=5
@@ -211,23 +211,24 @@ def check_posters(
       ``"constant label"``, ``"rare label"`` (1, or 0, in fewer groups than folds);
     - notes: ``"more than 8 bits"`` (a channel: how they were scaled, see
       :class:`PosterImageLoader`), ``"unknown label"`` (nan in some rows),
-      ``"suspicious label"``.
+      ``"forgotten label"`` (0, and probably 1), ``"wrong label"`` (1, and probably 0).
 
     Pairs that are not known neither disagree nor contradict.
 
     Near duplicates are found by the perceptual hash ``phash`` of the package ImageHash,
     which describes coarse structure in grey. Copies of 150 real posters at half the
-    size, in another compression, darker or without colour were all found at a distance
-    of 6, brighter ones or those cropped by 1 % nearly all, and half of those cropped by
-    3 % or with a border; mirrored ones are not. Among 3989 real posters, no pair that
-    looks different is that close; from 10 on there are some. Yet two films may share
-    a design: inspect near duplicates before you drop any. Hashes are compared within
-    buckets, not all with all.
+    size, in another compression, darker, without colour, stretched or mirrored were all
+    found at a distance of 8, brighter ones or those cropped by 2 % a side nearly all,
+    and six in ten of those cropped by 4 % or with a border. Among 3989 real posters,
+    one pair that is not the same image is that close; from 10 on there are more. Two
+    films may share a design: inspect near duplicates before you drop any. Hashes are
+    compared within buckets, not all with all.
 
-    Suspicious labels are found by confident learning, a label at a time: the other
-    value is likelier than the given one, and at least as likely as for the average row
-    with that value. With a weak model, most of them are right, and the model is
-    wrong: they are only an order in which to review posters.
+    Forgotten and wrong labels are found by confident learning, a label at a time: the
+    other value is likelier than the given one, and at least as likely as for the
+    average row with that value. Each kind has the most certain first. With a weak
+    model, most of them are right, and the model is wrong: they are only an order in
+    which to review posters.
 
     References
     ----------

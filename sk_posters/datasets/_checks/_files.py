@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from sk_posters._base._optional import import_optional
@@ -19,6 +19,7 @@ __all__ = ["BLANK_SPREAD", "PosterFacts", "read_facts"]
 # Standard deviation of the channel that varies most, in levels from 0 to 255. The noise
 # of JPEG on one colour stays below, and a few letters on it lie above.
 BLANK_SPREAD = 2
+HASHED_SIDE = 32  # The size to which phash reduces an image.
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class PosterFacts:
     content: bytes | None = None
     pixels: bytes | None = None
     code: int | None = None
+    mirrored: int | None = None
     depth: str | None = None
 
     @property
@@ -70,8 +72,16 @@ def _facts(source, phash):
     # Pixels alone do not tell 2 x 3 from 3 x 2.
     digest = hashlib.sha256(f"{height}x{width}".encode() + pixels.tobytes()).digest()
     spread = max(float(pixels[..., channel].std()) for channel in range(3))
-    code = None
+    codes = None, None
     if phash is not None and spread >= BLANK_SPREAD:
-        bits = np.packbits(phash(Image.fromarray(pixels)).hash)
-        code = int.from_bytes(bits.tobytes(), "big")
-    return PosterFacts(None, height, width, spread, content, digest, code, depth)
+        codes = _hash_both_ways(pixels, phash)
+    return PosterFacts(None, height, width, spread, content, digest, *codes, depth)
+
+
+def _hash_both_ways(pixels, phash):
+    """Return the perceptual hashes of an image and of its mirror image."""
+    # Reduced once for both.
+    size = HASHED_SIDE, HASHED_SIDE
+    grey = Image.fromarray(pixels).convert("L").resize(size, Image.Resampling.LANCZOS)
+    hashes = [phash(image).hash for image in (grey, ImageOps.mirror(grey))]
+    return [int.from_bytes(np.packbits(bits).tobytes(), "big") for bits in hashes]

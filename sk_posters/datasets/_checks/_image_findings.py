@@ -75,8 +75,9 @@ def _report_exact(posters, rows):
 def _report_near(posters, rows):
     n_images = len(set(posters.images[rows]))
     distance = posters.distances.get(posters.looks[rows[0]], 0)
-    detail = f"{n_images} images look alike (hashes differ in up to {distance} of 64 "
-    detail += "bits)"
+    mirrored = ", if mirrored" if posters.has_mirrored(rows) else ""
+    detail = f"{n_images} images look alike{mirrored} (hashes differ in up to "
+    detail += f"{distance} of 64 bits)"
     names = posters.names_that_differ(rows)
     if names:
         detail += ", but have other labels"

@@ -77,15 +77,28 @@ def text_findings(posters, genre_text):
 
 
 def suspicious_labels(posters, scores):
-    """Yield the labels that out-of-fold scores contradict, the most certain first."""
-    advice = "Review the poster, and correct the label if it is wrong."
-    for row, column in find_suspicious_pairs(posters.labels, scores):
-        name = posters.names[column]
-        detail = (
-            f"{name!r} is {posters.labels[row, column]:.0f}, but a model that did not "
-            f"see the row says {scores[row, column]:.2f}"
-        )
-        yield Finding("suspicious label", "note", [row], [name], detail, advice)
+    """Yield the labels that out-of-fold scores contradict, the most certain first.
+
+    Forgotten and wrong labels are two lists: probabilities near 0 are common and those
+    near 1 are rare, so that in one list all wrong labels would come first.
+    """
+    pairs = find_suspicious_pairs(posters.labels, scores)
+    given = posters.labels[tuple(pairs.T)] == 1
+    for kind, chosen, advice in (
+        ("forgotten label", ~given, "Review the poster, and add the label if it fits."),
+        (
+            "wrong label",
+            given,
+            "Review the poster, and remove the label if wrong.",
+        ),
+    ):
+        for row, column in pairs[chosen]:
+            name = posters.names[column]
+            detail = (
+                f"{name!r} is {posters.labels[row, column]:.0f}, but a model that did "
+                f"not see the row says {scores[row, column]:.2f}"
+            )
+            yield Finding(kind, "note", [row], [name], detail, advice)
 
 
 def find_suspicious_pairs(labels, scores):

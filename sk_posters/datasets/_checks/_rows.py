@@ -12,6 +12,8 @@ from sk_posters.datasets._checks._near import join_pairs, near_pairs
 __all__ = ["Finding", "PosterRows", "sets_of"]
 
 Finding = namedtuple("Finding", "kind severity rows labels detail advice")
+# Numbers of looks with mirror images and without, and the largest distance in each.
+Looks = namedtuple("Looks", "looks upright distances")
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,12 @@ class PosterRows:
     @cached_property
     def looks(self):
         """A number for each row's look: the same where images are near duplicates."""
-        return self._looks_and_distances[0]
+        return self._compared.looks
 
     @cached_property
     def distances(self):
         """For each look that has near pairs, the largest distance of such a pair."""
-        return self._looks_and_distances[1]
+        return self._compared.distances
 
     @cached_property
     def groups(self):
@@ -66,22 +68,43 @@ class PosterRows:
         """Return the names of some labels."""
         return [self.names[column] for column in np.flatnonzero(mask)]
 
+    def has_mirrored(self, rows):
+        """Return whether rows of one look need a mirror image to look alike."""
+        return len(set(self._compared.upright[rows])) > 1
+
     @cached_property
-    def _looks_and_distances(self):
+    def _compared(self):
         has_code = np.array([fact.code is not None for fact in self.facts])
         if not has_code.any():
-            return self.images, {}
+            return Looks(self.images, self.images, {})
         rows = np.flatnonzero(has_code)
-        codes = np.array([self.facts[row].code for row in rows], dtype=np.uint64)
-        codes, of_row = np.unique(codes, return_inverse=True)
-        pairs, distances = near_pairs(codes, self.max_distance)
-        keys = -1 - self.images  # Images without a hash look like themselves alone.
-        keys[rows] = join_pairs(len(codes), pairs)[of_row]
-        looks = _numbers(keys)
+        upright, mirrored = (
+            np.array([getattr(self.facts[row], name) for row in rows], dtype=np.uint64)
+            for name in ("code", "mirrored")
+        )
+        codes, places = np.unique([upright, mirrored], return_inverse=True)
+        of_row, of_mirrored = places.reshape(2, -1)
+        in_use = np.unique(of_row)
+        pairs, distances = near_pairs(codes[in_use], self.max_distance)
+        pairs = in_use[pairs]
+        # A copy that was only mirrored has nearly the same hash, and twice as many
+        # pairs can be alike by chance.
+        close, close_distances = near_pairs(codes, self.max_distance // 2)
+        links = np.column_stack([of_row, of_mirrored])
+        all_links = np.vstack([pairs, close, links])
+        upright_looks = join_pairs(len(codes), pairs)[of_row]
+        looks = self._number_looks(rows, join_pairs(len(codes), all_links)[of_row])
         look_of_code = np.empty(len(codes), dtype=np.intp)
-        look_of_code[of_row] = looks[rows]
-        largest = pd.Series(distances).groupby(look_of_code[pairs[:, 0]]).max()
-        return looks, largest.to_dict()
+        look_of_code[of_row] = look_of_code[of_mirrored] = looks[rows]
+        firsts = np.concatenate([pairs[:, 0], close[:, 0]])
+        distances = pd.Series(np.concatenate([distances, close_distances]))
+        largest = distances.groupby(look_of_code[firsts]).max()
+        return Looks(looks, self._number_looks(rows, upright_looks), largest.to_dict())
+
+    def _number_looks(self, rows, looks):
+        keys = -1 - self.images  # Images without a hash look like themselves alone.
+        keys[rows] = looks
+        return _numbers(keys)
 
     def _join(self, keys):
         rows = np.arange(len(self.sources))

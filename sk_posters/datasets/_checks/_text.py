@@ -14,7 +14,7 @@ MAX_REASONS = 5
 
 
 def check_text(check):
-    """Return a check in less than 40 lines."""
+    """Return a check in less than 45 lines."""
     lines = list(check.about)
     if not len(check.findings):
         lines.append("nothing was found")
