@@ -23,7 +23,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sk_posters import PosterImageLoader
 from sk_posters._base import _disk_cache
-from sk_posters._base._disk_cache import disable_caches, find_cache_folder
+from sk_posters._base._disk_cache import disable_caches
 from sk_posters._images import _cache, _lazy
 from sk_posters._images._cache import ImageStore
 from sk_posters._images._decoding import decode_image
@@ -668,11 +668,12 @@ def test_a_relative_folder_is_found_from_elsewhere(paths, tmp_path, monkeypatch)
     assert images.store.holds(images.keys[0], ENTRY_BYTES - 4)
 
 
-def test_nothing_is_kept_in_a_block_that_says_so(tmp_path, monkeypatch):
+def test_nothing_is_kept_in_a_block_that_says_so(paths, tmp_path, monkeypatch):
     monkeypatch.setenv("SK_POSTERS_CACHE", str(tmp_path))
     with disable_caches():
-        assert find_cache_folder(None, "images") is None
-        assert find_cache_folder(tmp_path, "images") is None
+        assert small_loader(None).fit_transform(paths).store is None
+        assert small_loader(tmp_path).fit_transform(paths).store is None
     with pytest.raises(KeyError), disable_caches():
         raise KeyError
-    assert find_cache_folder(None, "images") == str(tmp_path / "images")
+    store = small_loader(None).fit_transform(paths).store
+    assert store.folder == str(tmp_path / "images")
