@@ -250,6 +250,14 @@ def test_there_is_an_html_representation(tiny, images, labels):
     assert "PosterClassifier" in classifier.initialize(images, labels)._repr_html_()
 
 
+def test_the_current_epoch_counts_those_trained(tiny, images, labels):
+    classifier = PosterClassifier(**tiny)
+    assert classifier.current_epoch == 0
+    assert classifier.initialize(images, labels).current_epoch == 0
+    classifier.partial_fit(images, labels).partial_fit(images, labels)
+    assert classifier.current_epoch == 2
+
+
 def test_mixed_precision_gives_probabilities_in_single_precision(tiny, images, labels):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
