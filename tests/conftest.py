@@ -4,7 +4,6 @@ import gc
 import multiprocessing
 import os
 import signal
-from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +47,8 @@ def forked():
 
     Workers of Dask are, too, where a test uses this fixture.
     """
+    from multiprocessing import forkserver  # Windows has none.
+
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     threads = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
