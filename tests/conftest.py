@@ -1,6 +1,7 @@
 """Fixtures that more than one test module uses."""
 
 import gc
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -12,6 +13,13 @@ from threadpoolctl import threadpool_limits
 
 import sk_posters  # noqa: F401  Switches oneDNN on before a test imports TensorFlow.
 
+# Read when Dask is imported.
+os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
+# What processes that predict need; not TensorFlow, which most of them leave out.
+PRELOADED = ["distributed", "onnxruntime", "pandas", "pyarrow.parquet", "skops.io"]
+PRELOADED += ["sklearn.model_selection", "sklearn.multiclass", "sklearn.pipeline"]
+PRELOADED += ["sk_posters._features._encoder", "sk_posters.distributed._predict"]
+
 
 def pytest_collection_finish():
     """Spare each collection of garbage the modules, which stay to the end."""
@@ -19,10 +27,36 @@ def pytest_collection_finish():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def one_blas_thread():
+    """On a few rows, threads wait for each other longer than they compute."""
+    with pytest.MonkeyPatch.context() as patch, threadpool_limits(1, user_api="blas"):
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")  # For the processes of tests.
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def interruptible():
     """Shells let what they start in the background, and its children, ignore Ctrl-C."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def forked():
+    """Context of processes that are forked from one that has imported much already.
+
+    Workers of Dask are, too, where a test uses this fixture.
+    """
+    from multiprocessing import forkserver  # Windows has none.
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    threads = ("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in threads:
+            patch.setenv(name, "1")  # As Dask sets them for its workers.
+        forkserver.ensure_running()
+    return context
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +83,6 @@ def reference():
         if place and (Path(place) / "efficientnet_lite0.npz").is_file():
             return Path(place)
     pytest.skip("no reference: set SK_POSTERS_TEST_REFERENCE to a folder of its npz")
-
-
-@pytest.fixture
-def one_blas_thread():
-    """On a few rows, threads wait for each other longer than they compute."""
-    with threadpool_limits(1, user_api="blas"):
-        yield
 
 
 @pytest.fixture

@@ -183,13 +183,15 @@ def made_small(search, monkeypatch):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_benchmark_writes_its_figures(
-    benchmark_of, in_this_process, monkeypatch, tmp_path, capsys, name
+    request, benchmark_of, in_this_process, monkeypatch, tmp_path, capsys, name
 ):
     if name == "bench_torch":
         pytest.importorskip("torch", reason="PyTorch is not installed")
     benchmark = benchmark_of(name)
     if name == "bench_search":
         made_small(benchmark, monkeypatch)
+    if name == "bench_distributed":
+        request.getfixturevalue("forked")
     if name == "bench_step":
         monkeypatch.setattr(benchmark, "MATRIX", 64)
     arguments, figures = CASES[name]

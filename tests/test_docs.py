@@ -176,7 +176,7 @@ def test_a_page_shows_outputs_made_by_its_code_or_says_why_not(page):
     assert list(blocks(page, kinds=["console"])) == [], "pasted from a terminal"
 
 
-@pytest.mark.usefixtures("one_blas_thread", "docs_modules")
+@pytest.mark.usefixtures("docs_modules")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that few rows lack.
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(

@@ -45,10 +45,6 @@ def test_drawn_posters_are_learned_scored_and_shown(run):
         assert name in printed
     tops = re.findall(r"synthetic\d+\.jpg: (.*?) +\(true: ", printed)
     assert [len(top.split(", ")) for top in tops] == [3] * 5
-
-
-def test_pictures_are_written(run):
-    run("--n-samples", "40")
     for name in ["history.png", "posters.png"]:
         with Image.open(run.output / name) as image:
             assert min(image.size) > 300
@@ -106,7 +102,16 @@ def few_posters(tmp_path, monkeypatch):
     monkeypatch.setattr(sk_posters.datasets, "make_posters", draw)
 
 
-@pytest.mark.usefixtures("one_blas_thread")
+@pytest.fixture
+def one_epoch():
+    """Let networks train for one epoch, whatever examples ask for."""
+    keras = pytest.importorskip("keras")
+    keras.config.set_max_epochs(1)
+    yield
+    keras.config.set_max_epochs(None)
+
+
+@pytest.mark.usefixtures("one_epoch")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that so few rows lack.
 @pytest.mark.parametrize("script", GALLERY, ids=lambda script: script.stem)
 def test_a_gallery_example_runs_and_draws(script, few_posters, monkeypatch, capsys):

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
-__all__ = ["ArrayStore", "disable_caches", "find_cache_folder"]
+__all__ = ["CACHE_VARIABLE", "ArrayStore", "disable_caches"]
 
 CACHE_VARIABLE = "SK_POSTERS_CACHE"
 
@@ -33,17 +33,6 @@ TOUCH_AFTER = 3600
 KEPT_WHEN_FULL = 0.9
 # Share of the size that a process may write before it counts the entries of others.
 UNSEEN = 0.05
-
-
-def find_cache_folder(cache_dir, contents):
-    """Return the folder of a cache that keeps entries of one kind."""
-    if not _may_keep.get():
-        return None
-    folder = cache_dir or os.environ.get(CACHE_VARIABLE)
-    if not folder:
-        return None
-    # Absolute, because workers may run in another folder.
-    return str(Path(folder).expanduser().absolute() / contents)
 
 
 @contextmanager
@@ -83,6 +72,7 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork.
 class ArrayStore:
     """Arrays on disk, each under a key of 32 hexadecimal digits."""
 
+    subfolder = "arrays"
     suffix = "array"
     contents = "Arrays"
     consequence = "made again"
@@ -94,6 +84,15 @@ class ArrayStore:
         self._lock = threading.Lock()
         self._tally = _tallies.setdefault((folder, self.suffix), _Tally())
         self._writable = True
+
+    @classmethod
+    def open(cls, cache_dir, max_bytes):
+        """Return the store in a user's cache; None where caches are disabled."""
+        if not _may_keep.get():
+            return None
+        # Absolute, because workers may run in another folder.
+        folder = Path(cache_dir).expanduser().absolute() / cls.subfolder
+        return cls(str(folder), max_bytes)
 
     def __reduce__(self):
         return type(self), (self.folder, self.max_bytes)

@@ -13,6 +13,7 @@ FORMAT = 1
 class FeatureStore(ArrayStore):
     """Rows of features, as safe against other processes and damage as images are."""
 
+    subfolder = "features"
     suffix = "f32"
     contents = "Features"
     consequence = "computed"

@@ -11,7 +11,7 @@ from sklearn.utils import gen_batches
 from tqdm.auto import tqdm
 
 from sk_posters._base._compat import Interval, StrOptions, _fit_context
-from sk_posters._base._disk_cache import find_cache_folder
+from sk_posters._base._disk_cache import CACHE_VARIABLE
 from sk_posters._base._public_path import set_module
 from sk_posters._base._threads import count_threads, map_in_threads
 from sk_posters._features._backbones import make_networks
@@ -396,8 +396,8 @@ default="bilinear"
         return 0 if store is None else store.clear()
 
     def _store(self):
-        folder = find_cache_folder(self.cache_dir, "features")
-        return None if folder is None else FeatureStore(folder, self.cache_size)
+        cache_dir = self.cache_dir or os.environ.get(CACHE_VARIABLE)
+        return FeatureStore.open(cache_dir, self.cache_size) if cache_dir else None
 
 
 def _check_array(X):

@@ -56,6 +56,7 @@ def hash_decoded(source, image_size, interpolation):
 class ImageStore(ArrayStore):
     """Pixels of decoded image files, one entry per content and way of decoding."""
 
+    subfolder = "images"
     suffix = "rgb"
     contents = "Decoded images"
     consequence = "decoded"

@@ -6,7 +6,7 @@ from numbers import Integral
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from sk_posters._base._compat import Interval, StrOptions, _fit_context
-from sk_posters._base._disk_cache import find_cache_folder
+from sk_posters._base._disk_cache import CACHE_VARIABLE
 from sk_posters._base._public_path import set_module
 from sk_posters._images._cache import ImageStore
 from sk_posters._images._lazy import (
@@ -245,5 +245,5 @@ default="nearest"
         return 0 if store is None else store.clear()
 
     def _store(self):
-        folder = find_cache_folder(self.cache_dir, "images")
-        return None if folder is None else ImageStore(folder, self.cache_size)
+        cache_dir = self.cache_dir or os.environ.get(CACHE_VARIABLE)
+        return ImageStore.open(cache_dir, self.cache_size) if cache_dir else None

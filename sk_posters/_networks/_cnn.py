@@ -77,13 +77,11 @@ def poster_cnn(
     def drop(rate, number):
         return layers.Dropout(rate, seed=0, dtype=policy, name=f"dropout_{number}")
 
-    model = ImageNetwork([keras.Input(image_shape)], name="poster_cnn")
-    for layer in augmentation_layers(augment):
-        model.add(layer)
+    stack = [keras.Input(image_shape), *augmentation_layers(augment)]
     size = image_shape[:2]
     for number, (width, rate) in enumerate(zip(filters, rates, strict=False), start=1):
         kernel, _ = _windows(size)
-        model.add(
+        stack.append(
             layers.Conv2D(
                 width,
                 kernel,
@@ -94,17 +92,18 @@ def poster_cnn(
             )
         )
         if batch_norm:
-            model.add(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
-        _, pool = _windows(model.output_shape[1:3])
-        model.add(layers.MaxPooling2D(pool, dtype=policy, name=f"pool_{number}"))
-        model.add(drop(rate, number))
-        size = model.output_shape[1:3]
-    model.add(layers.Flatten(dtype=policy, name="flatten"))
+            stack.append(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
+        size = [side - window + 1 for side, window in zip(size, kernel, strict=True)]
+        _, pool = _windows(size)
+        stack.append(layers.MaxPooling2D(pool, dtype=policy, name=f"pool_{number}"))
+        stack.append(drop(rate, number))
+        size = [side // window for side, window in zip(size, pool, strict=True)]
+    stack.append(layers.Flatten(dtype=policy, name="flatten"))
     dense_rates = rates[len(filters) :]
     for number, (units, rate) in enumerate(
         zip(dense_units, dense_rates, strict=True), start=len(filters) + 1
     ):
-        model.add(
+        stack.append(
             layers.Dense(
                 units,
                 activation="relu",
@@ -114,9 +113,9 @@ def poster_cnn(
             )
         )
         if batch_norm:
-            model.add(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
-        model.add(drop(rate, number))
-    model.add(
+            stack.append(FusedBatchNormalization(dtype=policy, name=f"norm_{number}"))
+        stack.append(drop(rate, number))
+    stack.append(
         layers.Dense(
             n_labels,
             activation="sigmoid",
@@ -125,6 +124,8 @@ def poster_cnn(
             name="labels",
         )
     )
+    # All at once, because Keras builds a Sequential again for each layer that is added.
+    model = ImageNetwork(stack, name="poster_cnn")
     reseed(model, seed)
     return model
 

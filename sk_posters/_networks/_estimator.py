@@ -153,6 +153,13 @@ class KerasEstimator(KerasClassifier):
         return hasattr(self, "_network")
 
     @property
+    def current_epoch(self):
+        """Number of epochs trained so far (scikeras's name)."""
+        # scikeras's own fails between `initialize` and `fit`, and with it `repr` in a
+        # notebook.
+        return len(getattr(self, "history_", {}).get("loss", ()))
+
+    @property
     def model_(self):
         """The network. Once accessed, it is no longer recycled by later fits."""
         if not hasattr(self, "_network"):

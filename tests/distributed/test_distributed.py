@@ -38,6 +38,8 @@ dask = pytest.importorskip("dask", reason="needs the extra distributed")
 distributed = pytest.importorskip("distributed", reason="needs the extra distributed")
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra distributed")
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 SIZE = (48, 32)
 N_ROWS, N_EACH = 40, 4
 GPUS = [f"GPU-{uuid.uuid4().hex}" for _ in range(2)]  # Of no other run of the tests.
@@ -74,7 +76,7 @@ def started(**options):
 
 
 @pytest.fixture(scope="module")
-def client():
+def client(forked):
     """Two workers, prepared, on a host with two GPUs that are not there."""
     environment = {"CUDA_VISIBLE_DEVICES": ",".join(GPUS)}
     with (

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import multiprocessing
 import os
 import pickle
 import signal
@@ -318,12 +317,11 @@ def _share_barrier(barrier):
     _barrier = barrier
 
 
-def test_processes_that_fill_a_store_at_once_agree(tmp_path, cache):
+def test_processes_that_fill_a_store_at_once_agree(tmp_path, cache, forked):
     paths = save_noise(tmp_path, 60)
     expected = small_encoder(None).transform(paths)
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(N_PROCESSES, timeout=60)
-    with context.Pool(N_PROCESSES, _share_barrier, (barrier,)) as pool:
+    barrier = forked.Barrier(N_PROCESSES, timeout=60)
+    with forked.Pool(N_PROCESSES, _share_barrier, (barrier,)) as pool:
         results = pool.starmap(_fill, [(paths, cache)] * N_PROCESSES, chunksize=1)
     for found, features in results:
         np.testing.assert_array_equal(features, expected)

@@ -6,7 +6,7 @@ import sys
 import pytest
 from PIL import Image
 
-MAX_MODULES = 10
+MAX_MODULES = 9
 
 COUNT = """
 import os, sys

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import multiprocessing
 import os
 import pickle
 import signal
@@ -23,7 +22,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sk_posters import PosterImageLoader
 from sk_posters._base import _disk_cache
-from sk_posters._base._disk_cache import disable_caches, find_cache_folder
+from sk_posters._base._disk_cache import disable_caches
 from sk_posters._images import _cache, _lazy
 from sk_posters._images._cache import ImageStore
 from sk_posters._images._decoding import decode_image
@@ -374,12 +373,11 @@ def _share_barrier(barrier):
     _barrier = barrier
 
 
-def test_processes_that_fill_a_store_at_once_agree(tmp_path, cache):
+def test_processes_that_fill_a_store_at_once_agree(tmp_path, cache, forked):
     paths = save_noise(tmp_path, 60)
     expected = np.stack([decode_image(path, (5, 4)) for path in paths])
-    context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(N_PROCESSES, timeout=60)
-    with context.Pool(N_PROCESSES, _share_barrier, (barrier,)) as pool:
+    barrier = forked.Barrier(N_PROCESSES, timeout=60)
+    with forked.Pool(N_PROCESSES, _share_barrier, (barrier,)) as pool:
         results = pool.starmap(_fill, [(paths, cache)] * N_PROCESSES, chunksize=1)
     for images, pixels in results:
         np.testing.assert_array_equal(pixels, expected)
@@ -668,11 +666,12 @@ def test_a_relative_folder_is_found_from_elsewhere(paths, tmp_path, monkeypatch)
     assert images.store.holds(images.keys[0], ENTRY_BYTES - 4)
 
 
-def test_nothing_is_kept_in_a_block_that_says_so(tmp_path, monkeypatch):
+def test_nothing_is_kept_in_a_block_that_says_so(paths, tmp_path, monkeypatch):
     monkeypatch.setenv("SK_POSTERS_CACHE", str(tmp_path))
     with disable_caches():
-        assert find_cache_folder(None, "images") is None
-        assert find_cache_folder(tmp_path, "images") is None
+        assert small_loader(None).fit_transform(paths).store is None
+        assert small_loader(tmp_path).fit_transform(paths).store is None
     with pytest.raises(KeyError), disable_caches():
         raise KeyError
-    assert find_cache_folder(None, "images") == str(tmp_path / "images")
+    store = small_loader(None).fit_transform(paths).store
+    assert store.folder == str(tmp_path / "images")

@@ -291,8 +291,7 @@ def test_a_map_does_not_depend_on_other_images_of_the_batch(cnn, images):
 
 def test_bytes_are_explained_like_floats(images, labels, tiny):
     pixels = np.rint(255 * images).astype(np.uint8)
-    classifier = PosterClassifier(**tiny).fit(pixels, labels)
-    below = classifier.model_
+    below = PosterClassifier(**tiny).initialize(pixels, labels).model_
     (as_bytes,) = network_maps(below, pixels, [0, 1], 24)
     (as_floats,) = network_maps(below, pixels / np.float32(255), [0, 1], 24)
     np.testing.assert_allclose(as_bytes, as_floats, rtol=1e-5, atol=1e-7)

@@ -60,13 +60,23 @@ def test_the_optimizer_begins_again(optimizer, tiny, images, labels):
     np.testing.assert_array_equal(again.predict_proba(images), expected)
 
 
-@pytest.mark.parametrize("rates", [(0.5, 0.01), (0.01, None), (None, 0.5)])
-def test_each_fit_has_its_own_learning_rate(rates, tiny, images, labels):
-    first, second = rates
-    expected = fit(tiny, images, labels, learning_rate=second).predict_proba(images)
-    _reuse._free.clear()
-    fit(tiny, images, labels, learning_rate=first)
-    again = fit(tiny, images, labels, learning_rate=second)
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [(0.5, 0.01, 0.01), (0.01, None, 0.001), (None, 0.5, 0.5)],
+)
+def test_each_fit_has_its_own_learning_rate(
+    first, second, expected, tiny, images, labels
+):
+    build(tiny, images, labels, learning_rate=first)
+    model = build(tiny, images, labels, learning_rate=second)._network.model
+    assert float(model.optimizer.learning_rate) == pytest.approx(expected)
+
+
+def test_the_learning_rate_of_the_last_fit_leaves_no_trace(tiny, images, labels):
+    tiny |= {"learning_rate": 0.01}
+    expected = fit(tiny, images, labels).predict_proba(images)
+    fit(tiny, images, labels, learning_rate=0.5)
+    again = fit(tiny, images, labels)
     np.testing.assert_array_equal(again.predict_proba(images), expected)
 
 
@@ -78,15 +88,15 @@ def test_a_learning_rate_needs_no_other_network(tiny, images, labels):
 def test_a_network_in_use_is_not_taken(tiny, images, labels):
     first = fit(tiny, images, labels)
     expected = first.predict_proba(images)
-    second = fit(tiny, images, labels, random_state=1)
+    second = build(tiny, images, labels, random_state=1)
     assert network(first) != network(second)
     np.testing.assert_array_equal(first.predict_proba(images), expected)
 
 
 def test_a_network_that_the_user_holds_is_not_taken(tiny, images, labels):
-    model = fit(tiny, images, labels).model_
+    model = build(tiny, images, labels).model_
     expected = model.get_weights()
-    assert network(fit(tiny, images, labels, random_state=1)) != id(model)
+    assert network(build(tiny, images, labels, random_state=1)) != id(model)
     for a, b in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -96,7 +106,7 @@ def test_a_copy_keeps_its_network(tiny, images, labels):
     other = copy.copy(classifier)
     expected = classifier.predict_proba(images)
     del classifier
-    assert network(fit(tiny, images, labels, random_state=1)) != network(other)
+    assert network(build(tiny, images, labels, random_state=1)) != network(other)
     np.testing.assert_array_equal(other.predict_proba(images), expected)
 
 
@@ -107,27 +117,30 @@ def test_a_network_out_of_a_pickle_is_not_taken(tiny, images, labels):
     assert not _reuse._free
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"filters": (3,)},
-        {"dropout": 0.2},
-        {"batch_norm": False},
-        {"learning_rate": None},
-        {"optimizer": "sgd"},
-        {"optimizer__beta_1": 0.8},
-        {"metrics": ["binary_accuracy"]},
-        {"compile__run_eagerly": True},
-        {"mixed_precision": True},
-        {"jit_compile": True},
-        {"distribute": "mirrored"},
-    ],
-    ids=str,
-)
-def test_only_a_network_of_the_same_kind_is_used(parameters, tiny, images, labels):
+OTHER_KINDS = [
+    {"filters": (3,)},
+    {"dropout": 0.2},
+    {"batch_norm": False},
+    {"learning_rate": None},
+    {"optimizer": "sgd"},
+    {"optimizer__beta_1": 0.8},
+    {"metrics": ["binary_accuracy"]},
+    {"compile__run_eagerly": True},
+    {"mixed_precision": True},
+    {"jit_compile": True},
+    {"distribute": "mirrored"},
+]
+
+
+def test_only_a_network_of_the_same_kind_is_used(tiny, images, labels):
     tiny |= {"learning_rate": 0.01}
     used = network(build(tiny, images, labels))
-    assert network(build(tiny, images, labels, **parameters)) != used
+    (free,) = _reuse._free
+    for parameters in OTHER_KINDS:
+        assert network(build(tiny, images, labels, **parameters)) != used, parameters
+        _reuse._free.clear()
+        _reuse._free.append(free)
+    assert network(build(tiny, images, labels)) == used
 
 
 @pytest.mark.parametrize(
