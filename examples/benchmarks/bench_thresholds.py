@@ -23,6 +23,7 @@ VARIANTS = {
     "per label": {"shrinkage": 0},
     "per label, shrunk (default)": {},
     "expected F1": {"scoring": "expected_f1_macro"},
+    "expected F1, sigmoid": {"scoring": "expected_f1_macro", "calibration": "sigmoid"},
 }
 
 

@@ -183,7 +183,8 @@ class MultilabelTunedThresholdClassifierCV(
     Expected F1 puts probabilities in the place of true labels. It is greatest where a
     label is predicted from half of that greatest value on [1]_, of each label, or of
     all pairs for the micro average. It depends on no single positive of a rare label,
-    so that nothing is shrunk, and on how well the probabilities are calibrated.
+    so that nothing is shrunk, and on how well the probabilities are calibrated: those
+    of a strongly regularised classifier need `calibration`.
 
     A label with constant scores keeps the usual threshold: 0.5 for
     probabilities, 0 for decision functions.
