@@ -1,6 +1,7 @@
 """Pretrained backbones trained further: first the head, then the layers below."""
 
 import math
+import weakref
 from numbers import Integral
 
 import keras
@@ -40,6 +41,9 @@ POOL = "pooled"
 DROPOUT = 0.2
 # Inverse strength of regularisation of the linear head, on standardised features.
 HEAD_C = 1e-3
+
+# The part before the head of each network that is still there.
+_bodies = weakref.WeakKeyDictionary()
 
 
 @keras.saving.register_keras_serializable(package="sk_posters")
@@ -260,7 +264,10 @@ def head_of(model):
 
 def compute_features(model, batches):
     """Return the inputs of the head for all images, with their targets and weights."""
-    body = ImageModel(model.inputs, model.get_layer(POOL).output)
+    # Once per network, as its first prediction traces a graph for a second.
+    if model not in _bodies:
+        _bodies[model] = ImageModel(model.inputs, model.get_layer(POOL).output)
+    body = _bodies[model]
     parts = []
     for images, *others in (batches[index] for index in range(len(batches))):
         parts.append((body.predict_on_batch(images), *others))
