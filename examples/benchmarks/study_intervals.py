@@ -42,6 +42,7 @@ SIGNALS = (0.0, 0.1, 0.3, 1.0)
 BLIND_SPREAD = 0.01  # Of logits that know nothing: as good as label frequencies.
 RARE = range(1, 6)  # Positives of a label, 5 for more.
 SIZES = {"100x8": 100, "300x8": 300, "1000x8": 1000, "600x25": 600}
+DRAWN = ("rows", "groups")
 COMPARED = ["macro average precision", "macro F1", "macro ROC-AUC"]
 BY_ROW = ["micro F1", "hamming loss", "log loss"]  # "bca" is offered for them too.
 
@@ -191,7 +192,7 @@ def percent(value):
 def study_reports(options, run):
     rows = []
     for size in options.sizes:
-        for by in ("rows", "groups"):
+        for by in options.by:
             found = run(
                 delayed(simulate_report)(size, by, [SIZES[size], k], options.resamples)
                 for k in range(options.repeat)
@@ -205,7 +206,7 @@ def study_reports(options, run):
 def study_comparisons(options, run):
     rows = []
     for n_rows in [100] if options.quick else [300, 1000]:
-        for by in ("rows", "groups"):
+        for by in options.by:
             found = run(
                 delayed(simulate_comparison)(n_rows, by, [n_rows, k], options.resamples)
                 for k in range(options.repeat)
@@ -243,6 +244,13 @@ def main(arguments=None):
         nargs="+",
         default=list(SIZES),
         help="rows x labels of the reports (default: all)",
+    )
+    options.add_argument(
+        "--by",
+        choices=DRAWN,
+        nargs="+",
+        default=list(DRAWN),
+        help="what is independent (default: both)",
     )
     options.add_argument("--quick", action="store_true", help="run a tiny one")
     options = options.parse_args(arguments)

@@ -4,9 +4,10 @@ One choice at a time is changed, on grouped folds: repeated posters never stand 
 sides. Each row is scored once, by parts that were fitted without it, and all settings
 are scored on the same rows. Intervals are paired bootstraps by group; those of a
 difference to the reference (the recipe `"frozen"`) hold for one setting, not for the
-best of many. Beside the macro mAP is that of the labels with 30 posters or more: one
-with 7 makes 1.7 of 26.7 points. So the last setting of the frozen part is chosen in inner folds, from
-candidates, for each outer fold anew: its score is honest for the whole procedure.
+best of many. Beside the macro mAP is that of the labels with 30 posters or more: a
+label with 7 makes 1.7 of 26.7 points. The last setting of the frozen part is chosen in
+inner folds, from candidates, for each outer fold: its score is honest for the whole
+procedure.
 
 Where features outnumber rows, a regularised linear head is fitted in the space that the
 rows span: the same classifier, in less time.

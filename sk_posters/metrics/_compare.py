@@ -192,7 +192,7 @@ def compare_models(
     >>> comparison.differences[["difference", "low", "high"]].round(2)
                              difference   low  high
     score
-    macro average precision        0.15  0.06  0.24
+    macro average precision        0.15  0.05  0.24
     """
     several = isinstance(scores_a, Mapping)
     models = dict(scores_a) if several else {"a": scores_a}

@@ -14,6 +14,7 @@ from sk_posters._base._validation import (
     count_unknown,
     label_matrix,
     match_names,
+    shorten,
 )
 from sk_posters.metrics import _report_text, _row_scores
 from sk_posters.metrics._baselines import (
@@ -273,7 +274,7 @@ def multilabel_report(
     >>> report = multilabel_report(y_true, y_score, label_names=names, random_state=0)
     >>> print(report.scores.loc[["micro F1", "log loss"]].iloc[:, 1:5].round(2))
               value   low  high  no label
-    micro F1   0.61  0.55  0.67      0.00
+    micro F1   0.61  0.56  0.67      0.00
     log loss   0.44  0.42  0.47      9.43
     """
     train = None
@@ -310,6 +311,7 @@ def multilabel_report(
     about = [
         *_about(bootstrap, labels, y_train),
         *bootstrap.find_caution(),
+        *_name_single(by_label, found, bootstrap, names),
         *count_unknown(model.known),
     ]
     return MultilabelReport(
@@ -341,6 +343,16 @@ def _find_intervals(bootstrap, model):
         found.without([*means, *range(n_scores, len(found.value))], NO_BCA)
     columns = {"average precision": found.value, "low": found.low, "high": found.high}
     return found, {name: each[ranked.labels] for name, each in columns.items()}
+
+
+def _name_single(by_label, found, bootstrap, names):
+    """Return a line on labels that have a score but no interval, if any."""
+    single = ~np.isnan(by_label["average precision"]) & np.isnan(by_label["low"])
+    if not found.draws.size or bootstrap.method == "bca" or not single.any():
+        return []
+    kind = bootstrap.by.removesuffix("s")
+    which = shorten(np.asarray(names, dtype=object)[single])
+    return [f"labels with one positive {kind} have no interval, so no star: {which}"]
 
 
 def _scores_frame(model, baselines, found, names):

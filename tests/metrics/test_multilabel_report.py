@@ -247,12 +247,16 @@ def test_a_mean_over_labels_is_as_uncertain_as_its_rare_label():
     assert widths[0] < 0.9 * widths[1] < 0.9 * widths[2]
 
 
-def test_one_positive_has_no_interval_and_no_star():
+def test_one_positive_has_no_interval_and_no_star(problem):
     y_true = np.zeros((40, 2), dtype=int)
     y_true[:20, 0] = y_true[0, 1] = 1
-    labels = report_of((y_true, y_true.astype(float))).labels
-    assert labels["average precision"].tolist() == [1, 1]
-    assert labels["low"].isna().tolist() == [False, True]
+    report = report_of((y_true, y_true.astype(float)))
+    assert report.labels["average precision"].tolist() == [1, 1]
+    assert report.labels["low"].isna().tolist() == [False, True]
+    line = "labels with one positive row have no interval, so no star: 1"
+    assert line in report.about
+    assert line in str(report)
+    assert not any("one positive" in line for line in report_of(problem).about)
     # Two rows of one group are one case.
     y_true[1, 1] = 1
     for groups, expected in [(None, False), (np.arange(40) // 2, True)]:
