@@ -128,8 +128,8 @@ class Bootstrap:
                 spread = np.array([min(low, 0), max(high, 0)])
                 bounds[number] = value[number] + widths[number] * spread
                 continue
-            levels = ndtr(widths[number] * ndtri([tail, 1 - tail]))
-            levels = _bca_levels(levels, value[number], defined, left_out[number])
+            normal = widths[number] * ndtri([tail, 1 - tail])
+            levels = _bca_levels(normal, value[number], defined, left_out[number])
             if not np.isnan(levels).any():
                 bounds[number] = np.quantile(defined, levels)
         return bounds.T
@@ -164,7 +164,7 @@ def _widen(draws, freedom, mean):
     freedom[mean.place] = np.clip(of_mean - 2, 1, most)
 
 
-def _bca_levels(levels, value, drawn, left_out):
+def _bca_levels(normal, value, drawn, left_out):
     """Return which quantiles of the draws bound the interval; nan if none do."""
     # Not quite equal: sums of the same numbers in another order differ in last digits.
     same = np.isclose(drawn, value, rtol=1e-9, atol=1e-12)
@@ -175,7 +175,7 @@ def _bca_levels(levels, value, drawn, left_out):
     acceleration = np.sum(change**3) / (6 * spread) if spread > 1e-30 else 0.0
     if not np.isfinite(bias):
         return np.full(2, np.nan)
-    shifted = bias + ndtri(levels)
+    shifted = bias + normal
     return ndtr(bias + shifted / (1 - acceleration * shifted))
 
 

@@ -323,11 +323,11 @@ def test_a_label_is_predicted_at_its_threshold_as_in_the_report():
 
 @pytest.mark.parametrize("threshold", [0, 0.5, 1])
 def test_baselines_that_are_decisions_do_not_follow_the_threshold(threshold):
-    table = scores_beside_trivial(
-        [[1, 0]], [[0.5, 0.5]], y_train=[[1, 0], [1, 0]], threshold=threshold
-    )
+    y_true, y_train = [[1, 0], [1, 1]], [[1, 0], [1, 0]]
+    y_score = np.full((2, 2), 0.5)
+    table = scores_beside_trivial(y_true, y_score, y_train=y_train, threshold=threshold)
     decisions = ["no label", "most frequent", "every label"]
-    assert table.loc["hamming loss", decisions].tolist() == [0.5, 0, 0.5]
+    assert table.loc["hamming loss", decisions].tolist() == [0.75, 0.25, 0.25]
 
 
 def test_the_threshold_holds_for_the_frequencies_too():
