@@ -145,8 +145,9 @@ def _widen(draws, freedom, mean):
     """Correct the spread of labels with few positives, and that of their mean.
 
     The variance of m resampled cases is (m - 1) / m of theirs, and is known with m - 1
-    degrees of freedom; those of the mean are Welch's (1947). Average precision varies
-    more already: a positive drawn twice raises its own precision.
+    degrees of freedom; those of the mean are Welch's (1947). A single case does not
+    vary in resamples: it is taken to vary as those of other labels do. Average
+    precision varies more already: a positive drawn twice raises its own precision.
     """
     of_labels = draws[mean.labels]
     centre = mean_of_defined(of_labels, axis=1)[:, np.newaxis]
@@ -154,14 +155,27 @@ def _widen(draws, freedom, mean):
     if mean.corrected:
         wider = np.sqrt(1 + 1 / n_free)[:, np.newaxis]
         of_labels = centre + wider * (of_labels - centre)
-    draws[mean.labels] = of_labels
-    draws[mean.place] = mean_of_defined(of_labels)
     variance = mean_of_defined((of_labels - centre) ** 2, axis=1)
-    variance = np.nan_to_num(variance)
-    of_mean = ratio(variance.sum() ** 2, (variance**2 / (n_free + 2)).sum(), empty=3)
+    variance, several = np.nan_to_num(variance), mean.n_cases > 1
+    draws[mean.labels] = of_labels
+    of_mean = mean_of_defined(of_labels)
+    missing = 0.0
+    if mean.corrected and several.any():
+        of_case = np.mean((variance * mean.n_cases)[several])
+        missing = np.sum(mean.n_cases == 1) * of_case
+        middle, wider = _mean_of(of_mean), 1 + ratio(missing, variance.sum(), empty=0)
+        of_mean = middle + np.sqrt(wider) * (of_mean - middle)
+    draws[mean.place] = of_mean
+    unsure = (variance**2 / (n_free + 2)).sum()
+    unsure += missing**2 / (n_free[several].sum() + 2)
+    of_all = ratio((variance.sum() + missing) ** 2, unsure, empty=3) - 2
     most = freedom[mean.place]
     freedom[mean.labels] = np.minimum(n_free, most)
-    freedom[mean.place] = np.clip(of_mean - 2, 1, most)
+    freedom[mean.place] = np.clip(of_all, 1, most)
+
+
+def _mean_of(values):
+    return mean_of_defined(values[np.newaxis], axis=1)[0]
 
 
 def _bca_levels(normal, value, drawn, left_out):

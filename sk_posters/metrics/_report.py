@@ -164,8 +164,7 @@ def multilabel_report(
         Percentiles of the resamples' scores around their mean, or BCa: percentiles
         corrected for bias and for the change of spread, which takes a jackknife over
         all rows or groups. With BCa, labels and means over labels have no interval: a
-        rare label decides them, and BCa was seen to cover them in 71 to 91 % of
-        samples, not 95 %.
+        rare label decides them, and BCa moves their bounds too far down.
     top_k : int, default=3
         How many of a row's best labels count for precision, recall and hits at k; at
         most as many as there are labels.

@@ -247,6 +247,23 @@ def test_a_mean_over_labels_is_as_uncertain_as_its_rare_label():
     assert widths[0] < 0.9 * widths[1] < 0.9 * widths[2]
 
 
+def test_a_label_with_one_case_is_taken_to_vary_as_the_others():
+    values = np.random.default_rng(0).normal(size=400)
+
+    def statistic(weights):  # The second label does not vary at all.
+        first = values @ weights / weights.sum(axis=0)
+        return np.vstack([first / 2, first, 0 * first])
+
+    drawn = Bootstrap(400, n_bootstrap=999, method="percentile", **SETTINGS)
+    widths = []
+    for n_cases in ([400, 2], [400, 1]):
+        mean = LabelMean(0, slice(1, 3), np.array(n_cases))
+        found = drawn.intervals(statistic, 2, [mean])
+        widths.append(found.high[0] - found.low[0])
+    # One case varies 400 times as much as the mean of 400: together, 401 times.
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt(401), rel=0.02)
+
+
 def test_one_positive_has_no_interval_and_no_star(problem):
     y_true = np.zeros((40, 2), dtype=int)
     y_true[:20, 0] = y_true[0, 1] = 1
