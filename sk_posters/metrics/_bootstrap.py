@@ -68,6 +68,11 @@ class Bootstrap:
             few += [f"{self.n_groups} groups"]
         return [f"only {' in '.join(few)}: intervals may be too narrow"] if few else []
 
+    def bound_rare(self):
+        """Return what share of all rows may be otherwise though none here is."""
+        # Clopper and Pearson (1934), for no case among as many as there are groups.
+        return 1 - ((1 - self.confidence_level) / 2) ** (1 / self.n_groups)
+
     def count_cases(self, marks):
         """Return by column in how many rows or groups there is a mark."""
         if self.by == "rows":
@@ -224,6 +229,18 @@ class Intervals:
             return f"undefined in {undefined} of {self.draws.shape[1]} resamples"
         outside = not low - 1e-9 <= value <= high + 1e-9
         return "resamples are biased: the value lies outside" if outside else ""
+
+    def open(self, places, bound):
+        """Open the intervals of means of rows that are all 0 or all 1, by a bound."""
+        for place in places:
+            value = self.value[place]
+            if (
+                self.draws.size
+                and value in (0, 1)
+                and np.all(self.draws[place] == value)
+            ):
+                self.low[place] = value * (1 - bound)
+                self.high[place] = value + (1 - value) * bound
 
     def clip(self, most):
         """Cut the bounds to 0 and the largest possible values."""

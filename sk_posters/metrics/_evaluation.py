@@ -204,6 +204,7 @@ class Score:
     resampled: bool = True
     by_label: Callable | None = None
     corrected: bool = True
+    of_rows: bool = False
     most: float = 1.0
 
 
@@ -212,19 +213,19 @@ def _mean_over_rows(find):
 
 
 def _row_score(better, find, over, needs="scores"):
-    return Score(better, _mean_over_rows(find), over, needs)
+    return Score(better, _mean_over_rows(find), over, needs, of_rows=True)
 
 
 def _pair_score(better, find, needs, most=1.0):
     def mean(weighted):
         return weighted.pair_mean(find(weighted.evaluation))
 
-    return Score(better, mean, "pairs", needs, most=most)
+    return Score(better, mean, "pairs", needs, most=most, of_rows=most == 1)
 
 
 def _order_score(better, name, most=1.0):
     find = _mean_over_rows(lambda e: e.order_scores[name])
-    return Score(better, find, "two labels", most=most)
+    return Score(better, find, "two labels", most=most, of_rows=most == 1)
 
 
 def _label_mean(by_label, over, needs="scores", **more):

@@ -238,7 +238,8 @@ def multilabel_report(
     precision and F1 further, so that their percentiles are moved by the difference
     between their mean and the value. They are widened as Student's t is, and means over
     labels as the number of positives of each label asks for: m positives have m - 1
-    degrees of freedom. A resample may lack a rare label: it is then left out there.
+    degrees of freedom. Where a mean of rows is 0 or 1 in all of them, resamples do not
+    vary, and the bound is that of Clopper and Pearson. A resample may lack a rare label: it is then left out there.
 
     Of fewer than 300 rows, or 100 groups, intervals may be too narrow, and ``about``
     says so. The mark next to a score is not a test: it treats the scores of the
@@ -332,6 +333,8 @@ def _find_intervals(bootstrap, model):
         return np.vstack([*(s.of(weighted) for s in scores), *of_labels])
 
     found = bootstrap.intervals(values, model.labels.shape[1], means)
+    of_rows = [i for i, score in enumerate(scores) if score.of_rows]
+    found.open(of_rows, bootstrap.bound_rare())
     found.clip(np.r_[[s.most for s in scores], np.ones(len(found.value) - n_scores)])
     found.without([i for i, s in enumerate(scores) if not s.resampled], SHIFTED)
     # How much one case differs from others of its kind, it cannot tell.

@@ -168,6 +168,20 @@ def test_a_perfect_prediction_has_an_interval_without_width(problem):
         assert scores.loc[name, ["value", "low", "high"]].tolist() == [1, 1, 1]
 
 
+def test_rows_that_are_all_alike_leave_room_for_others(problem):
+    y_true, _ = problem
+    scores = report_of((y_true, y_true)).scores
+    # Of 80 rows, none is wrong: with 2.5 %, so it is where 4.5 % of all are.
+    bound = 1 - 0.025 ** (1 / 80)
+    assert bound == pytest.approx(0.045, abs=5e-4)
+    assert scores.loc["subset accuracy", "low"] == pytest.approx(1 - bound)
+    assert scores.loc["hamming loss", "high"] == pytest.approx(bound)
+    assert scores.loc["hamming loss", ["value", "low"]].tolist() == [0, 0]
+    groups = report_of((y_true, y_true), groups=np.arange(80) // 2).scores
+    bound = 1 - 0.025 ** (1 / 40)
+    assert groups.loc["hamming loss", "high"] == pytest.approx(bound)
+
+
 def test_bca_has_no_intervals_of_labels_and_means_over_them(problem):
     report = report_of(problem, method="bca")
     without = report.scores.index[report.scores["low"].isna()]
