@@ -28,7 +28,7 @@ def make_poster_pipeline(recipe="frozen", **params):
         `"best"`: the same with the features of three networks on larger images
         concatenated (`encoders`): averages and maxima of all, covariances of the
         largest, each also of the mirror image. The best recipe of the study in
-        ``docs/benchmarks.md``. Takes some thirty times as long.
+        ``docs/benchmarks.md``. Takes about twenty times as long.
         `"finetuned"`: decoded posters (`images`, a :class:`PosterImageLoader`), and a
         pretrained network whose last layer starts from logistic regressions, then
         trained as a whole (`classifier`, a :class:`PosterClassifier`). Takes minutes

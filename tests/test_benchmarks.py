@@ -404,6 +404,47 @@ def test_more_posters_than_there_are_are_refused(benchmark_of, tmp_path):
         benchmark_of("_common").load(folder, 4)
 
 
+def test_intervals_are_studied_with_one_command(benchmark_of, tmp_path, capsys):
+    study = benchmark_of("study_intervals")
+    study.main(["--quick", "--output", str(tmp_path)])
+    written = json.loads((tmp_path / "study_intervals.json").read_text())
+    assert written["simulations"] == 3
+    by_rows, by_groups = written["reports"]
+    assert (by_rows["by"], by_groups["by"]) == ("rows", "groups")
+    assert len(by_rows["coverage"]) == len(by_rows["names"]) == 19
+    assert set(by_rows["stars"]) == {"0.0", "0.1", "0.3", "1.0"}
+    methods = [row["method"] for row in written["comparisons"]]
+    assert methods.count("percentile") == 12
+    assert methods.count("bca") == 6
+    printed = capsys.readouterr().out
+    assert "false stars of labels with 1, 2, 3, 4, 5 or more positives" in printed
+    assert "Type I error, 100 rows, by groups" in printed
+
+
+def test_study_of_intervals_counts_misses_and_stars(benchmark_of):
+    study = benchmark_of("study_intervals")
+    bounds = [[[0.5, 0.4, 0.6]], [[0.7, 0.65, 0.8]], [[0.3, np.nan, np.nan]]]
+    runs = [
+        {
+            signal: {
+                "names": ["LRAP"],
+                "bounds": np.array(each),
+                "starred": np.array([each[0][0] > 0.6]),
+                "labels starred": 0.5,
+                "by support": np.array([[2, 1], [0, 0]]),
+            }
+            for signal in study.SIGNALS
+        }
+        for each in bounds
+    ]
+    found = study.summarise_reports(runs)
+    # The mean of the values is 0.5: one of two intervals holds it.
+    assert found["coverage"] == [0.5]
+    assert found["stars"][0.0] == [pytest.approx(1 / 3)]
+    assert found["stars of labels"][0.3] == 0.5
+    assert found["false stars by positives"] == [0.5, None]
+
+
 def test_without_pytorch_the_message_says_how_to_install_it(benchmark_of, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="pip install torch"):

@@ -14,7 +14,7 @@ from sk_posters.datasets import make_posters
 pytest.importorskip("matplotlib")
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "movie_genres.py"
-TRIVIAL = ["no label", "label frequencies", "most frequent"]
+TRIVIAL = ["no label", "label frequencies", "most frequent", "every label"]
 
 
 GALLERY = sorted(SCRIPT.parent.glob("plot_*.py"))

@@ -4,8 +4,10 @@ One choice at a time is changed, on grouped folds: repeated posters never stand 
 sides. Each row is scored once, by parts that were fitted without it, and all settings
 are scored on the same rows. Intervals are paired bootstraps by group; those of a
 difference to the reference (the recipe `"frozen"`) hold for one setting, not for the
-best of many. So the last setting of the frozen part is chosen in inner folds, from
-candidates, for each outer fold anew: its score is honest for the whole procedure.
+best of many. Beside the macro mAP is that of the labels with 30 posters or more: a
+label with 7 makes 1.7 of 26.7 points. The last setting of the frozen part is chosen in
+inner folds, from candidates, for each outer fold: its score is honest for the whole
+procedure.
 
 Where features outnumber rows, a regularised linear head is fitted in the space that the
 rows span: the same classifier, in less time.
@@ -26,6 +28,7 @@ from scipy.linalg import cholesky, solve_triangular
 from sklearn.base import BaseEstimator, TransformerMixin
 
 N_FOLDS = 5
+SUPPORTED = 30  # Positives of labels whose mean few posters move little.
 JITTER = 1e-4
 INNER_FOLDS = 3
 WIDTH = 1280  # Averages or maxima of one network.
@@ -269,9 +272,11 @@ def table_row(name, y, scores, reference, groups, **more):
     from sk_posters.metrics import compare_models, multilabel_report
 
     metric = "macro average precision"
-    report = multilabel_report(
+    found = multilabel_report(
         y, squashed(scores), groups=groups, n_bootstrap=1000, random_state=0
-    ).scores
+    )
+    report, labels = found.scores, found.labels
+    frequent = labels.loc[labels["support"] >= SUPPORTED, metric.partition(" ")[2]]
     value, low, high = report.loc[metric, ["value", "low", "high"]]
     difference = compare_models(
         y, scores, reference, groups=groups, n_bootstrap=1000, random_state=0
@@ -281,6 +286,7 @@ def table_row(name, y, scores, reference, groups, **more):
         "macro mAP": value,
         "low": low,
         "high": high,
+        "macro mAP of frequent labels": frequent.mean(),
         "difference": difference["difference"],
         "difference, low": difference["low"],
         "difference, high": difference["high"],
@@ -308,6 +314,7 @@ def plain(value):
 def print_row(row):
     cells = [
         f"{row['macro mAP']:.4f} [{row['low']:.3f}, {row['high']:.3f}]",
+        f"{row['macro mAP of frequent labels']:.4f}",
         f"{row['difference']:+.4f} [{row['difference, low']:+.3f}, "
         f"{row['difference, high']:+.3f}]",
         f"{row['micro AP']:.3f}  {row['LRAP']:.3f}",

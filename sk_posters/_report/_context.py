@@ -7,11 +7,12 @@ from sk_posters.metrics._evaluation import find_score
 
 __all__ = ["BASELINES", "MEANINGS", "describe_model", "describe_scores"]
 
-FEW_ROWS, FEW_POSITIVES = 100, 10
+FEW_POSITIVES = 10
 BASELINES = {
     "no label": "predicts no label",
     "label frequencies": "predicts each label's frequency",
     "most frequent": "predicts the most frequent labels",
+    "every label": "predicts every label",
 }
 MEANINGS = {
     "hamming loss": "share of (image, label) pairs predicted wrongly",
@@ -71,8 +72,16 @@ def describe_scores(report, n_rows, top_k, caution, black=()):
         },
         "label_names": labels.index.tolist(),
         "labels": _list_rows(by_support),
-        "unclear": labels.index[labels["low"] <= labels["chance"]].tolist(),
+        "unclear": _find_unclear(labels),
     }
+
+
+def _find_unclear(labels):
+    """Return the labels that may be found by chance, if there are intervals at all."""
+    if labels["low"].isna().all():
+        return []
+    found = labels["average precision"].notna()
+    return labels.index[found & ~(labels["low"] > labels["chance"])].tolist()
 
 
 def _list_rows(frame):
@@ -110,8 +119,9 @@ def _find_cautions(report, n_rows, caution, black):
     support, value = report.labels["support"], report.scores["value"]
     unknown = report.labels.get("unknown", 0 * support)
     n_known = (n_rows - unknown).where(support > 0)
-    if n_rows < FEW_ROWS:
-        yield f"The test set has only {n_rows} images, so intervals are rough.", []
+    for line in report.about:
+        if line.startswith("only "):
+            yield f"There are {line}.", []
     if unknown.any():
         yield (
             f"{unknown.sum()} of {n_rows * len(unknown)} (image, label) pairs are not "

@@ -15,8 +15,15 @@ __all__ = ["format_card", "report"]
 
 FIELDS = ["description", "model", "preprocessing", "created", "training_data"]
 FIELDS += ["versions"]
-COLUMNS = ["value", "low", "high", "no label", "label frequencies", "most frequent"]
-HEADERS = ["value", "low", "high", "no label", "frequencies", "most freq."]
+HEADERS = {
+    "value": "value",
+    "low": "low",
+    "high": "high",
+    "no label": "no label",
+    "label frequencies": "frequencies",
+    "most frequent": "most freq.",
+    "every label": "every",
+}
 WIDTH = 88
 
 
@@ -78,12 +85,12 @@ def _list_labels(card):
 def _list_scores(scores):
     if not isinstance(scores, dict) or not scores:
         return []
-    headers = "".join(f"{header:>12}" for header in HEADERS)
+    headers = "".join(f"{header:>12}" for header in HEADERS.values())
     lines = ["", "scores, next to baselines that use no poster:"]
     lines.append(f"  {'':24}{headers}".rstrip())
     for name, score in scores.items():
         row = score if isinstance(score, dict) else {"value": score}
-        cells = "".join(f"{_format_number(row.get(column)):>12}" for column in COLUMNS)
+        cells = "".join(f"{_format_number(row.get(column)):>12}" for column in HEADERS)
         lines.append(f"  {name!s:24}{cells}".rstrip())
     return lines
 

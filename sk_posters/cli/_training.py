@@ -18,6 +18,7 @@ from sk_posters.cli._models import import_quietly
 from sk_posters.cli._terminal import escape_control, get_verbosity, quote
 from sk_posters.datasets._checks import check_posters
 from sk_posters.metrics import multilabel_report
+from sk_posters.metrics._baselines import BASELINES
 from sk_posters.model_selection import multilabel_train_test_split
 from sk_posters.model_selection._thresholds import MultilabelTunedThresholdClassifierCV
 
@@ -199,8 +200,7 @@ def set_verbose(model, value):
 
 def _list_scores(report, split):
     """Return the scores of a report for a model card."""
-    columns = ["value", "low", "high", "no label", "label frequencies", "most frequent"]
-    rows = report.scores[columns].iterrows()
+    rows = report.scores[["value", "low", "high", *BASELINES]].iterrows()
     return {
         "rows held out": len(split.test_rows),
         **{name: row.to_dict() for name, row in rows},

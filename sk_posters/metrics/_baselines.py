@@ -14,12 +14,29 @@ from sk_posters._base._validation import (
     label_matrix,
     match_names,
 )
-from sk_posters.metrics._average_precision import (
-    mean_average_precision,
-    warn_of_labels_without_positive,
+from sk_posters.metrics._average_precision import warn_of_labels_without_positive
+from sk_posters.metrics._evaluation import SCORES, Evaluation
+from sk_posters.metrics._ranked import mean_of_defined
+from sk_posters.metrics._ties import (
+    expect_average_precision,
+    expect_chance,
+    expect_order_scores,
 )
 
-__all__ = ["find_only_class", "predict_baselines", "scores_beside_trivial"]
+__all__ = [
+    "BASELINES",
+    "find_only_class",
+    "score_baselines",
+    "scores_beside_trivial",
+]
+
+BASELINES = ["no label", "label frequencies", "most frequent", "every label"]
+FOUR_SCORES = {
+    "hamming loss": "hamming loss",
+    "macro average precision": "macro mAP",
+    "micro F1": "micro F1",
+    "element accuracy": "element accuracy",
+}
 
 
 @validate_params(
@@ -44,7 +61,7 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
         0/1 of the rows that the model was fitted on, nan where it is not known. The
         baselines are learned from them alone, as the model was.
     threshold : float, default=0.5
-        A label is predicted where its probability is above the threshold.
+        A label is predicted where its probability is at least the threshold.
 
     Returns
     -------
@@ -58,7 +75,8 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
         - ``"label frequencies"``: each label's frequency in `y_train` as its
           probability in every row;
         - ``"most frequent"``: the k most frequent labels of `y_train` in every
-          row, k being the mean number of labels of its rows, rounded, and at least 1.
+          row, k being the mean number of labels of its rows, rounded, and at least 1;
+        - ``"every label"``: every label predicted for every row.
 
     Raises
     ------
@@ -79,9 +97,14 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
 
     Notes
     -----
-    The macro mAP of all three baselines is the same: they do not distinguish rows, so
-    each label's average precision is its share of positive rows. The micro F1 of "no
-    label" is 0 by definition, as it finds none of the positives.
+    The baselines do not distinguish rows, so that their macro mAP is the same: that of
+    rows in random order. Of n rows with m positives, this is H_n / n + (1 - H_n / n)
+    (m - 1) / (n - 1) on average, where H_n is 1 + 1/2 + ... + 1/n: more than the
+    prevalence m / n, and much more for a rare label. (scikit-learn gives all rows the
+    same rank, and comes out at the prevalence.) The micro F1 of "no label" is 0 by
+    definition, as it finds none of the positives.
+
+    All baselines but the label frequencies are decisions, whatever the threshold.
 
     Element accuracy is the share of correct (sample, label) pairs, 1 - hamming loss.
     It comes last because it flatters: where labels are rare, "no label" is right
@@ -98,7 +121,7 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
     >>> print(table.iloc[:, :4].to_string(float_format="{:.3f}".format))
                       better  model  no label  label frequencies
     hamming loss       lower  0.167     0.500              0.500
-    macro mAP         higher  1.000     0.500              0.500
+    macro mAP         higher  1.000     0.750              0.750
     micro F1          higher  0.800     0.000              0.400
     element accuracy  higher  0.833     0.500              0.500
     """
@@ -112,39 +135,53 @@ def scores_beside_trivial(y_true, y_score, *, y_train, threshold=0.5):
     match_names(train_names, "y_train", names, "y_true and y_score")
     check_probabilities(scores, names)
 
-    counts = (labels == 1).any(axis=0)
-    known = find_known(labels)
     # validate_params adds a level.
-    warn_of_labels_without_positive(names[~counts], len(names), stacklevel=4)
-    predicted = {"model": scores, **predict_baselines(train, len(labels))}
-    columns = {"better": ["lower", "higher", "higher", "higher"]}
-    for name, probabilities in predicted.items():
-        given = probabilities > threshold
-        wrong = np.mean((given != labels)[known]) if known.any() else float("nan")
-        mean_ap = mean_average_precision(labels, probabilities, counts)
-        f1 = _micro_f1(labels[known], given[known])
-        columns[name] = [
-            wrong,
-            mean_ap,
-            f1,
-            1 - wrong,
-        ]
-    rows = ["hamming loss", "macro mAP", "micro F1", "element accuracy"]
-    return pd.DataFrame(columns, index=rows)
+    without = names[~(labels == 1).any(axis=0)]
+    warn_of_labels_without_positive(without, len(names), stacklevel=4)
+    model = Evaluation(labels, scores, scores >= threshold, 1)
+    columns = {"model": {name: SCORES[name].of(model.once)[0] for name in FOUR_SCORES}}
+    columns |= score_baselines(train, labels, threshold, names=FOUR_SCORES)
+    frame = pd.DataFrame(columns, index=list(FOUR_SCORES))
+    frame.insert(0, "better", [SCORES[name].better for name in FOUR_SCORES])
+    return frame.rename(FOUR_SCORES)
 
 
-def predict_baselines(train, n_samples):
-    """Return the probabilities that each baseline predicts, by name."""
+def score_baselines(train, labels, thresholds, *, names=SCORES, top_k=1, group_of=None):
+    """Return scores by baseline and name, the mean over all orders of equal scores."""
+    group_of = np.arange(len(labels)) if group_of is None else group_of
+    some, others = (labels == 1).any(axis=0), (labels == 0).any(axis=0)
+    # Of scores that are the same for all rows.
+    by_chance = {
+        "macro average precision": mean_of_defined(expect_chance(labels, group_of)),
+        "macro ROC-AUC": 0.5 if (some & others).any() else np.nan,
+    }
+    found = {}
+    for baseline, row in _predict_baselines(train).items():
+        # The others are decisions, whatever the thresholds.
+        least = thresholds if baseline == "label frequencies" else 0.5
+        scores = np.tile(row, (len(labels), 1))
+        evaluation = Evaluation(labels, scores, scores >= least, top_k)
+        evaluation.order_scores = expect_order_scores(labels, row)
+        once = evaluation.once
+        known = dict(by_chance)
+        if "micro average precision" in names:
+            micro = expect_average_precision(labels, row, group_of)
+            known["micro average precision"] = micro
+        found[baseline] = {
+            name: float(known[name] if name in known else SCORES[name].of(once)[0])
+            for name in names
+        }
+    return found
+
+
+def _predict_baselines(train):
+    """Return the probabilities that each baseline predicts for any row, by name."""
     frequencies, n_per_row = _count_labels(train)
     n_most = max(1, round(n_per_row))
     most_frequent = np.zeros(len(frequencies))
     most_frequent[np.argsort(-frequencies, kind="stable")[:n_most]] = 1
-    rows = {
-        "no label": np.zeros(len(frequencies)),
-        "label frequencies": frequencies,
-        "most frequent": most_frequent,
-    }
-    return {name: np.tile(row, (n_samples, 1)) for name, row in rows.items()}
+    rows = [np.zeros(len(frequencies)), frequencies, most_frequent]
+    return dict(zip(BASELINES, [*rows, np.ones(len(frequencies))], strict=True))
 
 
 def _count_labels(train):
@@ -166,9 +203,3 @@ def find_only_class(train):
         some = [(train == value).any(axis=0) for value in (0, 1)]
         return np.select([some[0] & ~some[1], some[1] & ~some[0]], [0.0, 1.0], np.nan)
     return np.where(train.min(axis=0) == train.max(axis=0), train[0], np.nan)
-
-
-def _micro_f1(labels, given):
-    # scikit-learn's would be 0 where nothing is true or predicted.
-    marked = labels.sum() + given.sum()
-    return 2 * (labels * given).sum() / marked if marked else float("nan")

@@ -15,8 +15,15 @@ from sk_posters._base._validation import (
     match_names,
 )
 from sk_posters.metrics import _report_text
-from sk_posters.metrics._bootstrap import Bootstrap
-from sk_posters.metrics._evaluation import SCORES, Evaluation, find_score, in_full
+from sk_posters.metrics._bootstrap import SHIFTED, Bootstrap
+from sk_posters.metrics._evaluation import (
+    SCORES,
+    WITHOUT_BCA,
+    Evaluation,
+    find_label_means,
+    find_score,
+    in_full,
+)
 from sk_posters.metrics._notes import notes
 from sk_posters.metrics._report import BOOTSTRAP_CONSTRAINTS
 
@@ -134,7 +141,9 @@ def compare_models(
     confidence_level : float, default=0.95
         Level of the intervals, between 0 and 1.
     method : {"percentile", "bca"}, default="percentile"
-        How intervals are made of the resamples, as in `multilabel_report`.
+        How intervals are made of the resamples, as in `multilabel_report`. BCa is
+        refused for means over labels (macro average precision, macro F1, weighted F1,
+        macro ROC-AUC), where it finds differences between equal models too often.
     top_k : int, default=3
         How many of a row's best labels count for scores at k.
     random_state : int, RandomState instance or None, default=None
@@ -153,8 +162,9 @@ def compare_models(
     Raises
     ------
     ValueError
-        If shapes or names differ, if scores are nan, if a score has no such name, or
-        if log loss or calibration error is asked of what are no probabilities.
+        If shapes or names differ, if scores are nan, if a score has no such name, if
+        log loss or calibration error is asked of what are no probabilities, or if
+        BCa is asked of a mean over labels.
 
     See Also
     --------
@@ -162,12 +172,13 @@ def compare_models(
 
     Notes
     -----
-    The interval tells how far the difference would move on other rows. It does not
-    tell how far other fits of the same models would move it: repeat them with other
-    seeds. Of many models, one beats the reference by chance now and then: nothing
-    corrects for their number. A difference of calibration errors has no interval, for
-    the reason that `multilabel_report` gives. Out-of-fold scores rank rows of several
-    fits together, which is fair only where these fits' scores mean the same.
+    The interval is that of the mean difference on other samples of as many rows. (For
+    functions that average over labels, use percentiles as well.) It does not tell how
+    far other fits of the same models would move it: repeat them with other seeds. Of
+    many models, one beats the reference by chance now and then: nothing corrects for
+    their number. A difference of calibration errors has no interval, for the reason
+    that `multilabel_report` gives. Out-of-fold scores rank rows of several fits
+    together, which is fair only where these fits' scores mean the same.
 
     Examples
     --------
@@ -181,13 +192,14 @@ def compare_models(
     >>> comparison.differences[["difference", "low", "high"]].round(2)
                              difference   low  high
     score
-    macro average precision        0.15  0.06  0.24
+    macro average precision        0.15  0.05  0.24
     """
     several = isinstance(scores_a, Mapping)
     models = dict(scores_a) if several else {"a": scores_a}
     if not models:
         raise ValueError("scores_a must hold one model or more: got an empty dict.")
     metrics = _metrics(metric, top_k)
+    _refuse_bca(metrics, method)
     reference = _answers(y_true, scores_b, metrics, thresholds, top_k)
     labels = reference[0].labels
     bootstrap = Bootstrap(
@@ -233,6 +245,16 @@ def _metrics(metric, top_k):
     return found
 
 
+def _refuse_bca(metrics, method):
+    without = [name for name in metrics if name in WITHOUT_BCA]
+    if method == "bca" and without:
+        raise ValueError(
+            "method must be 'percentile' for means over labels: got 'bca' for "
+            f"{', '.join(map(repr, without))}. A rare label decides these means, and "
+            "BCa then finds differences where there are none too often."
+        )
+
+
 def _answers(y_true, y_score, metrics, thresholds, top_k):
     """Return an Evaluation for each repeat of the scores."""
     repeated = isinstance(y_score, np.ndarray) and y_score.ndim == 3
@@ -253,28 +275,32 @@ def _answers(y_true, y_score, metrics, thresholds, top_k):
 def _differences(bootstrap, model, reference, metrics):
     # y_true may have no names, and then only these tell columns that were swapped.
     match_names(model[0].names, "scores_a", reference[0].names, "scores_b")
-    once = np.ones((len(model[0].labels), 1))
-    values = [_values(each, metrics, once)[:, 0] for each in (model, reference)]
+    once, n_scores = np.ones((len(model[0].labels), 1)), len(metrics)
+    values = [_values(each, metrics, once)[:n_scores, 0] for each in (model, reference)]
 
     def difference(weights):
         a, b = (_values(each, metrics, weights) for each in (model, reference))
         return a - b
 
-    found = bootstrap.intervals(difference, model[0].labels.shape[1])
+    means = find_label_means(metrics.values(), model[0], bootstrap)
+    found = bootstrap.intervals(difference, model[0].labels.shape[1], means)
     each = enumerate(metrics.values())
-    found.without([i for i, m in each if not getattr(m, "resampled", True)])
+    without = [i for i, m in each if not getattr(m, "resampled", True)]
+    found.without(without, SHIFTED)
     left_out = notes(model[0], model[0].names)
     of_values = [left_out[getattr(m, "over", "pairs")] for m in metrics.values()]
-    both = zip(of_values, found.notes(), strict=True)
+    both = zip(of_values, found.notes(), strict=False)
     return pd.DataFrame(
         {
             "better": [getattr(score, "better", "") for score in metrics.values()],
             "a": values[0],
             "b": values[1],
-            "difference": found.value,
-            "low": found.low,
-            "high": found.high,
-            "share above zero": [_share_above_zero(drawn) for drawn in found.draws],
+            "difference": found.value[:n_scores],
+            "low": found.low[:n_scores],
+            "high": found.high[:n_scores],
+            "share above zero": [
+                _share_above_zero(drawn) for drawn in found.draws[:n_scores]
+            ],
             "note": ["; ".join(filter(None, pair)) for pair in both],
         },
         index=pd.Index(metrics, name="score"),
@@ -282,7 +308,7 @@ def _differences(bootstrap, model, reference, metrics):
 
 
 def _values(repeats, metrics, weights):
-    """Return each metric's mean over the repeats, for each weighting."""
+    """Return each metric's mean over the repeats, then those of labels."""
     each = []
     for evaluation in repeats:
         weighted = evaluation.under(weights)
@@ -294,6 +320,9 @@ def _values(repeats, metrics, weights):
                 for score in metrics.values()
             ]
         )
+        for score in metrics.values():
+            if getattr(score, "by_label", None):
+                each[-1].extend(score.by_label(weighted))
     return np.mean(each, axis=0)
 
 

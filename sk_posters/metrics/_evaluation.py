@@ -7,9 +7,18 @@ from functools import cached_property
 import numpy as np
 
 from sk_posters.metrics import _row_scores
+from sk_posters.metrics._bootstrap import LabelMean
 from sk_posters.metrics._ranked import RankedPairs, mean_of_defined, ratio
 
-__all__ = ["SCORES", "Evaluation", "Score", "find_score", "in_full"]
+__all__ = [
+    "SCORES",
+    "WITHOUT_BCA",
+    "Evaluation",
+    "Score",
+    "find_label_means",
+    "find_score",
+    "in_full",
+]
 
 
 class Evaluation:
@@ -193,6 +202,10 @@ class Score:
     over: str = "pairs"
     needs: str = "scores"
     resampled: bool = True
+    by_label: Callable | None = None
+    corrected: bool = True
+    of_rows: bool = False
+    most: float = 1.0
 
 
 def _mean_over_rows(find):
@@ -200,50 +213,54 @@ def _mean_over_rows(find):
 
 
 def _row_score(better, find, over, needs="scores"):
-    return Score(better, _mean_over_rows(find), over, needs)
+    return Score(better, _mean_over_rows(find), over, needs, of_rows=True)
 
 
-def _pair_score(better, find, needs):
-    return Score(better, lambda w: w.pair_mean(find(w.evaluation)), "pairs", needs)
+def _pair_score(better, find, needs, most=1.0):
+    def mean(weighted):
+        return weighted.pair_mean(find(weighted.evaluation))
+
+    return Score(better, mean, "pairs", needs, most=most, of_rows=most == 1)
 
 
-def _order_score(better, name):
-    return _row_score(better, lambda e: e.order_scores[name], "two labels")
+def _order_score(better, name, most=1.0):
+    find = _mean_over_rows(lambda e: e.order_scores[name])
+    return Score(better, find, "two labels", most=most, of_rows=most == 1)
+
+
+def _label_mean(by_label, over, needs="scores", **more):
+    def mean(weighted):
+        return mean_of_defined(by_label(weighted))
+
+    return Score("higher", mean, over, needs, by_label=by_label, **more)
 
 
 SCORES = {
     "hamming loss": _pair_score("lower", lambda e: e.wrong, "given"),
     "subset accuracy": _row_score("higher", lambda e: e.exact, "known rows", "given"),
-    "macro F1": Score(
-        "higher",
-        lambda w: mean_of_defined(w.label_f1),
-        "labels with a positive",
-        "given",
-    ),
+    "macro F1": _label_mean(lambda w: w.label_f1, "labels with a positive", "given"),
     "micro F1": Score("higher", lambda w: w.micro_f1, "marked pairs", "given"),
     "weighted F1": Score(
         "higher", lambda w: w.weighted_f1, "labels with a positive", "given"
     ),
     "samples F1": _row_score("higher", lambda e: e.f1, "marked rows", "given"),
-    "macro average precision": Score(
-        "higher",
-        lambda w: mean_of_defined(w.label_average_precision),
+    "macro average precision": _label_mean(
+        lambda w: w.label_average_precision,
         "labels with a positive",
+        corrected=False,
     ),
     "micro average precision": Score(
         "higher", lambda w: w.micro_average_precision, "positives"
     ),
-    "macro ROC-AUC": Score(
-        "higher", lambda w: mean_of_defined(w.label_roc_auc), "labels with both"
-    ),
+    "macro ROC-AUC": _label_mean(lambda w: w.label_roc_auc, "labels with both"),
     "LRAP": _order_score("higher", "LRAP"),
     "ranking loss": _order_score("lower", "ranking loss"),
-    "coverage error": _order_score("lower", "coverage error"),
+    "coverage error": _order_score("lower", "coverage error", most=np.inf),
     "precision at k": _row_score("higher", lambda e: e.at_k["precision"], "two labels"),
     "recall at k": _row_score("higher", lambda e: e.at_k["recall"], "labelled rows"),
     "top-k hit": _row_score("higher", lambda e: e.at_k["hit"], "labelled rows"),
     "top-1 hit": _row_score("higher", lambda e: e.at_1["hit"], "labelled rows"),
-    "log loss": _pair_score("lower", lambda e: e.log_loss, "probabilities"),
+    "log loss": _pair_score("lower", lambda e: e.log_loss, "probabilities", np.inf),
     # Chance gaps of the bins add up whatever their sign, and resamples add to them: of
     # calibrated predictions, no 95 % interval out of 500 held the truth.
     "calibration error": Score(
@@ -255,6 +272,28 @@ SCORES = {
     # Last, because it flatters where labels are rare.
     "element accuracy": Score("higher", lambda w: w.element_accuracy, "pairs", "given"),
 }
+
+
+# A rare label decides them: bounds of BCa lie below the mean of other samples.
+WITHOUT_BCA = [name for name, score in SCORES.items() if score.by_label]
+WITHOUT_BCA += ["weighted F1"]
+
+
+def find_label_means(scores, evaluation, bootstrap):
+    """Return which scores are means over labels, whose values follow all scores."""
+    positive = evaluation.labels == 1
+    of_positives = bootstrap.count_cases(positive)
+    of_negatives = bootstrap.count_cases(evaluation.known & ~positive)
+    n_labels, first, means = positive.shape[1], len(scores), []
+    for place, score in enumerate(scores):
+        if getattr(score, "by_label", None):
+            n_cases = of_positives
+            if score.over == "labels with both":
+                n_cases = np.minimum(of_positives, of_negatives)
+            labels = slice(first, first + n_labels)
+            means.append(LabelMean(place, labels, n_cases, score.corrected))
+            first += n_labels
+    return means
 
 
 def in_full(name, top_k):

@@ -14,17 +14,32 @@ from sk_posters._base._validation import (
     count_unknown,
     label_matrix,
     match_names,
+    shorten,
 )
 from sk_posters.metrics import _report_text, _row_scores
-from sk_posters.metrics._baselines import find_only_class, predict_baselines
-from sk_posters.metrics._bootstrap import Bootstrap
-from sk_posters.metrics._evaluation import SCORES, Evaluation, in_full
+from sk_posters.metrics._baselines import (
+    BASELINES,
+    find_only_class,
+    score_baselines,
+)
+from sk_posters.metrics._bootstrap import SHIFTED, Bootstrap
+from sk_posters.metrics._evaluation import (
+    SCORES,
+    WITHOUT_BCA,
+    Evaluation,
+    find_label_means,
+    in_full,
+)
 from sk_posters.metrics._notes import notes
 from sk_posters.metrics._ranked import mean_of_defined, ratio
+from sk_posters.metrics._ties import expect_chance
 
 __all__ = ["BOOTSTRAP_CONSTRAINTS", "MultilabelReport", "multilabel_report"]
 
-BASELINES = ["no label", "label frequencies", "most frequent"]
+MACRO_AP = "macro average precision"
+FEWEST_CASES = 2  # Of fewer positives, no interval.
+SUPPORTED = 30  # Positives of labels whose mean no single poster moves much.
+NO_BCA = "BCa does not hold for labels and means over them, use 'percentile'"
 BOOTSTRAP_CONSTRAINTS = {
     "n_bootstrap": [Interval(Integral, 0, None, closed="left")],
     "confidence_level": [Interval(Real, 0, 1, closed="neither")],
@@ -37,7 +52,7 @@ BOOTSTRAP_CONSTRAINTS = {
 class MultilabelReport:
     """Scores of multi-label predictions, as `multilabel_report` computes them.
 
-    ``print(report)`` shows it in less than 60 lines, and a notebook shows it as tables.
+    ``print(report)`` shows it in less than 55 lines, and a notebook shows it as tables.
 
     Parameters
     ----------
@@ -116,9 +131,9 @@ def multilabel_report(
     """Scores of multi-label predictions with intervals, next to those of baselines.
 
     With many rare labels, predictions made without any image can score well. The report
-    shows the scores of such baselines on the same rows, and how far each score would
-    move on other rows like these: the model has learned something where the whole
-    interval is better than the best baseline, which the report marks.
+    shows the scores of such baselines on the same rows, and where each score would lie
+    on average over other samples of as many rows: the model has learned something where
+    the whole interval is better than the best baseline, which the report marks.
 
     Parameters
     ----------
@@ -146,8 +161,10 @@ def multilabel_report(
     confidence_level : float, default=0.95
         Level of the intervals, between 0 and 1.
     method : {"percentile", "bca"}, default="percentile"
-        Percentiles of the resamples' scores, or those corrected for their bias and for
-        the change of their spread, which takes a jackknife over all rows or groups.
+        Percentiles of the resamples' scores around their mean, or BCa: percentiles
+        corrected for bias and for the change of spread, which takes a jackknife over
+        all rows or groups. With BCa, labels and means over labels have no interval: a
+        rare label decides them, and BCa moves their bounds too far down.
     top_k : int, default=3
         How many of a row's best labels count for precision, recall and hits at k; at
         most as many as there are labels.
@@ -161,15 +178,18 @@ def multilabel_report(
 
         ``scores`` has these columns: ``"better"`` ("higher" or "lower"), ``"value"``,
         ``"low"`` and ``"high"`` (the interval), ``"no label"``, ``"label
-        frequencies"`` and ``"most frequent"`` (the baselines, as in
+        frequencies"``, ``"most frequent"`` and ``"every label"`` (the baselines, as in
         `scores_beside_trivial`), ``"beats trivial"`` (whether the whole interval is
-        better than all three; None without an interval) and ``"note"`` (why a value is
-        undefined, or what it leaves out; empty text otherwise).
+        better than all four; None without an interval) and ``"note"`` (why a value or
+        its interval is undefined, what it leaves out, and the macro average precision
+        of the labels with 30 positives or more, if others have fewer; empty text
+        otherwise).
 
         ``labels`` has ``"support"``, ``"unknown"`` (how many rows are left out; only
         if any pair is unknown), ``"prevalence"``, ``"average precision"``, its
-        interval ``"low"`` and ``"high"``, ``"chance"`` (the average precision of
-        uninformative scores: the prevalence), ``"ROC-AUC"``, ``"F1"``,
+        interval ``"low"`` and ``"high"`` (nan for a label with one positive, or with
+        positives in one group only), ``"chance"`` (the mean average precision of rows,
+        or groups, in random order), ``"ROC-AUC"``, ``"F1"``,
         ``"precision"``, ``"recall"``, ``"threshold"``, ``"calibration error"`` and
         ``"log loss"``.
 
@@ -211,15 +231,37 @@ def multilabel_report(
     known labels are all right, samples F1 compares the known labels; both leave out
     rows in which nothing is known.
 
-    A resample may lack a rare label: it is then left out there. With few groups or few
-    positives, intervals are too narrow. They cover the uncertainty of the rows,
-    not that of another fit of the model. The mark next to a score is not a test: it
-    treats the scores of the baselines as fixed.
+    The interval is that of the mean score of samples of as many rows, or of as many
+    groups, for this very model. It is not that of an endless sample, of which macro
+    average precision is lower: few positives raise it. Nor does it cover the
+    uncertainty of another fit. Resamples repeat positives, which raises average
+    precision and F1 further, so that their percentiles are moved by the difference
+    between their mean and the value. They are widened as Student's t is, and means over
+    labels as the number of positives of each label asks for: m positives have m - 1
+    degrees of freedom. Where a mean of rows is 0 or 1 in all of them, resamples do not
+    vary, and the bound is that of Clopper and Pearson. A resample may lack a rare label: it is then left out there.
+
+    Of fewer than 300 rows, or 100 groups, intervals may be too narrow, and ``about``
+    says so. The mark next to a score is not a test: it treats the scores of the
+    baselines as fixed, and of 18 scores one may be marked by chance. How often marks
+    and intervals were right in simulations is in the guide to evaluation.
+
+    Baselines score many rows alike. All orders of equal scores count the same for them,
+    as in random predictions; the model's own ties count as in scikit-learn. So the
+    average precision of n rows with m positives in random order is H_n / n + (1 - H_n /
+    n) (m - 1) / (n - 1), with H_n = 1 + 1/2 + ... + 1/n: that is ``"chance"``. With
+    `groups`, whole groups come in random order.
 
     References
     ----------
     B. Efron (1987). Better bootstrap confidence intervals. Journal of the American
     Statistical Association 82, 171-185.
+
+    T. Hesterberg (2015). What teachers should know about the bootstrap. The American
+    Statistician 69, 371-386.
+
+    B. L. Welch (1947). The generalization of "Student's" problem when several different
+    population variances are involved. Biometrika 34, 28-35.
 
     Examples
     --------
@@ -232,7 +274,7 @@ def multilabel_report(
     >>> report = multilabel_report(y_true, y_score, label_names=names, random_state=0)
     >>> print(report.scores.loc[["micro F1", "log loss"]].iloc[:, 1:5].round(2))
               value   low  high  no label
-    micro F1   0.61  0.55  0.67      0.00
+    micro F1   0.61  0.56  0.67      0.00
     log loss   0.44  0.42  0.47      9.43
     """
     train = None
@@ -261,37 +303,61 @@ def multilabel_report(
         method=method,
         random_state=random_state,
     )
-    found = bootstrap.intervals(_all_values(model), labels.shape[1])
-    found.without([i for i, s in enumerate(SCORES.values()) if not s.resampled])
-    others = {
-        name: Evaluation(labels, scores, _decide(name, scores, thresholds), top_k)
-        for name, scores in predict_baselines(train[0], len(labels)).items()
-    }
-    about = [*_about(bootstrap, labels, y_train), *count_unknown(model.known)]
+    found, by_label = _find_intervals(bootstrap, model)
+    baselines = score_baselines(
+        train[0], labels, thresholds, top_k=top_k, group_of=bootstrap.group_of
+    )
+    by_label["chance"] = expect_chance(labels, bootstrap.group_of)
+    about = [
+        *_about(bootstrap, labels, y_train),
+        *bootstrap.find_caution(),
+        *_name_single(by_label, found, bootstrap, names),
+        *count_unknown(model.known),
+    ]
     return MultilabelReport(
-        _scores_frame(model, others, found, names),
-        _labels_frame(model, found, thresholds, names),
+        _scores_frame(model, baselines, found, names),
+        _labels_frame(model, by_label, thresholds, names),
         about,
     )
 
 
-def _decide(name, scores, thresholds):
-    # The other two baselines are decisions, whatever the thresholds.
-    return scores >= (thresholds if name == "label frequencies" else 0.5)
-
-
-def _all_values(model):
-    """Return a function of weights: all scores, and average precision by label."""
+def _find_intervals(bootstrap, model):
+    """Return the intervals of all scores, and columns of average precision by label."""
+    scores, n_scores = SCORES.values(), len(SCORES)
+    means = find_label_means(scores, model, bootstrap)
+    ranked = next(m for m in means if m.place == list(SCORES).index(MACRO_AP))
 
     def values(weights):
         weighted = model.under(weights)
-        each = [score.of(weighted) for score in SCORES.values()]
-        return np.vstack([*each, weighted.label_average_precision])
+        of_labels = [s.by_label(weighted) for s in scores if s.by_label]
+        return np.vstack([*(s.of(weighted) for s in scores), *of_labels])
 
-    return values
+    found = bootstrap.intervals(values, model.labels.shape[1], means)
+    of_rows = [i for i, score in enumerate(scores) if score.of_rows]
+    found.open(of_rows, bootstrap.bound_rare())
+    found.clip(np.r_[[s.most for s in scores], np.ones(len(found.value) - n_scores)])
+    found.without([i for i, s in enumerate(scores) if not s.resampled], SHIFTED)
+    # How much one case differs from others of its kind, it cannot tell.
+    single = np.flatnonzero(ranked.n_cases < FEWEST_CASES)
+    found.without(ranked.labels.start + single, "one positive")
+    if bootstrap.method == "bca":
+        means = [i for i, name in enumerate(SCORES) if name in WITHOUT_BCA]
+        found.without([*means, *range(n_scores, len(found.value))], NO_BCA)
+    columns = {"average precision": found.value, "low": found.low, "high": found.high}
+    return found, {name: each[ranked.labels] for name, each in columns.items()}
 
 
-def _scores_frame(model, others, found, names):
+def _name_single(by_label, found, bootstrap, names):
+    """Return a line on labels that have a score but no interval, if any."""
+    single = ~np.isnan(by_label["average precision"]) & np.isnan(by_label["low"])
+    if not found.draws.size or bootstrap.method == "bca" or not single.any():
+        return []
+    kind = bootstrap.by.removesuffix("s")
+    which = shorten(np.asarray(names, dtype=object)[single])
+    return [f"labels with one positive {kind} have no interval, so no star: {which}"]
+
+
+def _scores_frame(model, baselines, found, names):
     n_scores = len(SCORES)
     columns = {
         "better": [score.better for score in SCORES.values()],
@@ -299,32 +365,40 @@ def _scores_frame(model, others, found, names):
         "low": found.low[:n_scores],
         "high": found.high[:n_scores],
     }
-    for name, other in others.items():
-        weighted = other.once
-        columns[name] = [score.of(weighted)[0] for score in SCORES.values()]
-    frame = pd.DataFrame(columns, index=[in_full(name, model.top_k) for name in SCORES])
-    frame["beats trivial"] = pd.Series(
-        [_beats(row) for _, row in frame.iterrows()], frame.index, dtype=object
-    )
-    left_out = notes(model, names)
-    of_values = [left_out[score.over] for score in SCORES.values()]
-    both = zip(of_values, found.notes()[:n_scores], strict=True)
-    frame["note"] = ["; ".join(filter(None, pair)) for pair in both]
+    columns |= {name: list(scores.values()) for name, scores in baselines.items()}
+    frame = pd.DataFrame(columns, index=list(SCORES))
+    frame["beats trivial"] = _find_beaten(frame)
+    left_out, more = notes(model, names), _note_few(model)
+    frame["note"] = [
+        "; ".join(filter(None, [left_out[score.over], note, more.get(name)]))
+        for (name, score), note in zip(SCORES.items(), found.notes(), strict=False)
+    ]
+    frame.index = [in_full(name, model.top_k) for name in SCORES]
     # With k = 1, two rows are the same.
     return frame[~frame.index.duplicated()]
 
 
-def _beats(row):
-    baselines = row[BASELINES].dropna()
-    if np.isnan(row["low"]) or baselines.empty:
-        return None
-    if row["better"] == "higher":
-        return bool(row["low"] > baselines.max())
-    return bool(row["high"] < baselines.min())
+def _note_few(model):
+    """Return a note with the mean over labels that are not rare, by score."""
+    each = model.once.label_average_precision[:, 0]
+    enough = model.labels.sum(axis=0) >= SUPPORTED
+    if not enough.any() or enough[~np.isnan(each)].all():
+        return {}
+    labels = f"{enough.sum()} of {len(enough)} labels"
+    value = f"{each[enough].mean():.3f}"
+    return {MACRO_AP: f"{value} over {labels}, with {SUPPORTED} positives or more"}
 
 
-def _labels_frame(model, found, thresholds, names):
-    once, n_scores = model.once, len(SCORES)
+def _find_beaten(frame):
+    """Return whether the whole interval is better than all baselines, or None."""
+    higher = frame["better"] == "higher"
+    best = frame[BASELINES].max(axis=1).where(higher, frame[BASELINES].min(axis=1))
+    beats = (frame["low"] > best).where(higher, frame["high"] < best)
+    return beats.astype(object).where(frame["low"].notna() & best.notna(), None)
+
+
+def _labels_frame(model, by_label, thresholds, names):
+    once = model.once
     support, n_known = model.labels.sum(axis=0), model.known.sum(axis=0)
     unknown = {} if model.is_complete else {"unknown": len(model.known) - n_known}
     prevalence = ratio(support, n_known)
@@ -336,10 +410,7 @@ def _labels_frame(model, found, thresholds, names):
             "support": support.astype(int),
             **unknown,
             "prevalence": prevalence,
-            "average precision": found.value[n_scores:],
-            "low": found.low[n_scores:],
-            "high": found.high[n_scores:],
-            "chance": np.where(support > 0, prevalence, np.nan),
+            **by_label,
             "ROC-AUC": once.label_roc_auc[:, 0],
             "F1": once.label_f1[:, 0],
             "precision": once.label_precision[:, 0],

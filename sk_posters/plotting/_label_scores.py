@@ -27,9 +27,9 @@ NEEDED = ["support", "average precision", "chance"]
 class LabelScoresDisplay:
     """Bars: average precision of each label, next to that of chance.
 
-    Labels whose interval reaches down to chance are pale: these rows do not show that
-    the model has learned them. Use `from_report`, `from_estimator` or
-    `from_predictions` to draw it.
+    Labels whose interval reaches down to chance, or that have a single positive and so
+    no interval, are pale: these rows do not show that the model has learned them. Use
+    `from_report`, `from_estimator` or `from_predictions` to draw it.
 
     Parameters
     ----------
@@ -253,12 +253,12 @@ arrays
                 texts.append(text)
         if self._has_intervals:
             handles.append(self._draw_intervals(places))
-            texts.append("interval: where it may be on other rows like these")
+            texts.append("interval: where it may be on as many other rows")
         (self.chances_,) = self.ax_.plot(
             self.labels_["chance"], places, "|", color=COLOURS[1], ms=11, mew=2.5
         )
         handles.append(self.chances_)
-        texts.append("chance: the share of rows that have the label")
+        texts.append("chance: rows in random order, on average")
         self._finish(places, values)
         add_legend(self.ax_, handles, texts)
         return self

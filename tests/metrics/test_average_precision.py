@@ -21,13 +21,17 @@ from sklearn.model_selection import cross_val_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from sk_posters.metrics import mean_average_precision_score, scores_beside_trivial
+from sk_posters.metrics import (
+    mean_average_precision_score,
+    multilabel_report,
+    scores_beside_trivial,
+)
 
 NAMES = ["Drama", "Comedy", "News"]
 one_row_holds_few_labels = pytest.mark.filterwarnings(
     "ignore:.* have no positive:sklearn.exceptions.UndefinedMetricWarning"
 )
-TRIVIAL = ["no label", "label frequencies", "most frequent"]
+TRIVIAL = ["no label", "label frequencies", "most frequent", "every label"]
 
 
 @pytest.fixture
@@ -212,7 +216,7 @@ def test_element_accuracy_is_last(table):
 
 def test_scores_of_the_model_equal_scikit_learn(table, problem):
     y_true, y_score, _ = problem
-    given = (y_score > 0.5).astype(int)
+    given = (y_score >= 0.5).astype(int)
     assert table["model"].to_dict() == pytest.approx(
         {
             "hamming loss": hamming_loss(y_true, given),
@@ -228,17 +232,34 @@ def test_baselines_derived_by_hand():
     y_train = [[1, 1, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]]
     y_true = [[1, 0, 0], [1, 0, 1], [0, 1, 1], [0, 0, 0]]
     table = scores_beside_trivial(y_true, np.zeros((4, 3)), y_train=y_train)
-    # Above .5 lies the first label alone: right in 2 rows, wrong in 2; 3 are missed.
-    assert table["label frequencies"].to_dict() == pytest.approx(
+    # In random order, two positives of four have 2 / 3, and one of four H_4 / 4.
+    harmonic = (1 + 1 / 2 + 1 / 3 + 1 / 4) / 4
+    macro_map = (2 * (harmonic + (1 - harmonic) / 3) + harmonic) / 3
+    # The first label alone: right in 2 rows, wrong in 2; 3 are missed.
+    assert table["most frequent"].to_dict() == pytest.approx(
         {
             "hamming loss": 5 / 12,
-            "macro mAP": 5 / 12,
+            "macro mAP": macro_map,
             "micro F1": 2 * 2 / (5 + 4),
             "element accuracy": 7 / 12,
         }
     )
-    assert table["most frequent"].equals(
-        table["label frequencies"].rename("most frequent")
+    # At .5, the second one is predicted as well: right in 1 row, wrong in 3.
+    assert table["label frequencies"].to_dict() == pytest.approx(
+        {
+            "hamming loss": 7 / 12,
+            "macro mAP": macro_map,
+            "micro F1": 2 * 3 / (5 + 8),
+            "element accuracy": 5 / 12,
+        }
+    )
+    assert table["every label"].to_dict() == pytest.approx(
+        {
+            "hamming loss": 7 / 12,
+            "macro mAP": macro_map,
+            "micro F1": 2 * 5 / (5 + 12),
+            "element accuracy": 5 / 12,
+        }
     )
 
 
@@ -255,10 +276,21 @@ def test_micro_f1_of_no_label_is_zero_and_needs_no_warning(problem):
     assert table.loc["micro F1", "no label"] == 0
 
 
-def test_macro_map_of_baselines_is_the_mean_share_of_positives(table, problem):
+def test_macro_map_of_baselines_is_that_of_random_orders(table, problem):
     y_true, _, _ = problem
-    expected = [y_true.mean()] * len(TRIVIAL)
-    assert table.loc["macro mAP", TRIVIAL].tolist() == pytest.approx(expected)
+    n, m = len(y_true), y_true.sum(axis=0)
+    harmonic = np.mean(1 / np.arange(1, n + 1))
+    expected = np.mean(harmonic + (1 - harmonic) * (m - 1) / (n - 1))
+    values = table.loc["macro mAP", TRIVIAL].tolist()
+    assert values == pytest.approx([expected] * len(TRIVIAL))
+    random = np.random.default_rng(0)
+    scores = [
+        average_precision_score(y_true, random.random(y_true.shape))
+        for _ in range(2000)
+    ]
+    # Four standard errors; the share of positives lies further off.
+    error = 4 * np.std(scores) / np.sqrt(len(scores))
+    assert abs(np.mean(scores) - expected) < error < expected - y_true.mean()
 
 
 @one_row_holds_few_labels
@@ -281,11 +313,21 @@ def test_baselines_are_learned_from_the_training_rows_alone():
     assert table.loc["hamming loss", "label frequencies"] == 1
 
 
-def test_a_label_is_given_above_the_threshold_not_at_it():
-    table = scores_beside_trivial(
-        [[1, 1]], [[0.3, 0.4]], y_train=[[1, 1]], threshold=0.3
-    )
-    assert table.loc["hamming loss", "model"] == 0.5
+def test_a_label_is_predicted_at_its_threshold_as_in_the_report():
+    y_true, y_score = [[1, 0], [0, 1]], [[0.5, 0.2], [0.3, 0.5]]
+    table = scores_beside_trivial(y_true, y_score, y_train=y_true)
+    assert table.loc["hamming loss", "model"] == 0
+    report = multilabel_report(y_true, y_score, n_bootstrap=0)
+    assert report.scores.loc["hamming loss", "value"] == 0
+
+
+@pytest.mark.parametrize("threshold", [0, 0.5, 1])
+def test_baselines_that_are_decisions_do_not_follow_the_threshold(threshold):
+    y_true, y_train = [[1, 0], [1, 1]], [[1, 0], [1, 0]]
+    y_score = np.full((2, 2), 0.5)
+    table = scores_beside_trivial(y_true, y_score, y_train=y_train, threshold=threshold)
+    decisions = ["no label", "most frequent", "every label"]
+    assert table.loc["hamming loss", decisions].tolist() == [0.75, 0.25, 0.25]
 
 
 def test_the_threshold_holds_for_the_frequencies_too():
@@ -339,7 +381,7 @@ def test_without_any_positive_what_is_undefined_is_nan_and_not_zero():
 def test_the_table_prints_in_a_terminal(table):
     lines = table.to_string(float_format="{:.3f}".format).splitlines()
     assert len(lines) == 5
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, lines)) <= 88
 
 
 def test_training_rows_are_required(problem):

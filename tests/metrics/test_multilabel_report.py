@@ -6,11 +6,11 @@ import pytest
 from scipy.stats import bootstrap
 
 from sk_posters.metrics import multilabel_report, scores_beside_trivial
-from sk_posters.metrics._bootstrap import Bootstrap
+from sk_posters.metrics._bootstrap import Bootstrap, LabelMean
 from sk_posters.metrics._evaluation import SCORES
 
 NAMES = ["Drama", "Comedy", "News"]
-TRIVIAL = ["no label", "label frequencies", "most frequent"]
+TRIVIAL = ["no label", "label frequencies", "most frequent", "every label"]
 
 
 @pytest.fixture
@@ -66,7 +66,10 @@ def test_labels_derived_by_hand():
     labels = report_of((y_true, y_score), thresholds=[0.5, 0.3]).labels
     drama = labels.loc["Drama"]
     assert drama["support"] == 2
-    assert drama["prevalence"] == drama["chance"] == 0.5
+    assert drama["prevalence"] == 0.5
+    # Of the six orders of two positives and two negatives.
+    precisions = [1, (1 + 2 / 3) / 2, 3 / 4, (1 / 2 + 2 / 3) / 2, 1 / 2, 5 / 12]
+    assert drama["chance"] == pytest.approx(np.mean(precisions))
     assert drama["average precision"] == pytest.approx((1 + 2 / 3) / 2)
     assert drama["ROC-AUC"] == 3 / 4
     # A score that is its threshold is enough, as for tuned thresholds.
@@ -92,7 +95,7 @@ def test_thresholds_by_name(problem):
 def test_decisions_of_baselines_do_not_follow_the_thresholds(problem):
     high = report_of(problem, thresholds=1).scores
     low = report_of(problem).scores
-    columns = ["no label", "most frequent"]
+    columns = ["no label", "most frequent", "every label"]
     assert high[columns].equals(low[columns])
 
 
@@ -159,33 +162,149 @@ def test_groups_of_copies_are_no_new_rows(problem):
 
 def test_a_perfect_prediction_has_an_interval_without_width(problem):
     y_true, _ = problem
-    for method in ("percentile", "bca"):
+    names = {"percentile": "macro average precision", "bca": "micro average precision"}
+    for method, name in names.items():
         scores = report_of((y_true, y_true), method=method).scores
-        row = scores.loc["macro average precision", ["value", "low", "high"]]
-        assert row.tolist() == [1, 1, 1]
+        assert scores.loc[name, ["value", "low", "high"]].tolist() == [1, 1, 1]
+
+
+def test_rows_that_are_all_alike_leave_room_for_others(problem):
+    y_true, _ = problem
+    scores = report_of((y_true, y_true)).scores
+    # Of 80 rows, none is wrong: with 2.5 %, so it is where 4.5 % of all are.
+    bound = 1 - 0.025 ** (1 / 80)
+    assert bound == pytest.approx(0.045, abs=5e-4)
+    assert scores.loc["subset accuracy", "low"] == pytest.approx(1 - bound)
+    assert scores.loc["hamming loss", "high"] == pytest.approx(bound)
+    assert scores.loc["hamming loss", ["value", "low"]].tolist() == [0, 0]
+    groups = report_of((y_true, y_true), groups=np.arange(80) // 2).scores
+    bound = 1 - 0.025 ** (1 / 40)
+    assert groups.loc["hamming loss", "high"] == pytest.approx(bound)
+
+
+def test_bca_has_no_intervals_of_labels_and_means_over_them(problem):
+    report = report_of(problem, method="bca")
+    without = report.scores.index[report.scores["low"].isna()]
+    assert list(without) == [
+        *("macro F1", "weighted F1", "macro average precision", "macro ROC-AUC"),
+        "calibration error",
+    ]
+    note = "no interval: BCa does not hold for labels and means over them, use 'perc"
+    assert report.scores.loc["weighted F1", "note"].startswith(note)
+    assert report.labels["low"].isna().all()
+
+
+SETTINGS = {"groups": None, "confidence_level": 0.95, "random_state": 0}
 
 
 def test_bias_beyond_all_resamples_has_no_bca_interval():
     def statistic(weights):
         return np.where(weights.max(axis=0) > 1, 1.0, 0.0)[np.newaxis]
 
-    settings = {"groups": None, "confidence_level": 0.95, "random_state": 0}
-    drawn = Bootstrap(50, n_bootstrap=99, method="bca", **settings)
-    found = drawn.intervals(statistic, 1)
+    found = Bootstrap(50, n_bootstrap=99, method="bca", **SETTINGS)
+    found = found.intervals(statistic, 1)
     assert np.isnan([found.low, found.high]).all()
     message = "no interval: all resamples lie on one side of the value"
     assert found.notes() == [message]
 
 
-def test_a_value_outside_of_its_percentiles_says_so():
+def test_the_shift_of_resamples_is_taken_out():
     def statistic(weights):  # How many rows were drawn: all once, fewer in resamples.
         return (weights > 0).sum(axis=0, dtype=float)[np.newaxis]
 
-    settings = {"groups": None, "confidence_level": 0.95, "random_state": 0}
-    drawn = Bootstrap(50, n_bootstrap=99, method="percentile", **settings)
-    found = drawn.intervals(statistic, 1)
-    assert found.high < found.value
-    assert found.notes() == ["resamples are biased: the value lies outside"]
+    found = Bootstrap(50, n_bootstrap=99, method="percentile", **SETTINGS)
+    found = found.intervals(statistic, 1)
+    assert found.draws.max() < found.value
+    assert found.low < found.value < found.high
+    assert found.notes() == [""]
+
+
+def test_a_value_in_all_but_few_resamples_lies_in_its_interval():
+    def statistic(weights):  # Rarely 1: the mean lies above nearly all of it.
+        return (weights[0] > 4).astype(float)[np.newaxis]
+
+    found = Bootstrap(50, n_bootstrap=999, method="percentile", **SETTINGS)
+    found = found.intervals(statistic, 1)
+    assert found.draws.sum() > 0
+    assert found.low <= found.value <= found.high
+
+
+def test_few_positives_widen_the_interval_of_a_label():
+    values = np.array([1.0, 0.0, 1.0, 0.0])
+
+    def statistic(weights):
+        mean = values @ weights / weights.sum(axis=0)
+        return np.vstack([mean, mean])
+
+    drawn = Bootstrap(4, n_bootstrap=999, method="percentile", **SETTINGS)
+    mean = LabelMean(0, slice(1, 2), np.array([4]))
+    plain, wide = (drawn.intervals(statistic, 1, m) for m in ([], [mean]))
+    ratio = (wide.high - wide.low) / (plain.high - plain.low)
+    # The variance of four is 3 / 4 of what it should be; freedom is 3 in both.
+    np.testing.assert_allclose(ratio, np.sqrt(4 / 3))
+
+
+def test_a_mean_over_labels_is_as_uncertain_as_its_rare_label():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(2, 400))
+
+    def statistic(weights):
+        labels = values @ weights / weights.sum(axis=0)
+        return np.vstack([labels.mean(axis=0), labels])
+
+    drawn = Bootstrap(400, n_bootstrap=999, method="percentile", **SETTINGS)
+    widths = []
+    for n_cases in ([400, 400], [400, 3], [3, 3]):
+        mean = LabelMean(0, slice(1, 3), np.array(n_cases))
+        found = drawn.intervals(statistic, 2, [mean])
+        widths.append(found.high[0] - found.low[0])
+    assert widths[0] < 0.9 * widths[1] < 0.9 * widths[2]
+
+
+def test_a_label_with_one_case_is_taken_to_vary_as_the_others():
+    values = np.random.default_rng(0).normal(size=400)
+
+    def statistic(weights):  # The second label does not vary at all.
+        first = values @ weights / weights.sum(axis=0)
+        return np.vstack([first / 2, first, 0 * first])
+
+    drawn = Bootstrap(400, n_bootstrap=999, method="percentile", **SETTINGS)
+    widths = []
+    for n_cases in ([400, 2], [400, 1]):
+        mean = LabelMean(0, slice(1, 3), np.array(n_cases))
+        found = drawn.intervals(statistic, 2, [mean])
+        widths.append(found.high[0] - found.low[0])
+    # One case varies 400 times as much as the mean of 400: together, 401 times.
+    assert widths[1] / widths[0] == pytest.approx(np.sqrt(401), rel=0.02)
+
+
+def test_one_positive_has_no_interval_and_no_star(problem):
+    y_true = np.zeros((40, 2), dtype=int)
+    y_true[:20, 0] = y_true[0, 1] = 1
+    report = report_of((y_true, y_true.astype(float)))
+    assert report.labels["average precision"].tolist() == [1, 1]
+    assert report.labels["low"].isna().tolist() == [False, True]
+    line = "labels with one positive row have no interval, so no star: 1"
+    assert line in report.about
+    assert line in str(report)
+    assert not any("one positive" in line for line in report_of(problem).about)
+    # Two rows of one group are one case.
+    y_true[1, 1] = 1
+    for groups, expected in [(None, False), (np.arange(40) // 2, True)]:
+        labels = report_of((y_true, y_true.astype(float)), groups=groups).labels
+        assert labels["low"].isna().tolist() == [False, expected]
+
+
+def test_bounds_stay_where_scores_can_be():
+    y_true = np.zeros((30, 2), dtype=int)
+    y_true[:15, 0] = y_true[:2, 1] = 1
+    y_score = np.random.default_rng(0).random((30, 2))
+    y_score[0, 1] = 1  # Of two positives, one is found first: anything may be.
+    report = report_of((y_true, y_score))
+    row = report.labels.loc[1]
+    assert (row["low"], row["high"]) == (0, 1)
+    assert report.scores.loc["coverage error", "high"] > 1
+    assert report.scores["low"].min() >= 0
 
 
 def test_calibration_error_has_no_interval_and_says_so(problem):
@@ -196,6 +315,52 @@ def test_calibration_error_has_no_interval_and_says_so(problem):
     without = report_of(problem, n_bootstrap=0).scores.loc["calibration error"]
     assert without["value"] == row["value"]
     assert without["note"] == ""
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_groups", "line"),
+    [
+        (299, None, ["only 299 rows: intervals may be too narrow"]),
+        (300, None, []),
+        (300, 99, ["only 99 groups: intervals may be too narrow"]),
+        (200, 50, ["only 200 rows in 50 groups: intervals may be too narrow"]),
+    ],
+)
+def test_few_rows_or_groups_are_named(n_rows, n_groups, line):
+    rng = np.random.default_rng(0)
+    y_true = rng.integers(2, size=(n_rows, 2))
+    groups = None if n_groups is None else np.arange(n_rows) % n_groups
+    about = report_of((y_true, rng.random((n_rows, 2))), groups=groups).about
+    assert about[2:] == line
+
+
+def test_a_rare_label_alone_does_not_make_macro_map(problem):
+    support = problem[0].sum(axis=0)
+    assert (support >= 30).tolist() == [True, False, False]
+    report = report_of(problem)
+    value = report.labels["average precision"].iloc[0]
+    note = f"{value:.3f} over 1 of 3 labels, with 30 positives or more"
+    assert report.scores.loc["macro average precision", "note"] == note
+
+
+@pytest.mark.parametrize("by_groups", [False, True])
+def test_stars_are_rare_where_nothing_is_known(by_groups):
+    rng = np.random.default_rng(0)
+    n_starred, n_labels, n_sets = 0, 0, 100
+    groups = np.arange(200) // 2 if by_groups else None
+    for number in range(n_sets):
+        y_true = (rng.random((200, 5)) < [0.01, 0.02, 0.05, 0.1, 0.3]).astype(int)
+        y_score = rng.random((200, 5))
+        if by_groups:  # Copies: each row twice.
+            y_true, y_score = y_true[groups], y_score[groups]
+        report = report_of(
+            (y_true, y_score), groups=groups, n_bootstrap=200, random_state=number
+        )
+        n_starred += report.scores.loc["macro average precision", "beats trivial"]
+        n_labels += (report.labels["low"] > report.labels["chance"]).mean()
+    # 4 % and two standard errors; they were 40 and more.
+    assert n_starred / n_sets <= 0.08
+    assert n_labels / n_sets <= 0.06
 
 
 def test_a_resample_without_any_positive_is_counted():
@@ -232,7 +397,7 @@ def test_a_label_without_a_positive_is_left_out_and_named(problem):
     for name in ("macro average precision", "macro F1", "weighted F1"):
         assert report.scores.loc[name, "value"] == two.scores.loc[name, "value"]
         note = report.scores.loc[name, "note"]
-        assert note == "over 2 of 3 labels; without a positive: 'News'"
+        assert note.startswith("over 2 of 3 labels; without a positive: 'News'")
     assert "constant: 'News'" in report.scores.loc["macro ROC-AUC", "note"]
     undefined = [
         "average precision",
@@ -362,21 +527,22 @@ def test_names_that_contradict_are_refused(problem):
 
 
 @pytest.mark.parametrize("n_labels", [3, 25, 40])
-def test_it_prints_in_less_than_60_lines_of_a_terminal(n_labels):
+def test_it_prints_in_less_than_55_lines_of_a_terminal(n_labels):
     rng = np.random.default_rng(0)
     y_true = (rng.random((50, n_labels)) < 0.3).astype(int)
     names = [f"{'A long name of a label':30}{j}" for j in range(n_labels)]
     report = report_of((y_true, rng.random((50, n_labels))), label_names=names)
     lines = repr(report).splitlines()
-    assert len(lines) < 60
+    assert len(lines) < 55
     assert max(map(len, lines)) <= 88
-    assert ("… and 16 more in report.labels" in lines[-1]) == (n_labels == 40)
+    assert ("more in report.labels" in lines[-1]) == (n_labels == 40)
 
 
 def test_notes_are_printed_once_with_their_scores(problem):
     y_true, y_score = problem
     y_true[:, 0] = 1  # No constant label and no row without a label below.
     y_true[0, 0], y_true[0, 1] = 0, 1
+    y_true[1:31, 1:] = 1  # No rare label.
     below = "* the whole interval is better than all baselines"
     lines = str(report_of((y_true, y_score), n_bootstrap=0)).splitlines()
     assert lines[lines.index(below) + 1].startswith("  label ")

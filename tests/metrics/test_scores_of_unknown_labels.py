@@ -192,9 +192,19 @@ def test_baselines_know_the_frequencies_of_known_rows():
     y_train = np.array([[1, 1], [0, U], [U, 0], [1, U]])
     labels = np.array([[1, 0], [0, U]])
     table = scores_beside_trivial(labels, np.full((2, 2), 0.9), y_train=y_train)
-    # Frequencies 2/3 and 1/2: the first label is predicted, rightly once.
-    assert table.loc["hamming loss", "label frequencies"] == pytest.approx(1 / 3)
+    # Frequencies 2/3 and 1/2: both labels are predicted, rightly once.
+    assert table.loc["hamming loss", "label frequencies"] == pytest.approx(2 / 3)
+    assert table.loc["hamming loss", "most frequent"] == pytest.approx(1 / 3)
     assert table.loc["hamming loss", "model"] == pytest.approx(2 / 3)
+
+
+def test_chance_is_that_of_the_rows_that_know_a_label():
+    labels = np.array([[1, U], [0, 1], [0, 0], [U, 0], [U, 1]])
+    report = multilabel_report(labels, np.full((5, 2), 0.5), n_bootstrap=0)
+    # One positive of three known rows, and two of four.
+    third, quarter = (1 + 1 / 2 + 1 / 3) / 3, (1 + 1 / 2 + 1 / 3 + 1 / 4) / 4
+    expected = [third, quarter + (1 - quarter) / 3]
+    assert report.labels["chance"].tolist() == pytest.approx(expected)
 
 
 def test_a_model_is_compared_on_known_pairs(problem):

@@ -104,13 +104,19 @@ def rows_of(ax):
 # Average precision by label
 
 
+def find_chance(y):
+    """Return the mean average precision of random orders by label."""
+    n, harmonic = len(y), np.mean(1 / np.arange(1, len(y) + 1))
+    return harmonic + (1 - harmonic) * (y.sum(axis=0) - 1) / (n - 1)
+
+
 def test_bars_are_average_precision_and_marks_are_chance(answers):
     y, y_score = answers
     display = LabelScoresDisplay.from_predictions(y, y_score, n_bootstrap=0)
     widths = [bar.get_width() for bar in display.bars_]
     expected = average_precision_score(y, y_score, average=None)
     np.testing.assert_allclose(widths, expected)
-    np.testing.assert_allclose(display.chances_.get_xdata(), y.mean())
+    np.testing.assert_allclose(display.chances_.get_xdata(), find_chance(y))
     assert display.ax_.yaxis_inverted()  # The first is on top.
 
 
@@ -151,6 +157,16 @@ def test_a_label_whose_interval_reaches_chance_is_pale_and_the_legend_says_so():
     assert ends == [[0.8, 1.0], [0.1, 0.6]]
 
 
+def test_a_label_with_one_positive_is_pale_though_it_comes_first():
+    y = pd.DataFrame({"often": np.arange(40) < 20, "once": np.arange(40) == 0})
+    display = LabelScoresDisplay.from_predictions(
+        y.astype(int), y.astype(float), n_bootstrap=20, random_state=0
+    )
+    often, once = (sum(bar.get_facecolor()[:3]) for bar in display.bars_)
+    assert display.labels_["average precision"].tolist() == [1, 1]
+    assert once > often + 0.5
+
+
 def test_where_no_label_beats_chance_the_legend_has_no_full_bar():
     values = {"support": [2], "average precision": [0.2], "chance": [0.2]}
     labels = pd.DataFrame(values, index=["a"]).assign(low=0.1, high=0.3)
@@ -177,7 +193,7 @@ def test_a_report_and_its_predictions_give_the_same_picture(answers):
 def test_the_title_holds_the_mean_and_its_chance(answers):
     y, y_score = answers
     display = LabelScoresDisplay.from_predictions(y, y_score, n_bootstrap=0)
-    mean, chance = average_precision_score(y, y_score), y.mean().mean()
+    mean, chance = average_precision_score(y, y_score), find_chance(y).mean()
     expected = f"mean over labels {mean:.3f}, by chance {chance:.3f}"
     assert expected in texts_of(display.ax_)
 

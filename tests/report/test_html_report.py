@@ -282,6 +282,14 @@ def test_labels_near_chance_are_named_and_pale(save):
     assert len(page.all("rect", **{"class": "fill unclear"})) == 1
 
 
+def test_a_label_of_one_image_is_never_clear(save):
+    given = many()
+    given["y"].loc[:, "News"] = (np.arange(200) == 0).astype(int)
+    page = save(Fixed(make_scores(given["y"].to_numpy())), **given)
+    assert "Not clearly better than chance: News." in page.text()
+    assert "There are only 200 rows" in page.text()
+
+
 def test_tuned_thresholds_decide_which_labels_are_predicted(save, paths):
     values = dict(zip(map(str, paths), np.arange(8.0), strict=True))
     features = FunctionTransformer(lambda X: [[values[str(path)]] for path in X])
@@ -371,13 +379,14 @@ def test_long_settings_are_cut_and_other_objects_have_none():
 
 
 def test_nothing_is_warned_of_without_reason(save):
-    page = save(Fixed(make_scores(many()["y"].to_numpy())), **many())
+    given = many(300)
+    page = save(Fixed(make_scores(given["y"].to_numpy())), **given)
     assert page.all("section", id="care") == []
 
 
 def test_few_images_and_labels_of_few_images_are_warned_of(save):
     text = save().text("section", id="care")
-    assert "The test set has only 8 images" in text
+    assert "There are only 8 rows: intervals may be too narrow." in text
     assert "Labels of fewer than 10 images, too few to judge: " in text
 
 
