@@ -239,7 +239,8 @@ def multilabel_report(
     between their mean and the value. They are widened as Student's t is, and means over
     labels as the number of positives of each label asks for: m positives have m - 1
     degrees of freedom. Where a mean of rows is 0 or 1 in all of them, resamples do not
-    vary, and the bound is that of Clopper and Pearson. A resample may lack a rare label: it is then left out there.
+    vary, and the bound is that of Clopper and Pearson. A resample may lack a rare
+    label: it is then left out there.
 
     Of fewer than 300 rows, or 100 groups, intervals may be too narrow, and ``about``
     says so. The mark next to a score is not a test: it treats the scores of the
