@@ -92,11 +92,12 @@ def drawn_facts(paths, **options):
     """Say of each path what decoding would: one in ten is nearly like its neighbour."""
     from sk_posters.datasets._checks._files import PosterFacts
 
-    codes = np.random.default_rng(3).integers(0, 2**63, len(paths), dtype=np.uint64)
+    draw = np.random.default_rng(3).integers
+    codes = draw(0, 2**63, (len(paths), 2), dtype=np.uint64)  # And of mirror images.
     codes[9::10] = codes[8::10][: len(codes[9::10])] ^ np.uint64(1)
     return {
-        path: PosterFacts(None, 444, 300, 50.0, path.encode(), path.encode(), code)
-        for path, code in zip(paths, codes.tolist(), strict=True)
+        path: PosterFacts(None, 444, 300, 50.0, path.encode(), path.encode(), *both)
+        for path, both in zip(paths, codes.tolist(), strict=True)
     }
 
 
