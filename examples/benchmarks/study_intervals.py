@@ -29,7 +29,7 @@ import warnings
 import numpy as np
 from _common import machine, parser
 from joblib import Parallel, delayed
-from scipy.special import expit, logit
+from scipy import special
 from scipy.stats import norm
 
 FEW_LABELS = np.array([0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5])
@@ -64,8 +64,10 @@ def draw_normal(shape, groups, random):
 def draw_probabilities(noise, y, prevalence, signal):
     """Return what is likely given noise that is shifted where a label is true."""
     if signal == 0:
-        return expit(logit(prevalence) + BLIND_SPREAD * noise)
-    return expit(logit(prevalence) + signal * (noise + signal * y) - signal**2 / 2)
+        return special.expit(special.logit(prevalence) + BLIND_SPREAD * noise)
+    return special.expit(
+        special.logit(prevalence) + signal * (noise + signal * y) - signal**2 / 2
+    )
 
 
 def draw(n_rows, by, seed, prevalence=FEW_LABELS):

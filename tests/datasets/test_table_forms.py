@@ -599,3 +599,11 @@ def test_columns_that_name_different_files_are_a_choice(tmp_path):
         read(tmp_path, content)
     posters = read(tmp_path, content, id_column="right")
     assert posters.data[0].endswith("b.jpg")
+
+
+def test_a_table_with_too_many_columns_is_refused_before_it_is_read(tmp_path):
+    header = ",".join(["Id", *map(str, range(20_000))])
+    row = ",".join(["a"] + ["0"] * 20_000)
+    message = r"may have 20,000 columns at most: the header has 20,001 or more\. Leave"
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, f"{header}\n{row}\n")

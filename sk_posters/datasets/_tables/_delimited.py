@@ -14,6 +14,7 @@ from sk_posters.datasets._tables._compressed import open_file
 __all__ = ["detect_encodings", "read_delimited"]
 
 SAMPLE = 1 << 18
+MAX_COLUMNS = 20_000  # More take minutes, and are hardly labels.
 BLANKS = r"\s+"
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -87,6 +88,12 @@ def _read_in(path, sample, suffix, encoding):
     text = decoder.decode(sample, final=False)
     layout = _find_layout(text, suffix, is_whole=len(sample) < SAMPLE)
     header = _split_line(text, layout)
+    if len(header) > MAX_COLUMNS:
+        raise ValueError(
+            f"{path}: a table may have {MAX_COLUMNS:,} columns at most: the header has "
+            f"{len(header):,} or more. Leave out what is no label, or give the labels "
+            "of a row as a text in one column."
+        )
     options = {
         # Read without a header: as a header, pandas would rename a repeated column
         # ("Drama" to "Drama.1") and take the first column of longer rows for an index.
