@@ -285,8 +285,7 @@ def test_macro_map_of_baselines_is_that_of_random_orders(table, problem):
     assert values == pytest.approx([expected] * len(TRIVIAL))
     random = np.random.default_rng(0)
     scores = [
-        average_precision_score(y_true, random.random(y_true.shape))
-        for _ in range(600)
+        average_precision_score(y_true, random.random(y_true.shape)) for _ in range(600)
     ]
     # Four standard errors; the share of positives lies further off.
     error = 4 * np.std(scores) / np.sqrt(len(scores))
