@@ -544,7 +544,7 @@ class PosterClassifier(BackboneTraining, KerasEstimator):
         ):
             self._allow_unknown(network)
         seed = self._seed if self.shuffle else None
-        done = len(self.history_.get("loss", ()))
+        done = self.current_epoch
         training = batches(rows, seed=seed, epoch=done)
         arguments["epochs"] = epochs
         starts = self._has_backbone and self.head_start and not goes_on

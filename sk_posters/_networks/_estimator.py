@@ -354,7 +354,7 @@ class KerasEstimator(KerasClassifier):
 
     def _train(self, model, batches, held_out, *, epochs, **arguments):
         """Train a network for more epochs and extend the history."""
-        done = len(self.history_.get("loss", ()))
+        done = self.current_epoch
         arguments = {
             "initial_epoch": done,
             "epochs": done + epochs,
@@ -379,7 +379,7 @@ class KerasEstimator(KerasClassifier):
             if values:
                 self.history_.setdefault(name, []).extend(map(float, values))
         if finite.problem is not None:
-            n_epochs = len(self.history_.get("loss", ()))
+            n_epochs = self.current_epoch
             error = explain_divergence(finite.problem, model, n_epochs)
             finite.restore()
             raise error

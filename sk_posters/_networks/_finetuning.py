@@ -182,7 +182,8 @@ class BackboneTraining:
 
     EXPECTS = (
         *("augment", "network", "optimizer", "shuffle", "unfreeze"),
-        *("_balance", "_compile", "_kind", "_seed", "_train", "history_"),
+        *("_balance", "_compile", "_kind", "_seed", "_train"),
+        *("current_epoch", "history_"),
     )
 
     @property
@@ -195,7 +196,7 @@ class BackboneTraining:
     def _schedule(self):
         if not self._has_backbone or self.optimizer != "auto":
             return []
-        return [OneCycle(first_epoch=len(self.history_.get("loss", ())))]
+        return [OneCycle(first_epoch=self.current_epoch)]
 
     def _augmentations(self):
         """Return the names in `augment`, or the default of the network."""
@@ -218,7 +219,7 @@ class BackboneTraining:
         kinds = [name for name in self._augmentations() if name in MIXTURES]
         if not kinds:
             return batches
-        epoch = len(self.history_.get("loss", ()))
+        epoch = self.current_epoch
         return MixedBatches(batches, kinds=kinds, seed=self._seed, epoch=epoch)
 
     def _train_backbone(
@@ -231,7 +232,7 @@ class BackboneTraining:
                 *compute_features(model, batches),
                 batch_size=batch_size,
                 seed=self._seed if self.shuffle else None,
-                epoch=len(self.history_.get("loss", ())),
+                epoch=self.current_epoch,
             )
 
         head_only = self.unfreeze == 0
