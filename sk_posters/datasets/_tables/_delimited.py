@@ -14,7 +14,7 @@ from sk_posters.datasets._tables._compressed import open_file
 __all__ = ["detect_encodings", "read_delimited"]
 
 SAMPLE = 1 << 18
-MAX_COLUMNS = 20_000  # More take minutes, and are hardly labels.
+MAX_COLUMNS = 20_000  # 100,000 took half a minute, and are hardly labels.
 BLANKS = r"\s+"
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
