@@ -291,6 +291,11 @@ def report(script, options, runs, *, reference=None, derived=None):
         "derived": derived or {},
         "runs": runs,
     }
+    write_json(options, name, content)
+
+
+def write_json(options, name, content):
+    """Write what a benchmark found to a JSON file, and say where."""
     options.output.mkdir(parents=True, exist_ok=True)
     file = options.output / f"{name}.json"
     file.write_text(json.dumps(content, indent=1) + "\n")

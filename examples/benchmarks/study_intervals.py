@@ -22,12 +22,11 @@ The standard error of a share p of N simulations is the root of p (1 - p) / N: w
 1.1 points at 95 %. --quick runs three small simulations, to see that all of it works.
 """
 
-import json
 import sys
 import warnings
 
 import numpy as np
-from _common import machine, parser
+from _common import machine, parser, write_json
 from joblib import Parallel, delayed
 from scipy import special
 from scipy.stats import norm
@@ -262,16 +261,13 @@ def main(arguments=None):
     warnings.simplefilter("ignore", UserWarning)  # A sample may lack a label.
     run = Parallel(n_jobs=options.jobs)
     found = {part: STUDIES[part](options, run) for part in options.part}
-    options.output.mkdir(parents=True, exist_ok=True)
-    file = options.output / "study_intervals.json"
     content = {
         "machine": machine(),
         "simulations": options.repeat,
         "resamples": options.resamples,
         **found,
     }
-    file.write_text(json.dumps(content, indent=1) + "\n")
-    print(f"wrote {file}")
+    write_json(options, "study_intervals", content)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,12 @@ Networks take minutes per epoch. `--part networks` trains them on two of the fol
 of those folds.
 """
 
-import json
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-from _common import load, machine, parser
+from _common import load, machine, parser, write_json
 from scipy.linalg import cholesky, solve_triangular
 from sklearn.base import BaseEstimator, TransformerMixin
 
@@ -436,10 +435,7 @@ def main(arguments=None):
         "machine": machine(),
         "rows": part(posters, y, groups, splits, options),
     }
-    options.output.mkdir(parents=True, exist_ok=True)
-    file = options.output / f"study_recipes_{options.part}.json"
-    file.write_text(json.dumps(content, indent=1) + "\n")
-    print(f"wrote {file}")
+    write_json(options, f"study_recipes_{options.part}", content)
 
 
 if __name__ == "__main__":

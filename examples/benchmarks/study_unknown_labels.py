@@ -14,12 +14,11 @@ Intervals are paired bootstraps of the test posters, by group. Nothing is tuned:
 posters.
 """
 
-import json
 import time
 import warnings
 
 import numpy as np
-from _common import load, machine, parser
+from _common import load, machine, parser, write_json
 
 TEST_SIZE = 0.25
 FEWEST_ROWS = 10
@@ -177,11 +176,8 @@ def main(arguments=None):
     # Some labels are too rare for a split, or have one value among few rows.
     warnings.simplefilter("ignore", UserWarning)
     rows = [row for part in options.part for row in STUDIES[part](options)]
-    options.output.mkdir(parents=True, exist_ok=True)
-    file = options.output / "study_unknown_labels.json"
     content = {"machine": machine(), "share": options.share, "rows": rows}
-    file.write_text(json.dumps(content, indent=1) + "\n")
-    print(f"wrote {file}")
+    write_json(options, "study_unknown_labels", content)
 
 
 if __name__ == "__main__":
