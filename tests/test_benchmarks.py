@@ -90,7 +90,7 @@ CASES = {
         },
     ),
     "bench_distributed": (
-        ["--n-samples", "20", "--rounds", "1", "--partitions", "2"],
+        ["--n-samples", "10", "--rounds", "1", "--partitions", "2"],
         {"search": "by Dask, s", "answers": "posters per second, by Dask"},
     ),
     "bench_splits": (
@@ -98,14 +98,14 @@ CASES = {
         {"KFold": "groups on both sides", "ours, groups": "seconds of 50 rows"},
     ),
     "bench_thresholds": (
-        ["--n-samples", "200"],
+        ["--n-samples", "100"],
         {
             "nested folds": "macro F1, per label, shrunk (default)",
             "tied scores": "micro F1, tree, signal 2",
         },
     ),
     "bench_check": (
-        ["--n-samples", "60", "--n-copies", "5"],
+        ["--n-samples", "30", "--n-copies", "2"],
         {
             "duplicates": "mirrored: share found at 8",
             "labels": "forgotten labels, found among the first 200",
@@ -168,16 +168,23 @@ def in_this_process(benchmark_of, monkeypatch):
     monkeypatch.setattr(benchmark_of("_common"), "run_side", run_side)
 
 
-def made_small(search, monkeypatch):
-    """Leave two candidates, two folds and a small network of the search."""
-    pipeline_of = search.pipeline_of
-    tiny = {"filters": (2,), "dense_units": (4,), "dropout": 0.1}
-    monkeypatch.setattr(search, "GRID", {"cnn__dropout": [0.1, 0.3]})
-    monkeypatch.setattr(search, "N_FOLDS", 2)
-    monkeypatch.setattr(search, "SETTLED", 1)
-    monkeypatch.setattr(
-        search, "pipeline_of", lambda job, **more: pipeline_of(job, **tiny, **more)
-    )
+# What takes the time of a benchmark, and is not an option of it.
+SMALLER = {
+    "bench_check": {"N_SEEDS": 1, "N_FOLDS": 2},
+    "bench_distributed": {"CANDIDATES": {"classifier__estimator__C": [1]}},
+    "bench_search": {"GRID": {"cnn__dropout": [0.1, 0.3]}, "N_FOLDS": 2, "SETTLED": 1},
+    "bench_step": {"MATRIX": 64},
+}
+
+
+@pytest.fixture
+def small_networks(monkeypatch):
+    """Let networks have few layers, whatever a benchmark asks for."""
+    from sk_posters import PosterClassifier
+
+    few = {"filters": (2,), "dense_units": (4,), "dropout": 0.1}
+    create = PosterClassifier.__init__
+    monkeypatch.setattr(create, "__kwdefaults__", create.__kwdefaults__ | few)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
@@ -188,12 +195,12 @@ def test_benchmark_writes_its_figures(
     if name == "bench_torch":
         pytest.importorskip("torch", reason="PyTorch is not installed")
     benchmark = benchmark_of(name)
-    if name == "bench_search":
-        made_small(benchmark, monkeypatch)
     if name == "bench_distributed":
         request.getfixturevalue("forked")
-    if name == "bench_step":
-        monkeypatch.setattr(benchmark, "MATRIX", 64)
+    if name != "bench_torch":  # Its networks are compared.
+        request.getfixturevalue("small_networks")
+    for constant, value in SMALLER.get(name, {}).items():
+        monkeypatch.setattr(benchmark, constant, value)
     arguments, figures = CASES[name]
     benchmark.main([*arguments, "--repeat", "1", "--output", str(tmp_path)])
 

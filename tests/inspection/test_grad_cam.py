@@ -639,9 +639,9 @@ def test_estimators_that_are_not_fitted_are_refused(estimator, images):
         grad_cam(estimator, images)
 
 
-def test_rows_of_features_are_refused(labels):
+def test_rows_of_features_are_refused(tiny, labels):
     rows = np.random.default_rng(0).random((24, 12))
-    classifier = PosterClassifier(epochs=1).fit(rows, labels)
+    classifier = PosterClassifier(**tiny).fit(rows, labels)
     with pytest.raises(ValueError, match=r"rows of features, of shape \(24, 12\)"):
         grad_cam(classifier, rows)
 
