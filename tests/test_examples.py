@@ -18,7 +18,7 @@ TRIVIAL = ["no label", "label frequencies", "most frequent", "every label"]
 
 
 GALLERY = sorted(SCRIPT.parent.glob("plot_*.py"))
-N_POSTERS, N_LABELS = 60, 8
+N_POSTERS, N_LABELS = 40, 6
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """GPUs, float16 and several devices: used where they are, with the same answers."""
 
-import copy
 import multiprocessing
 import pickle
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +19,7 @@ from sk_posters._networks._devices import EvenBatches, JointLossScaleOptimizer
 # share.
 EXACT = {
     "filters": (4,),
-    "dense_units": (8,),
+    "dense_units": (),
     "dropout": 0.0,
     "batch_norm": False,
     "epochs": 3,
@@ -350,9 +349,7 @@ def on_one_and_on_two(on_two_devices, images, labels, parameters, weights=None):
     return one, on_two_devices(fit, images, labels, parameters, weights)
 
 
-@pytest.mark.parametrize(
-    ("n_rows", "optimizer"), [(24, "sgd"), (19, "adam"), (17, "adam")]
-)
+@pytest.mark.parametrize(("n_rows", "optimizer"), [(24, "sgd"), (17, "adam")])
 def test_two_devices_learn_the_weights_of_one(
     n_rows, optimizer, on_two_devices, images, labels
 ):
@@ -369,29 +366,36 @@ def test_two_devices_learn_the_weights_of_one(
         assert two[0]["loss"] == pytest.approx(one[0]["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("mixed_precision", [False, True])
-def test_two_devices_learn_with_batch_normalisation(
-    mixed_precision, on_two_devices, images, labels
-):
+def test_two_devices_learn_in_float16(on_two_devices, images, labels):
     parameters = NORMED | {"epochs": 4, "distribute": "mirrored"}
-    parameters |= {"mixed_precision": mixed_precision, "learning_rate": 0.05}
+    parameters |= {"mixed_precision": True, "learning_rate": 0.05}
     # One row is left for the last batch: none for one of the devices.
-    history, weights, scores = on_two_devices(fit, images[:17], labels[:17], parameters)
+    learned = on_two_devices(fit, images[:17], labels[:17], parameters)
+    check_learned(*learned)
+
+
+def check_learned(history, weights, scores):
     assert history["loss"][-1] < 0.8 * history["loss"][0]
     assert all(np.isfinite(weight).all() for weight in weights)
     assert np.isfinite(scores).all()
 
 
 def predict_by_batches(images, labels):
-    classifier = PosterClassifier(**NORMED, distribute="mirrored").fit(images, labels)
-    return [
+    parameters = NORMED | {"epochs": 4, "learning_rate": 0.05}
+    classifier = PosterClassifier(**parameters, distribute="mirrored")
+    classifier.fit(images[:17], labels[:17])
+    scores = [
         classifier.set_params(predict__batch_size=size).predict_proba(images)
         for size in (24, 7, 1)
     ]
+    return classifier.history_, classifier._network.model.get_weights(), scores
 
 
-def test_two_devices_predict_batches_of_any_size(on_two_devices, images, labels):
-    scores = on_two_devices(predict_by_batches, images, labels)
+def test_two_devices_learn_and_predict_batches_of_any_size(
+    on_two_devices, images, labels
+):
+    history, weights, scores = on_two_devices(predict_by_batches, images, labels)
+    check_learned(history, weights, scores)
     for some in scores:
         assert some.shape == (24, 3)
         np.testing.assert_allclose(some, scores[0], rtol=1e-5)
@@ -401,22 +405,19 @@ def go_on(images, labels):
     parameters = NORMED | {"mixed_precision": True, "epochs": 1}
     classifier = PosterClassifier(**parameters, distribute="mirrored")
     classifier.fit(images, labels)
-    copies = pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier)
     return [
         (
             _devices.devices_of(each._network.model),
             each.partial_fit(images, labels).predict_proba(images),
         )
-        for each in (classifier, *copies)
+        for each in (classifier, pickle.loads(pickle.dumps(classifier)))
     ]
 
 
-def test_copies_go_on_with_two_devices(on_two_devices, images, labels):
-    original, *copies = on_two_devices(go_on, images, labels)
-    assert original[0] == 2
-    for n_devices, scores in copies:
-        assert n_devices == 2
-        np.testing.assert_array_equal(scores, original[1])
+def test_a_copy_goes_on_with_two_devices(on_two_devices, images, labels):
+    original, other = on_two_devices(go_on, images, labels)
+    assert (original[0], other[0]) == (2, 2)
+    np.testing.assert_array_equal(other[1], original[1])
 
 
 def use_again(images, labels):
