@@ -475,7 +475,7 @@ def find_image_settings(backbone, image_size, interpolation, pinned):
     preprocessors = [
         found.preprocessor
         for found in (
-            fetch(pinned.get(spec) or pin(spec))
+            fetch(pin(pinned.get(spec, spec)))
             for spec in _list_specs(backbone)
             if _is_address(spec)
         )
@@ -566,9 +566,9 @@ def _make_network(spec, kind, pooling, image_size, device, given, pinned):
     if kind == "backbone":
         return BackboneNetwork(spec, pooling, device)
     if kind == "address":
-        given = {**given, "address": pinned.get(spec) or pin(spec), "device": device}
-        found = fetch(given["address"])
-        return OnnxNetwork(found.path, pooling, image_size, hub=found, **given)
+        address = pin(pinned.get(spec, spec))
+        given = given | {"address": address, "hub": fetch(address), "device": device}
+        return OnnxNetwork(given["hub"].path, pooling, image_size, **given)
     if kind == "onnx file":
         path = os.fspath(spec)
         return OnnxNetwork(path, pooling, image_size, device=device, **given)

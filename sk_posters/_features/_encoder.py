@@ -353,6 +353,8 @@ None, default=None
         PosterFileError
             If files cannot be used and `on_error` is `"raise"`. It is both an OSError
             and a ValueError.
+        OSError
+            If a network of the hub is not on this machine and cannot be downloaded.
         """
         images = as_images(self, X)
         check_fitted_size(self, images)

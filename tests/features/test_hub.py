@@ -818,3 +818,10 @@ def test_the_command_takes_an_address_as_a_parameter():
     assert _parse_params(["backbone=hf://openai/clip"]) == {
         "backbone": "hf://openai/clip"
     }
+
+
+def test_a_pinned_address_in_a_model_file_is_one_of_the_hub(fitted):
+    pipe, posters = fitted
+    pipe[0].revisions_ = {"hf://openai/clip": "/etc/hostname"}
+    with pytest.raises(ValueError, match="backbone must name a model of the hub as hf:"):
+        pipe.predict(posters)
