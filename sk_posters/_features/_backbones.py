@@ -303,13 +303,13 @@ def _open_on(source, stamp, weights, providers):
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     model = backbone_onnx(source) if stamp is None else source
-    if weights:
-        # Read here, as onnxruntime refuses links to other folders, and the cache of
-        # huggingface_hub may have each file in a folder of its own.
+    # Read here, as onnxruntime refuses links to other folders since it can take weights
+    # in memory, and huggingface_hub may keep each file in a folder of its own.
+    take = getattr(options, "add_external_initializers_from_files_in_memory", None)
+    if weights and take is not None:
         names, paths = zip(*weights, strict=True)
         contents = [Path(path).read_bytes() for path in paths]
-        sizes = [len(content) for content in contents]
-        options.add_external_initializers_from_files_in_memory(names, contents, sizes)
+        take(names, contents, [len(content) for content in contents])
     try:
         return runtime.InferenceSession(
             model, options, providers=providers, enable_fallback=0

@@ -823,5 +823,7 @@ def test_the_command_takes_an_address_as_a_parameter():
 def test_a_pinned_address_in_a_model_file_is_one_of_the_hub(fitted):
     pipe, posters = fitted
     pipe[0].revisions_ = {"hf://openai/clip": "/etc/hostname"}
-    with pytest.raises(ValueError, match="backbone must name a model of the hub as hf:"):
+    with pytest.raises(
+        ValueError, match="backbone must name a model of the hub as hf:"
+    ):
         pipe.predict(posters)
