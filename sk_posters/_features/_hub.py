@@ -119,11 +119,12 @@ def fetch(pinned):
 
 def _parse(text):
     found = ADDRESS.fullmatch(text)
-    usable = found and not found["repo"].startswith(NO_MODELS)
-    if not usable or not (found["file"] is None or _is_inside(found["file"])):
-        raise ValueError(f"{ALLOWED}; got {text!r}")
-    revision = unquote(found["revision"] or "main")
-    return Address(text, found["repo"], revision, found["file"])
+    if found and not found["repo"].startswith(NO_MODELS):
+        revision = unquote(found["revision"] or "main")
+        # Both are parts of paths in the cache.
+        if _is_inside(revision) and _is_inside(found["file"] or "file"):
+            return Address(text, found["repo"], revision, found["file"])
+    raise ValueError(f"{ALLOWED}; got {text!r}")
 
 
 def _write(address, commit, file):

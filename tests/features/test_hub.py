@@ -552,7 +552,7 @@ def test_networks_beside_each_other_must_agree_on_the_image(hub, poster):
         *("hf://", "hf://clip", "hf://openai/clip/", "hf://openai/clip@"),
         *("hf://datasets/openai/clip", "hf://openai/clip/onnx", "hf://openai/../x"),
         *("hf://openai/clip/model.bin", "hf://openai/clip/../../evil.onnx"),
-        "hf://openai/clip//model.onnx",
+        *("hf://openai/clip//model.onnx", "hf://openai/clip@..%2F..%2Fevil"),
     ],
 )
 def test_malformed_addresses_are_refused(address, hub, poster):

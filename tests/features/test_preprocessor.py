@@ -5,11 +5,16 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from sk_posters._features._pooling import scale_pixels
 from sk_posters._features._preprocessor import Preprocessor
+from sk_posters._images._decoding import decode_image
+from sk_posters._images._sources import MemoryImage
 
 CROP = {"do_center_crop": True, "crop_size": 224}
 CONVNEXT = {"image_processor_type": "ConvNextImageProcessor"}
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 SCALED = {"image_mean": [0.5], "image_std": [0.25]}
 
 
@@ -157,3 +162,36 @@ def test_other_scalings_are_refused(config, expected, read):
 def test_files_of_another_form_are_refused(text, message, read):
     with pytest.raises(ValueError, match=message):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("CLIP", {}),
+        ("Siglip", {}),
+        # As DINOv2 has it; and with a black border.
+        ("Bit", {"size": {"shortest_edge": 256}, **IMAGENET}),
+        ("Bit", {"size": {"shortest_edge": 100}, **IMAGENET}),
+        ("ConvNext", {"size": {"shortest_edge": 224}, "crop_pct": 0.875}),
+        ("ConvNext", {"size": {"shortest_edge": 384}}),
+        ("ViT", {}),
+        ("DeiT", {}),
+    ],
+    ids=str,
+)
+def test_pixels_are_those_of_transformers(kind, settings, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    processor = getattr(transformers, f"{kind}ImageProcessor")(**settings)
+    processor.save_pretrained(tmp_path)
+    found = Preprocessor(tmp_path / "preprocessor_config.json", kind)
+    size, crop_from = found.find_size()
+    generator = np.random.default_rng(0)
+    for height, width in [(444, 300), (301, 299), (224, 224), (50, 37), (1000, 231)]:
+        pixels = generator.integers(0, 256, (9, 7, 3), dtype=np.uint8)
+        image = Image.fromarray(pixels).resize((width, height))
+        [expected] = processor(image, return_tensors="np")["pixel_values"]
+        images = decode_image(
+            MemoryImage(image), size, found.find_interpolation(), crop_from
+        )
+        scaled = scale_pixels(images, *found.find_scaling())
+        np.testing.assert_allclose(scaled, expected.transpose(1, 2, 0), atol=1e-5)
