@@ -186,7 +186,14 @@ def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(
         pytest.importorskip(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SK_POSTERS_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("SK_POSTERS_CACHE", "")  # A page may set it: undone afterwards.
+    # Pages may set these: undone afterwards.
+    monkeypatch.setenv("SK_POSTERS_CACHE", "")
+    monkeypatch.setenv("HF_HUB_CACHE", "")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # It reads them when it is imported, which another test may have done.
+    constants = pytest.importorskip("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     pyplot = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setattr(pyplot, "show", lambda: pyplot.close("all"))
     names = {"__name__": "__main__"}

@@ -6,6 +6,7 @@ probabilities must be the same bytes; those of the ONNX graph on onnxruntime dif
 what float32 leaves out.
 """
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -44,7 +45,7 @@ def saved(job):
         saving = seconds_of(lambda: save_model(model, file))
         exporting = seconds_of(lambda: export_onnx(model, graph))
         found, loading = answers_elsewhere(file, job.paths)
-        by_graph = answers_of(graph, model, job.paths)
+        by_graph = answers_of(graph, job.paths)
         return {
             "model file, MB": file.stat().st_size / 1e6,
             "ONNX file, MB": graph.stat().st_size / 1e6,
@@ -69,27 +70,19 @@ def answers_elsewhere(file, paths):
     return np.load(found), float(done.stdout.split()[0])
 
 
-def answers_of(graph, model, paths):
-    """Run a graph on the images that the pipeline would make of files."""
+def answers_of(graph, paths):
+    """Run a graph on the images that its metadata ask for."""
     import onnxruntime
 
     from sk_posters import PosterImageLoader
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    inputs = json.loads(session.get_modelmeta().custom_metadata_map["inputs"])
     feeds = {}
-    for each in session.get_inputs():
-        size = each.name.rpartition("_")[2].split("x")
-        size = tuple(map(int, size)) if len(size) == 2 else model[0].image_size
-        loader = PosterImageLoader(image_size=size, interpolation=resizing(model))
-        images = np.asarray(loader.fit_transform(paths)[:])
-        feeds[each.name] = np.rint(images * 255).astype(np.uint8)
+    for name, settings in inputs.items():
+        images = np.asarray(PosterImageLoader(**settings).fit_transform(paths)[:])
+        feeds[name] = np.rint(images * 255).astype(np.uint8)
     return session.run(None, feeds)[0]
-
-
-def resizing(model):
-    parts = dict(getattr(model[0], "transformer_list", [("only", model[0])]))
-    [interpolation] = {part.interpolation for part in parts.values()}
-    return interpolation
 
 
 def main(arguments=None):

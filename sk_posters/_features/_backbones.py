@@ -18,6 +18,7 @@ import threading
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,22 +30,44 @@ from sk_posters._features._efficientnet import (
     LAST_MAP,
     backbone_onnx,
 )
+from sk_posters._features._hub import PREFIX, fetch, pin
 from sk_posters._features._pooling import (
     PARTS,
+    check_output,
+    check_pooling,
     check_scaling,
     check_size,
     count_pooled,
     pool,
+    refuse_cls,
     scale_pixels,
 )
 
-__all__ = ["KERAS_NAMES", "BackboneNetwork", "OnnxNetwork", "as_bytes", "make_networks"]
+__all__ = [
+    "KERAS_NAMES",
+    "BackboneNetwork",
+    "ImageSettings",
+    "OnnxNetwork",
+    "as_bytes",
+    "find_image_settings",
+    "list_sources",
+    "make_networks",
+    "pin_backbones",
+]
+
+# What images are resized to and how, unless a user or a network of the hub says more.
+IMAGE_SIZE, INTERPOLATION = (320, 224), "bilinear"
 
 # The largest backbone takes 25 MB.
 N_SESSIONS = 4
 
 # Names of the outputs of the backbones' graphs.
 OUTPUTS = {"avg": "average", "max": "maximum", "covariance": "covariance"}
+
+# Outputs that transformers names so, the one that is meant for other tasks first.
+FEATURES = ("image_embeds", "pooler_output", "last_hidden_state")
+TOKENS_OR_MAPS = "last_hidden_state"
+CLASS_SCORES = "logits"
 
 INPUT_TYPES = {
     "tensor(uint8)": np.uint8,
@@ -68,6 +91,8 @@ class BackboneNetwork:
         self._wanted = self.device = _choose_device(device, name)
         if self._wanted != "cpu":
             self.device = _find_device(_open(name, None, self._wanted))
+        if pooling == "cls":
+            raise refuse_cls(f"the backbone {name!r}")
         self.parts = PARTS[pooling]
         backbone = BACKBONES[name]
         self.n_features = (
@@ -111,30 +136,37 @@ class OnnxNetwork:
         channel_order=None,
         output=None,
         device="auto",
+        hub=None,
+        address=None,
     ):
-        runtime = _runtime(path)
+        self._name = path if address is None else address
+        runtime = _runtime(self._name)
         self.path = os.path.abspath(path)
         self.pooling = pooling
-        self.prefix = Path(path).stem
+        self.prefix = Path(path).stem if hub is None else hub.name
         self._stamp = _stamp(self.path)
-        self._wanted = _choose_device(device, path)
-        session = _open(self.path, self._stamp, self._wanted)
+        self._wanted = _choose_device(device, self._name)
+        self._weights = () if hub is None else hub.weights
+        session = _open(self.path, self._stamp, self._wanted, self._weights)
         self.device = _find_device(session)
-        self._input = _find_input(session, path)
+        self._input = _find_input(session, self._name)
         self._dtype = INPUT_TYPES[self._input.type]
-        self._order = channel_order or _find_channel_order(self._input, path)
-        self._scaling = self._check_scaling(mean, std)
-        self._output = _choose_output(session, output, path)
+        self._order = channel_order or _find_channel_order(self._input, self._name)
+        self._scaling = self._find_scaling(mean, std, hub and hub.preprocessor)
+        self._output = _choose_output(session, output, self._name)
         height, width = image_size
-        check_size(image_size, self._sides(), repr(path))
+        check_size(image_size, self._sides(), repr(self._name))
         # Shapes in the file may be unknown or wrong, so one image is run.
         (first,) = self._run(np.zeros((1, height, width, 3), np.uint8))
+        check_output(first)
+        self.parts = check_pooling(pooling, first.ndim, f"{self._output!r}")
         rows = pool(first, pooling, self._axes())
-        self.parts = PARTS[pooling] if first.ndim == 4 else ("",)
         self.n_features = rows.shape[1] // len(self.parts)
         described = (
             *(_digest(self.path, self._stamp), self._order, self._output),
             *(x.tolist() for x in self._scaling or ()),
+            # Equal files of two commits are told apart, as their addresses are.
+            *(() if address is None else (address,)),
         )
         self.fingerprint = f"{described!r} {_describe(runtime, self.device)}"
 
@@ -157,7 +189,7 @@ class OnnxNetwork:
             yield self._run_at_once(images)
 
     def _run_at_once(self, batch):
-        session = _open(self.path, self._stamp, self._wanted)
+        session = _open(self.path, self._stamp, self._wanted, self._weights)
         if self._scaling is None:
             pixels = as_bytes(batch)
         else:
@@ -168,7 +200,7 @@ class OnnxNetwork:
             return session.run([self._output], {self._input.name: pixels})[0]
         except Exception as error:  # Of classes that onnxruntime does not document.
             raise ValueError(
-                f"The ONNX file {self.path!r} cannot be run on pixels of shape "
+                f"The ONNX file {self._name!r} cannot be run on pixels of shape "
                 f"{pixels.shape}: {error}. Export it again, or change image_size"
             ) from error
 
@@ -178,12 +210,17 @@ class OnnxNetwork:
     def _sides(self):
         return [self._input.shape[axis] for axis in self._axes()]
 
-    def _check_scaling(self, mean, std):
+    def _find_scaling(self, mean, std, preprocessor):
+        """Return mean and std as given, or else as the preprocessor has them."""
         if self._dtype != np.uint8:
-            return check_scaling(mean, std, f"The ONNX file {self.path!r}")
+            if preprocessor is not None and (mean is None or std is None):
+                found = preprocessor.find_scaling()
+                mean = found[0] if mean is None else mean
+                std = found[1] if std is None else std
+            return check_scaling(mean, std, f"The ONNX file {self._name!r}")
         if mean is not None or std is not None:
             raise ValueError(
-                f"The ONNX file {self.path!r} takes uint8 pixels as they are: leave "
+                f"The ONNX file {self._name!r} takes uint8 pixels as they are: leave "
                 f"mean and std at None; got mean={mean!r}, std={std!r}"
             )
         return None
@@ -227,27 +264,27 @@ def _find_device(session):
     return "cuda" if session.get_providers()[0] == CUDA else "cpu"
 
 
-def _open(source, stamp, device):
+def _open(source, stamp, device, weights=()):
     """Return the session of a backbone (without stamp) or of a file."""
     with _opening:  # Or else two threads would open the same one.
-        return _session(source, stamp, device, os.getpid())
+        return _session(source, stamp, device, weights, os.getpid())
 
 
 @lru_cache(N_SESSIONS)
-def _session(source, stamp, device, process):
+def _session(source, stamp, device, weights, process):
     """Open a session, of this process's own, whatever it was forked from."""
     if device == "cpu":
-        return _open_on(source, stamp, ["CPUExecutionProvider"])
+        return _open_on(source, stamp, weights, ["CPUExecutionProvider"])
     _runtime(source).preload_dlls()
     problem = "its libraries cannot be loaded"
     try:
         providers = [(CUDA, CUDA_OPTIONS), "CPUExecutionProvider"]
-        session = _open_on(source, stamp, providers)
+        session = _open_on(source, stamp, weights, providers)
         if _find_device(session) == "cuda":
             return session
     except Exception as error:  # Of classes that onnxruntime does not document.
         problem = error
-    session = _open_on(source, stamp, ["CPUExecutionProvider"])
+    session = _open_on(source, stamp, weights, ["CPUExecutionProvider"])
     text = f"onnxruntime cannot use the GPU ({problem}). Its CUDA and cuDNN come with: "
     text += "pip install 'onnxruntime-gpu[cuda,cudnn]'"
     if device == "cuda":
@@ -256,7 +293,7 @@ def _session(source, stamp, device, process):
     return session
 
 
-def _open_on(source, stamp, providers):
+def _open_on(source, stamp, weights, providers):
     """Open a session on the first of some providers that can be used."""
     runtime = _runtime(source)
     options = runtime.SessionOptions()
@@ -266,6 +303,13 @@ def _open_on(source, stamp, providers):
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     model = backbone_onnx(source) if stamp is None else source
+    # Read here, as onnxruntime refuses links to other folders since it can take weights
+    # in memory, and huggingface_hub may keep each file in a folder of its own.
+    take = getattr(options, "add_external_initializers_from_files_in_memory", None)
+    if weights and take is not None:
+        names, paths = zip(*weights, strict=True)
+        contents = [Path(path).read_bytes() for path in paths]
+        take(names, contents, [len(content) for content in contents])
     try:
         return runtime.InferenceSession(
             model, options, providers=providers, enable_fallback=0
@@ -313,6 +357,13 @@ def _find_input(session, path):
     ):
         return inputs[0]
     listed = ", ".join(f"{x.name!r} {x.type} {x.shape}" for x in inputs)
+    if any(x.name == "input_ids" for x in inputs):
+        raise ValueError(
+            f"The ONNX file {path!r} takes text beside images; its inputs are "
+            f"{listed}. Give the image tower alone as backbone, which is "
+            "vision_model.onnx where both are exported, as in "
+            f"{PREFIX}OWNER/NAME/onnx/vision_model.onnx"
+        )
     raise ValueError(
         f"The ONNX file {path!r} must have one input, a batch of images: rank 4, of "
         "type uint8, float or float16, and of any number of images or one; its inputs "
@@ -327,6 +378,8 @@ def _names(shape):
 
 def _find_channel_order(described, path):
     last, first = described.shape[3] == 3, described.shape[1] == 3
+    if last == first and described.name == "pixel_values":
+        return "NCHW"  # The habit of transformers, whose exports leave shapes open.
     if last == first:
         raise ValueError(
             f"The shape {described.shape} of the input of {path!r} does not tell where "
@@ -336,9 +389,21 @@ def _find_channel_order(described, path):
 
 
 def _choose_output(session, output, path):
-    names = [described.name for described in session.get_outputs()]
+    ranks = {each.name: len(each.shape) for each in session.get_outputs()}
+    names = list(ranks)
+    if output is None and names == [CLASS_SCORES] and _is_address(path):
+        raise ValueError(
+            f"{path!r} gives the scores of its classes ({CLASS_SCORES}) and no "
+            f'features. Set output="{CLASS_SCORES}" to take these scores as features; '
+            "or export the features: optimum-cli export onnx --model OWNER/NAME --task "
+            "feature-extraction FOLDER, and give the path of the file as backbone"
+        )
     if output is None and len(names) == 1:
         return names[0]
+    if output is None and ranks.get(TOKENS_OR_MAPS) == 4:
+        return TOKENS_OR_MAPS  # Pooled here, as `pooling` says.
+    if output is None and not ranks.keys().isdisjoint(FEATURES):
+        return next(name for name in FEATURES if name in names)
     if isinstance(output, str) and output in names:
         return output
     if isinstance(output, int) and 0 <= output < len(names):
@@ -366,9 +431,76 @@ KERAS_NAMES = (
 
 ALLOWED = (
     f"backbone must be {', '.join(map(repr, BACKBONES))}, the path of an .onnx or a "
-    '.keras file, a name of keras.applications such as "MobileNetV2", a Keras model, '
-    "or a list of these"
+    ".keras file, the address of a model on the Hugging Face hub such as "
+    '"hf://OWNER/NAME", a name of keras.applications such as "MobileNetV2", a Keras '
+    "model, or a list of these"
 )
+
+
+class ImageSettings(NamedTuple):
+    """How files become images, as `decode_image` takes it."""
+
+    image_size: tuple
+    interpolation: str
+    crop_from: int | tuple | None
+
+
+def _list_specs(backbone):
+    return list(backbone) if isinstance(backbone, list | tuple) else [backbone]
+
+
+def _is_address(backbone):
+    """Return whether a backbone is the address of a model on the hub."""
+    return isinstance(backbone, str) and backbone.startswith(PREFIX)
+
+
+def pin_backbones(backbone):
+    """Return the pinned address for each address of a hub among backbones."""
+    return {spec: pin(spec) for spec in _list_specs(backbone) if _is_address(spec)}
+
+
+def list_sources(backbone):
+    """Return files that are read, and networks that are downloaded where needed."""
+    specs = [
+        os.fspath(spec)
+        for spec in _list_specs(backbone)
+        if isinstance(spec, str | os.PathLike) and spec not in BACKBONES
+    ]
+    fetched = [spec for spec in specs if _is_address(spec) or spec in KERAS_NAMES]
+    return [spec for spec in specs if spec not in fetched], fetched
+
+
+def find_image_settings(backbone, image_size, interpolation, pinned):
+    """Return what a user has set, or else what the hub's networks or we prefer."""
+    preprocessors = [
+        found.preprocessor
+        for found in (
+            fetch(pin(pinned.get(spec, spec)))
+            for spec in _list_specs(backbone)
+            if _is_address(spec)
+        )
+        if found.preprocessor is not None
+    ]
+    crop_from = None
+    if image_size is None:
+        found = [each.find_size() for each in preprocessors] or [(IMAGE_SIZE, None)]
+        image_size, crop_from = _find_common(found, "image_size", backbone)
+    if interpolation is None:
+        found = [each.find_interpolation() for each in preprocessors]
+        interpolation = _find_common(
+            found or [INTERPOLATION], "interpolation", backbone
+        )
+    return ImageSettings(image_size, interpolation, crop_from)
+
+
+def _find_common(found, parameter, backbone):
+    if len(set(found)) > 1:
+        raise ValueError(
+            f"{parameter} must be set where networks of the hub prefer different ones; "
+            f"{backbone!r} prefer {', '.join(map(repr, found))}. Or put each into a "
+            "PosterEncoder of its own, in a FeatureUnion"
+        )
+    return found[0]
 
 
 def make_networks(
@@ -381,9 +513,10 @@ def make_networks(
     channel_order=None,
     output=None,
     device="auto",
+    pinned=None,
 ):
     """Return a network for each backbone that a user names, with distinct prefixes."""
-    specs = backbone if isinstance(backbone, list | tuple) else [backbone]
+    specs = _list_specs(backbone)
     kinds = [_find_kind(spec) for spec in specs]
     if not kinds:
         raise ValueError(f"{ALLOWED}; got {backbone!r}")
@@ -401,7 +534,7 @@ def make_networks(
             f"{backbone!r} scales its own pixels: leave them at None; got {given!r}"
         )
     networks = [
-        _make_network(spec, kind, pooling, image_size, device, given)
+        _make_network(spec, kind, pooling, image_size, device, given, pinned or {})
         for spec, kind in zip(specs, kinds, strict=True)
     ]
     return _number_prefixes(networks)
@@ -410,6 +543,8 @@ def make_networks(
 def _find_kind(spec):
     if isinstance(spec, str | os.PathLike):
         text = os.fspath(spec)
+        if _is_address(spec):
+            return "address"
         if text in BACKBONES:
             return "backbone"
         if text in KERAS_NAMES:
@@ -427,9 +562,13 @@ def _find_kind(spec):
     raise ValueError(f"{ALLOWED}; got {spec!r}")
 
 
-def _make_network(spec, kind, pooling, image_size, device, given):
+def _make_network(spec, kind, pooling, image_size, device, given, pinned):
     if kind == "backbone":
         return BackboneNetwork(spec, pooling, device)
+    if kind == "address":
+        address = pin(pinned.get(spec, spec))
+        given = given | {"address": address, "hub": fetch(address), "device": device}
+        return OnnxNetwork(given["hub"].path, pooling, image_size, **given)
     if kind == "onnx file":
         path = os.fspath(spec)
         return OnnxNetwork(path, pooling, image_size, device=device, **given)

@@ -14,7 +14,11 @@ from sk_posters._base._compat import Interval, StrOptions, _fit_context
 from sk_posters._base._disk_cache import CACHE_VARIABLE
 from sk_posters._base._public_path import set_module
 from sk_posters._base._threads import count_threads, map_in_threads
-from sk_posters._features._backbones import make_networks
+from sk_posters._features._backbones import (
+    find_image_settings,
+    make_networks,
+    pin_backbones,
+)
 from sk_posters._features._cache import FeatureStore, hash_pixels
 from sk_posters._features._pooling import PARTS
 from sk_posters._images._arrays import check_pixels, hint_at_channels
@@ -37,6 +41,7 @@ __all__ = [
     "as_images",
     "check_fitted_size",
     "encode",
+    "find_settings",
     "list_encoders",
     "list_networks",
     "open_images",
@@ -67,37 +72,49 @@ class PosterEncoder(TransformerMixin, BaseEstimator):
         - `"efficientnet_lite0"`, `"efficientnet_lite1"` or `"efficientnet_lite2"`;
         - the path of an ONNX file, for which see `mean`, `std`, `channel_order` and
           `output`;
+        - the address of a model on the Hugging Face hub that has been exported to
+          ONNX, such as ``"hf://Xenova/clip-vit-base-patch32"``, which is downloaded
+          once; it needs ``pip install "sk-posters[hub]"``, and the notes say more;
         - a name of ``keras.applications``, such as `"MobileNetV2"`, with weights
           learned on ImageNet, which Keras downloads;
         - a Keras model, or the path of a ``.keras`` file.
 
         The last two kinds load TensorFlow, the others do not.
-    image_size : tuple of two int, default=(320, 224)
-        Height and width to which files and PIL images are resized. Arrays keep their
-        own size, which has to be that of the images in `fit`.
-    interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"}, \
-default="bilinear"
-        How files are resized.
-    pooling : {"avg", "max", "avgmax", "covariance"}, default="avg"
+    image_size : tuple of two int or None, default=None
+        Height and width to which files and PIL images are resized. None is (320, 224);
+        for a network of the hub, files are resized and cropped as its preprocessor
+        does it. Arrays keep their own size, which has to be that of the images in
+        `fit`.
+    interpolation : {"nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"} or \
+None, default=None
+        How files are resized. None is "bilinear", or for a network of the hub what
+        its preprocessor takes.
+    pooling : {"avg", "max", "avgmax", "covariance", "cls"}, default="avg"
         How feature maps are pooled: the average or the maximum of each, or both
         concatenated; or signed square roots of the covariances between them, which
         tell which features appear in the same places [1]_. An EfficientNet-Lite gives
-        those of the last map of stride 16: 6328 features, or 7260 for Lite2. Outputs
-        that are feature vectors already are taken as they are.
+        those of the last map of stride 16: 6328 features, or 7260 for Lite2. Tokens
+        of a transformer are pooled in the same way, over all tokens, and `"cls"` takes
+        the first of them. Outputs that are feature vectors already are taken as they
+        are.
     flip : bool, default=False
         Whether to average the features of an image and its mirror image, in twice the
         time.
     mean, std : float, array-like of shape (3,) or None, default=None
         What is subtracted from pixels, which run from 0 to 255, and what they are
         then divided by, for an ONNX file with float input or a Keras model of your
-        own. Required by those, refused by all others. Put files that differ in this
-        into separate encoders in a :class:`~sklearn.pipeline.FeatureUnion`.
+        own. Required by those, refused by others, and for a network of the hub by
+        default what its preprocessor does. Put files that differ in this into separate
+        encoders in a :class:`~sklearn.pipeline.FeatureUnion`.
     channel_order : {"NHWC", "NCHW"} or None, default=None
         Position of the channels in the input and feature maps of an ONNX file. None
-        infers it from the shape of the input.
+        infers it from the shape of the input, and takes "NCHW" if that is open and the
+        input is called ``pixel_values``, as in exports of transformers.
     output : str, int or None, default=None
         Which output of an ONNX file, by name or number; or of a Keras model, by
-        number or by the name of a layer. None if there is only one.
+        number or by the name of a layer. None if there is only one; of an ONNX file
+        with several, feature maps called ``last_hidden_state``, or else the first that
+        there is of ``image_embeds``, ``pooler_output`` and ``last_hidden_state``.
     device : {"auto", "cpu", "cuda"}, default="auto"
         Where networks run: "cuda" is the first NVIDIA GPU. "auto" takes it if an
         onnxruntime with CUDA is installed, as by ``pip install
@@ -135,6 +152,11 @@ default="bilinear"
         in the order of `X`.
     image_size_ : tuple of two int
         Height and width of the images in `fit` or `fit_transform`.
+    revisions_ : dict of str to str
+        For each address of the hub in `backbone`, the address of the same network with
+        its commit and file, such as ``"hf://OWNER/NAME@0a1b.../onnx/model.onnx"``. It
+        was looked up in `fit` or `fit_transform`, stays the same in `transform`, and
+        can be given as `backbone`.
     devices_ : list of str
         The device of each network in the last call of `fit`, `transform` or
         `fit_transform`, "cpu" or "cuda", in the order of `backbone`.
@@ -165,6 +187,24 @@ default="bilinear"
     their weights. A row that is missing, damaged or from another version is computed
     again. A folder that cannot be written to is warned about.
 
+    *The Hugging Face hub.* An address is ``hf://OWNER/NAME``, with a branch, tag or
+    commit behind NAME as in ``hf://OWNER/NAME@v1.0``, and one of its ONNX files at the
+    end, as in ``hf://OWNER/NAME/onnx/vision_model_fp16.onnx``. Without a file, it is
+    the first that there is of ``vision_model.onnx`` and ``model.onnx``, in the folder
+    ``onnx`` or outside of it. No code of the repository is run, and no other format is
+    read. Files stay in the cache of huggingface_hub, and are taken from there without
+    a network (``HF_HUB_OFFLINE=1``). A branch or tag is looked up once in a process;
+    give a commit to get the same network in all. Its ``preprocessor_config.json``
+    says how images are resized, cropped and scaled, as far as `image_size`,
+    `interpolation`, `mean` and `std` leave it open. Given an `image_size`, nothing is
+    cropped.
+
+    Exports of CLIP give ``image_embeds``, those of SigLIP ``pooler_output``, those of
+    DINOv2 tokens (``last_hidden_state``), and those of a ResNet feature maps, if they
+    were exported as features (``optimum-cli export onnx --task feature-extraction``).
+    An export of a classifier gives the scores of its classes alone, which are refused
+    unless you set ``output="logits"``: they say less than the features before them.
+
     References
     ----------
     .. [1] T.-Y. Lin, A. RoyChowdhury and S. Maji, "Bilinear CNN Models for
@@ -185,8 +225,8 @@ default="bilinear"
 
     _parameter_constraints = {
         "backbone": "no_validation",
-        "image_size": [tuple, list],
-        "interpolation": [StrOptions(INTERPOLATIONS)],
+        "image_size": [tuple, list, None],
+        "interpolation": [StrOptions(INTERPOLATIONS), None],
         "pooling": [StrOptions(set(PARTS))],
         "flip": ["boolean"],
         "mean": ["array-like", Real, None],
@@ -206,8 +246,8 @@ default="bilinear"
         self,
         backbone="efficientnet_lite0",
         *,
-        image_size=(320, 224),
-        interpolation="bilinear",
+        image_size=None,
+        interpolation=None,
         pooling="avg",
         flip=False,
         mean=None,
@@ -267,6 +307,7 @@ default="bilinear"
         PosterEncoder
             The encoder itself.
         """
+        self.revisions_ = pin_backbones(self.backbone)
         images = as_images(self, X)
         networks = list_networks(self, images.shape[1:3])
         failed = []
@@ -275,6 +316,7 @@ default="bilinear"
                 list(dict.fromkeys(images.sources)),
                 image_size=images.image_size,
                 interpolation=images.interpolation,
+                crop_from=images.crop_from,
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
             )
@@ -311,6 +353,8 @@ default="bilinear"
         PosterFileError
             If files cannot be used and `on_error` is `"raise"`. It is both an OSError
             and a ValueError.
+        OSError
+            If a network of the hub is not on this machine and cannot be downloaded.
         """
         images = as_images(self, X)
         check_fitted_size(self, images)
@@ -356,6 +400,7 @@ default="bilinear"
         ndarray of shape (n_samples, n_features), dtype float32
             One row per image.
         """
+        self.revisions_ = pin_backbones(self.backbone)
         images = as_images(self, X)
         features = self._encode(images, images is X)
         self.image_size_ = images.shape[1:3]
@@ -374,9 +419,10 @@ default="bilinear"
         ndarray of str
             Network, kind of pooling unless it gives feature vectors, and number.
         """
+        size = getattr(self, "image_size_", None) or find_settings(self).image_size
         names = [
             "_".join(filter(None, (network.prefix, part, str(number))))
-            for network in list_networks(self, self.image_size)
+            for network in list_networks(self, size)
             for part in network.parts
             for number in range(network.n_features)
         ]
@@ -422,7 +468,18 @@ def list_networks(encoder, image_size):
         channel_order=encoder.channel_order,
         output=encoder.output,
         device=encoder.device,
+        pinned=_get_pinned(encoder),
     )
+
+
+def _get_pinned(encoder):
+    return getattr(encoder, "revisions_", {})  # Without fit, and in older models.
+
+
+def find_settings(encoder):
+    """Return how an encoder makes images of files."""
+    given = (encoder.backbone, encoder.image_size, encoder.interpolation)
+    return find_image_settings(*given, _get_pinned(encoder))
 
 
 def as_images(encoder, X):
@@ -434,12 +491,9 @@ def as_images(encoder, X):
         X = _stack(X)
     if getattr(X, "ndim", 1) != 1 and not hasattr(X, "columns"):
         return _check_array(X)
-    check_image_size(encoder.image_size)
-    return PosterImages(
-        check_sources(X),
-        image_size=encoder.image_size,
-        interpolation=encoder.interpolation,
-    )
+    if encoder.image_size is not None:
+        check_image_size(encoder.image_size)
+    return PosterImages(check_sources(X), **find_settings(encoder)._asdict())
 
 
 def _stack(images):
@@ -510,7 +564,7 @@ class FileImages:
             return f"blank {self._images.image_size}"
         return hash_decoded(
             *(self._images.sources[row], self._images.image_size),
-            self._images.interpolation,
+            *(self._images.interpolation, self._images.crop_from),
         )
 
     def is_still(self, row, key):

@@ -11,7 +11,7 @@ import numpy as np
 
 from sk_posters._base._gpus import list_gpus
 from sk_posters._features._pooling import (
-    PARTS,
+    check_pooling,
     check_scaling,
     check_size,
     count_pooled,
@@ -58,12 +58,10 @@ class KerasNetwork:
         if keras.config.image_data_format() == "channels_first":
             self._axes = (2, 3)
         channels = ({1, 2, 3} - set(self._axes)).pop() if len(shape) == 4 else -1
-        self.parts = PARTS[pooling] if len(shape) == 4 else ("",)
-        self.n_features = (
-            count_pooled(pooling, shape[channels])
-            if len(shape) == 4
-            else shape[channels]
-        )
+        self.parts = check_pooling(pooling, len(shape), f"the network {prefix!r}")
+        self.n_features = shape[channels]
+        if self.parts != ("",):
+            self.n_features = count_pooled(pooling, shape[channels])
         scaling = [np.asarray(x).tolist() for x in self._scaling]
         scaled_by = scaling if preprocess is None else f"preprocess_input of {prefix}"
         self.fingerprint = (

@@ -4,10 +4,13 @@ import numpy as np
 
 __all__ = [
     "PARTS",
+    "check_output",
+    "check_pooling",
     "check_scaling",
     "check_size",
     "count_pooled",
     "pool",
+    "refuse_cls",
     "scale_pixels",
 ]
 
@@ -17,6 +20,7 @@ PARTS = {
     "max": ("max",),
     "avgmax": ("avg", "max"),
     "covariance": ("covariance",),
+    "cls": ("cls",),
 }
 # More channels would give more covariances than a linear head can use.
 MAX_CHANNELS = 512
@@ -69,21 +73,47 @@ def check_size(size, expected, what):
     )
 
 
-def pool(output, pooling, axes):
-    """Return feature maps as feature vectors; feature vectors are unchanged."""
-    output = np.asarray(output)
-    if output.ndim not in (2, 4):
+def check_output(output):
+    """Raise unless one image has given one vector, its tokens or its maps."""
+    shape = np.shape(output)
+    if len(shape) not in (2, 3, 4) or shape[0] != 1:
         raise ValueError(
-            "A network must give one feature vector per image (rank 2) or feature "
-            f"maps (rank 4); got an output of shape {output.shape}: choose "
-            "another one with the parameter output"
+            "A network must give, for each image, one feature vector (rank 2), tokens "
+            "(rank 3) or feature maps (rank 4); got an output of shape "
+            f"{shape} for one image: choose another one with the parameter output"
         )
+
+
+def check_pooling(pooling, rank, what):
+    """Return what an output of a rank is pooled to; raise if that is impossible."""
+    if rank == 4 and pooling == "cls":
+        raise refuse_cls(what)
+    return PARTS[pooling] if rank in (3, 4) else ("",)
+
+
+def refuse_cls(what):
+    """Return the error about feature maps, which have no first token."""
+    return ValueError(
+        f'pooling="cls" takes the first token of a transformer, and {what} gives '
+        'feature maps: set pooling to "avg", "max", "avgmax" or "covariance"'
+    )
+
+
+def pool(output, pooling, axes):
+    """Return feature maps or tokens as feature vectors; vectors are unchanged."""
+    output = np.asarray(output).astype(np.float32, copy=False)
     if output.ndim == 2:
-        return output.astype(np.float32, copy=False)
-    pool = {"avg": np.mean, "max": np.max, "covariance": covariances}
-    output = output.astype(np.float32, copy=False)
+        return output
+    if output.ndim == 3:  # Tokens are a map of one column.
+        output, axes = output[:, :, np.newaxis], (1, 2)
+    pool = {"avg": np.mean, "max": np.max, "covariance": covariances, "cls": first}
     parts = [pool[part](output, axis=axes) for part in PARTS[pooling]]
     return np.concatenate(parts, axis=1)
+
+
+def first(tokens, axis):
+    """Return the first token, where transformers gather what they see."""
+    return tokens[:, 0, 0]
 
 
 def count_pooled(pooling, n_channels):

@@ -36,15 +36,36 @@ UPRIGHT = {
 }
 
 
-def decode_image(source, image_size, interpolation="nearest"):
+def decode_image(source, image_size, interpolation="nearest", crop_from=None):
     """Decode one source to an upright RGB image, uint8 of shape (*image_size, 3).
 
     The values are those of ``keras.utils.load_img`` for files without EXIF orientation
-    and with at most 8 bits per channel.
+    and with at most 8 bits per channel. With `crop_from`, a height and width or the
+    length of the shortest side, the image is resized to that, and `image_size` is cut
+    out of its centre as transformers does it.
     """
     height, width = image_size
     resample = Image.Resampling[interpolation.upper()]
-    return _decode(source, lambda size: (width, height), resample)[0]
+    if crop_from is None:
+        return _decode(source, lambda size: (width, height), resample)[0]
+
+    def enlarge(size):
+        if isinstance(crop_from, tuple):
+            return crop_from[::-1]
+        sides = [int(crop_from * side / min(size)) for side in size]
+        limit = Image.MAX_IMAGE_PIXELS
+        if limit is not None and sides[0] * sides[1] > limit:  # A strip.
+            raise Image.DecompressionBombError
+        return tuple(sides)
+
+    return _crop_centre(_decode(source, enlarge, resample)[0], height, width)
+
+
+def _crop_centre(image, height, width):
+    """Cut the centre out of an image; what it lacks is black."""
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    box = (left, top, left + width, top + height)
+    return np.array(Image.fromarray(image).crop(box))
 
 
 def decode_within(source, largest_side):

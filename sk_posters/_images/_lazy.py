@@ -42,6 +42,7 @@ class PosterImages:
         *,
         image_size=(350, 350),
         interpolation="nearest",
+        crop_from=None,
         n_jobs=None,
         blank=None,
         store=None,
@@ -50,6 +51,7 @@ class PosterImages:
         self.sources = np.asarray(sources, dtype=object)
         self.image_size = tuple(map(int, image_size))
         self.interpolation = interpolation
+        self.crop_from = crop_from
         self.n_jobs = n_jobs
         blank = np.zeros(len(self.sources)) if blank is None else blank
         self.blank = np.asarray(blank, dtype=bool)
@@ -131,6 +133,7 @@ class PosterImages:
             self.sources[rows],
             image_size=self.image_size,
             interpolation=self.interpolation,
+            crop_from=self.crop_from,
             n_jobs=self.n_jobs,
             blank=self.blank[rows],
             store=self.store,
@@ -140,10 +143,8 @@ class PosterImages:
     def _read_row(self, row, image):
         key = None if self.keys is None else self.keys[row]
         if key is None or not self.store.read_into(key, image):
-            image[...] = _decode_and_keep(
-                *(self.sources[row], self.image_size, self.interpolation),
-                *(self.store, key),
-            )
+            decoding = (self.image_size, self.interpolation, self.crop_from)
+            image[...] = _decode_and_keep(self.sources[row], decoding, self.store, key)
 
 
 class CheckedFile(NamedTuple):
@@ -155,17 +156,25 @@ class CheckedFile(NamedTuple):
 
 
 def check_files(
-    sources, *, image_size, interpolation, n_jobs=None, store=None, verbose=0
+    sources,
+    *,
+    image_size,
+    interpolation,
+    crop_from=None,
+    n_jobs=None,
+    store=None,
+    verbose=0,
 ):
     """Return a `CheckedFile` for each source; decode those that no store holds."""
+    decoding = (image_size, interpolation, crop_from)
 
     def check(source):
-        key = None if store is None else store.key(source, image_size, interpolation)
+        key = None if store is None else store.key(source, *decoding)
         # An entry was written after its content had been decoded without an error.
         if key is not None and store.holds(key, 3 * image_size[0] * image_size[1]):
             return CheckedFile(None, key, was_decoded=False)
         try:
-            _decode_and_keep(source, image_size, interpolation, store, key)
+            _decode_and_keep(source, decoding, store, key)
         except PosterFileError as error:
             return CheckedFile(error.failed[0][1], None, was_decoded=True)
         return CheckedFile(None, key, was_decoded=True)
@@ -194,11 +203,11 @@ def list_failures(checked):
     ]
 
 
-def _decode_and_keep(source, image_size, interpolation, store, key):
-    image = decode_image(source, image_size, interpolation)
+def _decode_and_keep(source, decoding, store, key):
+    image = decode_image(source, *decoding)
     # The file may have been replaced since its key was made, and a store that holds a
     # wrong image would hold it for good.
-    if key is not None and store.key(source, image_size, interpolation) == key:
+    if key is not None and store.key(source, *decoding) == key:
         store.write(key, image)
     return image
 

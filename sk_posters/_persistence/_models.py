@@ -17,8 +17,8 @@ from sk_posters._base._unwrap import find_label_names, list_parts, unwrap
 from sk_posters._base._validation import find_known
 from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
-from sk_posters._features._efficientnet import BACKBONES
-from sk_posters._features._encoder import PosterEncoder
+from sk_posters._features._backbones import list_sources
+from sk_posters._features._encoder import PosterEncoder, find_settings
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._images._sources import holds_sources
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
@@ -102,8 +102,9 @@ def save_model(
     `training_data`, ``training_rows.bin`` has a random salt and 8 bytes for each row.
     They do not show a row, but anyone who has an image can test with them whether it
     was one of the rows.
-    The pretrained networks of :class:`PosterEncoder` come with their packages, and
-    files that a user gives as `backbone` stay where they are. `cache_dir` and
+    The pretrained networks of :class:`PosterEncoder` come with their packages, files
+    that a user gives as `backbone` stay where they are, and of a network of the
+    Hugging Face hub the file has the address and the commit. `cache_dir` and
     `failed_` are not saved: they belong to one machine.
 
     Examples
@@ -192,7 +193,7 @@ def load_model(path, *, trusted=()):
     -----
     UserWarning
         If the file was written with other versions of libraries, or the model needs
-        files that are not in it.
+        files that are not in it, or networks that it would download when it predicts.
 
     See Also
     --------
@@ -405,25 +406,27 @@ def _warn_of_versions(path, versions):
 
 
 def _warn_of_files(model):
-    """Warn where an encoder reads its network from a file of its own."""
-    files = [
-        os.fspath(name)
-        for _, step in list_parts(model)
-        for name in _as_list(getattr(step, "backbone", ()))
-        if isinstance(name, str | os.PathLike)
-        and os.fspath(name) not in BACKBONES
-        and os.fspath(name).endswith((".onnx", ".keras"))
-    ]
+    """Warn where an encoder reads its network from a file, or would download it."""
+    files, fetched = [], []
+    for _, step in list_parts(model):
+        if isinstance(step, PosterEncoder):
+            read, downloaded = list_sources(step.backbone)
+            files += read
+            pinned = getattr(step, "revisions_", {})
+            fetched += [str(pinned.get(name, name)) for name in downloaded]
+    if fetched:
+        warnings.warn(
+            f"The model runs the network {', '.join(map(repr, fetched))}, which is not "
+            "part of the model file: unless this machine has it in its cache, it is "
+            "downloaded when the model first predicts.",
+            stacklevel=3,
+        )
     if files:
         warnings.warn(
             f"The model reads its network from {', '.join(map(repr, files))}, which is "
             "not part of the model file: keep them together, at this path.",
             stacklevel=3,
         )
-
-
-def _as_list(value):
-    return value if isinstance(value, list | tuple) else [value]
 
 
 def _describe_preprocessing(model):
@@ -436,10 +439,24 @@ def _describe_preprocessing(model):
                 for name, value in step.get_params(deep=False).items()
                 if name in PREPROCESSING
             },
+            **_describe_encoder(step),
         }
         for _, step in list_parts(model)
         if isinstance(step, PosterEncoder | PosterImageLoader)
     ]
+
+
+def _describe_encoder(step):
+    """Return what an encoder found for settings that were left open."""
+    if not isinstance(step, PosterEncoder):
+        return {}
+    found = {
+        name: _describe(value)
+        for name, value in find_settings(step)._asdict().items()
+        if value is not None and getattr(step, name, None) is None
+    }
+    revisions = getattr(step, "revisions_", {})
+    return found | ({"revisions": dict(revisions)} if revisions else {})
 
 
 def _describe(value):
@@ -448,7 +465,7 @@ def _describe(value):
         return [_describe(item) for item in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    if isinstance(value, str | Real | np.bool_):
+    if value is None or isinstance(value, str | Real | np.bool_):
         return _plain(value)
     return type(value).__name__
 

@@ -20,13 +20,13 @@ _short.maxstring = _short.maxother = 80
 
 
 def list_settings(part):
-    """Return as text the parameters of an estimator that differ from their default."""
+    """Return as text the parameters that differ from their default, and commits."""
     if not hasattr(part, "get_params"):
         return {}
     defaults = inspect.signature(type(part).__init__).parameters
     # The tuned estimator is a part of its own, with its own settings.
     tuned = "estimator" if hasattr(part, "best_thresholds_") else None
-    return {
+    settings = {
         name: _shorten(value)
         for name, value in part.get_params(deep=False).items()
         if name not in LEFT_OUT
@@ -35,6 +35,9 @@ def list_settings(part):
             name in defaults and _shorten(defaults[name].default) == _shorten(value)
         )
     }
+    # Whole, as a commit that is cut short names nothing.
+    revisions = getattr(part, "revisions_", {}).values()
+    return settings | ({"revisions_": ", ".join(revisions)} if revisions else {})
 
 
 def _shorten(value):

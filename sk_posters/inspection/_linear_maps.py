@@ -77,11 +77,7 @@ def linear_maps(encoders, weights, X):
 
 def _add_maps(maps, encoder, network, weights, posters):
     if network.parts == ("",):
-        raise ValueError(
-            f"grad_cam needs the feature maps of the backbone {network.prefix!r}, "
-            "which gives feature vectors: choose an output of rank 4 by the "
-            "parameter output of PosterEncoder, which then pools it."
-        )
+        raise _refuse(network, "vectors")
     reader = open_images(posters)
 
     def add(row):
@@ -108,9 +104,19 @@ def _add_maps(maps, encoder, network, weights, posters):
 def _weigh_maps(network, weights, image):
     """Return the weighted sum of an image's maps, shape (n_labels, rows, columns)."""
     maps = network.maps(image)[0]
+    if maps.ndim == 2:
+        raise _refuse(network, "tokens, whose places are not known")
     if network.parts == ("covariance",):
         return _divide_covariances(maps, weights)
     return np.moveaxis(maps @ weights.T, 2, 0)
+
+
+def _refuse(network, given):
+    return ValueError(
+        f"grad_cam needs the feature maps of the backbone {network.prefix!r}, which "
+        f"gives feature {given}: choose an output of rank 4 by the parameter output "
+        "of PosterEncoder, which then pools it."
+    )
 
 
 def _divide_covariances(maps, weights):

@@ -309,6 +309,27 @@ def test_an_output_of_a_keras_model_is_chosen(network, batch):
             only(two, output=output, **SCALING)
 
 
+def test_tokens_of_a_keras_model_are_pooled(network, batch, save_onnx):
+    tokens = keras.layers.Reshape((-1, 4))(network.output)
+    model = keras.Model(network.input, tokens, name="tokens")
+    found = only(model, "cls", mean=0, std=1)
+    assert (found.parts, found.n_features) == (("cls",), 4)
+    expected = batch[:, 0, 0].astype(float) @ save_onnx.weights.T
+    np.testing.assert_allclose(found.features(batch), expected, 1e-4, 1e-3)
+    for pooling in ("avgmax", "covariance"):
+        pooled = only(model, pooling, **SCALING)
+        maps = only(network, pooling, **SCALING)
+        assert pooled.n_features == maps.n_features
+        np.testing.assert_allclose(
+            pooled.features(batch), maps.features(batch), 1e-3, 1e-3
+        )
+
+
+def test_a_keras_model_of_maps_has_no_first_token(network):
+    with pytest.raises(ValueError, match="the network 'tiny' gives feature maps: set "):
+        only(network, "cls", **SCALING)
+
+
 def test_a_keras_model_of_other_input_is_refused():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     with pytest.raises(ValueError, match="must take one batch of images, of rank 4"):

@@ -291,6 +291,43 @@ def test_image_within_the_limit_is_decoded(limit, tmp_path, monkeypatch):
     assert decode_image(path, (53, 37)).shape == (53, 37, 3)
 
 
+def numbered(folder, height, width):
+    """Save a grey image whose pixels are numbered row by row; return its path."""
+    pixels = np.arange(height * width, dtype=np.uint8).reshape(height, width)
+    Image.fromarray(pixels).save(folder / "numbered.png")
+    return folder / "numbered.png"
+
+
+@pytest.mark.parametrize(
+    ("crop_from", "expected"),
+    [
+        # 6 x 4 stays: (6 - 2) // 2 = 2 rows above, (4 - 3) // 2 = 0 columns left.
+        (4, [[8, 9, 10], [12, 13, 14]]),
+        ((6, 4), [[8, 9, 10], [12, 13, 14]]),
+        # Every other pixel of 6 x 4 is left in 3 x 2, and 3 columns need a black one.
+        (2, [[0, 5, 7], [0, 13, 15]]),
+    ],
+)
+def test_an_image_is_cut_out_of_the_centre(crop_from, expected, tmp_path):
+    path = numbered(tmp_path, 6, 4)
+    image = decode_image(path, (2, 3), "nearest", crop_from)
+    np.testing.assert_array_equal(image[:, :, 0], expected)
+
+
+def test_the_longer_side_is_rounded_down(tmp_path):
+    # int(3 * 5 / 4) = 3, so nothing is left to cut off; 4 would be nearer.
+    image = decode_image(numbered(tmp_path, 5, 4), (3, 3), "bilinear", 3)
+    expected = Image.open(tmp_path / "numbered.png").resize((3, 3), 2)
+    np.testing.assert_array_equal(image[:, :, 0], expected)
+
+
+def test_a_strip_is_not_enlarged_beyond_the_limit(tmp_path, monkeypatch):
+    path = numbered(tmp_path, 1, 200)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(PosterFileError, match="decompression bomb"):
+        decode_image(path, (8, 8), "nearest", 8)
+
+
 def test_error_is_what_callers_already_catch():
     assert issubclass(PosterFileError, OSError)
     assert issubclass(PosterFileError, ValueError)

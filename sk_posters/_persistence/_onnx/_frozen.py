@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sk_posters._features._backbones import OUTPUTS
 from sk_posters._features._efficientnet import BACKBONES, backbone_onnx
+from sk_posters._features._encoder import find_settings
 from sk_posters._features._pooling import PARTS
 from sk_posters._persistence._onnx._graph import refuse
 
@@ -40,9 +41,10 @@ def name_inputs(encoders):
 
 
 def _find_kind(encoder):
+    settings = find_settings(encoder)
     # Arrays keep the size that they have in fit.
-    size = getattr(encoder, "image_size_", encoder.image_size)
-    return tuple(int(side) for side in size), encoder.interpolation
+    size = getattr(encoder, "image_size_", settings.image_size)
+    return tuple(int(side) for side in size), settings.interpolation
 
 
 def add_frozen(graph, encoders, scaler, classifier, inputs):
