@@ -17,8 +17,8 @@ def check_fit_weights(sample_weight, n_samples):
     weights = check_sample_weight(sample_weight, n_samples)
     if not weights.any():
         raise ValueError(
-            f"sample_weight must be above 0 for one row or more: got 0 for all "
-            f"{n_samples} rows. Leave it out to count all rows alike."
+            "sample_weight must not be zero for all rows: got 0 for each of the "
+            f"{n_samples}. Leave it out to count all rows alike."
         )
     return weights
 

@@ -242,6 +242,11 @@ class OneVsRestHead(OneVsRestClassifier):
 
 def _check_target(y):
     """Return a matrix of labels as 0, 1 and nan; classes unchanged."""
+    if y is None:
+        raise ValueError(
+            "OneVsRestHead requires y to be passed, but the target y is None: give a "
+            "label matrix of 0 and 1."
+        )
     refuse_label_lists(y)
     y = y if hasattr(y, "shape") else to_array(y)
     return label_matrix(y, "y", allow_unknown=True)[0] if _is_matrix(y) else y

@@ -54,5 +54,5 @@ def test_weights_that_nothing_takes_are_refused(estimator):
 
 def test_a_weight_above_zero_is_needed():
     np.testing.assert_array_equal(check_fit_weights([0, 2], 2), [0, 2])
-    with pytest.raises(ValueError, match="one row or more: got 0 for all 2 rows"):
+    with pytest.raises(ValueError, match="must not be zero for all rows: got 0"):
         check_fit_weights([0, 0], 2)

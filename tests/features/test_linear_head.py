@@ -114,10 +114,13 @@ def test_weights_are_requested_for_the_classifiers(rows):
     ("weights", "message"),
     [
         ([1, 2], r"sample_weight must hold .* each of the 60 rows: got shape \(2,\)"),
-        (2.0, r"each of the 60 rows: got shape \(\)"),
+        (2.0, r"each of the 60 rows: got 2\.0"),
         (np.full(60, -1.0), "sample_weight must hold a number >= 0 .*: got -1"),
         (np.full(60, np.nan), "Input sample_weight contains NaN"),
-        (np.zeros(60), "sample_weight must be above 0 for one row or more: got 0 for"),
+        (
+            np.zeros(60),
+            "sample_weight must not be zero for all rows: got 0 for each",
+        ),
     ],
 )
 def test_bad_weights_are_named(rows, weights, message):

@@ -510,7 +510,7 @@ BAD_WEIGHTS = {
     "wrong length": (np.ones(3), r"for each of the 300 rows: got shape \(3,\)"),
     "negative": (np.arange(300) - 1, "for each of the 300 rows: got -1"),
     "nan": (np.full(300, np.nan), "sample_weight contains NaN"),
-    "zero": (np.zeros(300), "sample_weight must be above 0 for one row or more: got 0"),
+    "zero": (np.zeros(300), "sample_weight must not be zero for all rows: got 0"),
 }
 
 
