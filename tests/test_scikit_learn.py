@@ -10,6 +10,7 @@ import io
 import pickle
 import warnings
 from functools import cache
+from pathlib import Path
 
 import cloudpickle
 import joblib
@@ -505,28 +506,34 @@ ALL = {
 ESTIMATORS = {"rows": ON_ROWS, "paths": ON_PATHS}
 
 # Why scikit-learn refuses its own estimators, too: by data, estimators and consumers.
-IN_TABLES = [name for name in ONLY_ON_PATHS if name != "FeatureUnion"]
 ON_ONE_LABEL = [
     *("MultiOutputClassifier", "OneVsRestClassifier"),
     *(name for name in CONSUMERS if name.endswith("one label")),
 ]
 REFUSED = [
     (
-        "takes one label, and no matrix of labels",
+        "it takes one label, and no matrix of labels",
         [*ON_ROWS, *ON_PATHS],
         ["BaggingClassifier", "CalibratedClassifierCV", "VotingClassifier"],
     ),
-    ("gives one label to what is for several", ["tuned"], ON_ONE_LABEL),
-    ("gives one label to what is for several", ["tuned"], ["ClassifierChain"]),
-    ("puts labels beside X as numbers", [*ON_PATHS], ["ClassifierChain"]),
+    ("it puts labels beside X as numbers", [*ON_PATHS], ["ClassifierChain"]),
     (
-        "needs a decision function, which networks lack",
+        "it gives one label to a classifier of several, as `MultiOutputClassifier` is",
+        ["tuned"],
+        [*ON_ONE_LABEL, "ClassifierChain"],
+    ),
+    (
+        "it needs a decision function, which networks lack",
         ["cnn", "finetuned"],
         ["cross_val_predict decision_function"],
     ),
-    ("puts features side by side, not images", ["cnn", "finetuned"], [*ONLY_ON_PATHS]),
     (
-        "takes `classes_` for a list of numbers",
+        "it puts features side by side, and an image is no row of features",
+        ["cnn", "finetuned"],
+        [*ONLY_ON_PATHS],
+    ),
+    (
+        "it takes `classes_` for a list of numbers, as with `KNeighborsClassifier`",
         ["tuned", "cnn"],
         ["partial_dependence", "PartialDependenceDisplay, table"],
     ),
@@ -648,3 +655,31 @@ def test_what_works_with_scikit_learns_own_works_with_ours(
     assert isinstance(peer, Exception) or ours.shape == peer.shape
     assert np.isfinite(ours[ours > -np.inf]).all()
     assert ours.size
+
+
+def find_reason(estimator, consumer):
+    """Return the number of the reason why a pair on paths is refused, from 1; or 0."""
+    matches = (
+        number
+        for number, (_, estimators, consumers) in enumerate(REFUSED, 1)
+        if estimator in estimators and consumer in consumers
+    )
+    return next(matches, 0)
+
+
+def write_matrix():
+    """Return the lines of the table in the guide: all pairs on paths."""
+    lines = ["| | " + " | ".join(ON_PATHS) + " |", "| --- " * (len(ON_PATHS) + 1) + "|"]
+    for consumer in ALL["paths"]:
+        reasons = [find_reason(estimator, consumer) for estimator in ON_PATHS]
+        words = [f"refused ({number})" if number else "works" for number in reasons]
+        lines.append(f"| {consumer} | " + " | ".join(words) + " |")
+    return lines
+
+
+def test_the_guide_has_the_matrix():
+    page = Path(__file__).parents[1] / "docs" / "guide" / "scikit_learn.md"
+    text = page.read_text(encoding="utf-8")
+    assert "\n".join(write_matrix()) in text
+    for number, (reason, _, _) in enumerate(REFUSED, 1):
+        assert f"\n{number}. {reason[0].upper()}{reason[1:]}" in text
