@@ -188,8 +188,7 @@ def predict_folds(method):
 
 
 def stack(model, data):
-    others = [("a", model), ("b", model)]
-    stacked = StackingClassifier(others, clone(HEAD), cv=2)
+    stacked = StackingClassifier([("a", model)], clone(HEAD), cv=2)
     return stacked.fit(data.X, data.Y).predict(data.X)
 
 
@@ -540,7 +539,7 @@ REFUSED = [
 ]
 # What is the same on paths, and what is the same as with another network.
 ON_NUMBERS_ALONE = ["ClassifierChain", "partial_dependence"]
-OF_FINETUNING = ["metadata routing", "skops", *ONLY_ON_PATHS]
+OF_FINETUNING = ["metadata routing", *ONLY_ON_PATHS]
 OF_UNIONS = ["GridSearchCV", "metadata routing", "weights by step name", "pickle"]
 OF_UNIONS += ["skops", "set_output pandas", "set_output polars", *ONLY_ON_PATHS]
 LEFT_OUT = [
@@ -550,7 +549,8 @@ LEFT_OUT = [
         lambda consumer: consumer not in ON_NUMBERS_ALONE,
     ),
     (
-        "it is run with cnn, the same class with a network that is built faster",
+        "it is run with cnn, the same class with a network that is built faster; "
+        "tests/networks/test_finetuning.py has copies of fitted networks",
         ("paths", ["finetuned"]),
         lambda consumer: consumer not in OF_FINETUNING,
     ),
@@ -681,5 +681,8 @@ def test_the_guide_has_the_matrix():
     page = Path(__file__).parents[1] / "docs" / "guide" / "scikit_learn.md"
     text = page.read_text(encoding="utf-8")
     assert "\n".join(write_matrix()) in text
+    n_pairs, n_run = (sum(p[0] == "paths" for p in pairs) for pairs in (PAIRS, RUN))
+    assert f"All {n_pairs} pairs" in text
+    assert f"runs {n_run} of them" in text
     for number, (reason, _, _) in enumerate(REFUSED, 1):
         assert f"\n{number}. {reason[0].upper()}{reason[1:]}" in text
