@@ -98,6 +98,7 @@ def double_precision():
     keras.config.set_dtype_policy(policy)
 
 
+@pytest.mark.filterwarnings("ignore:Label not")
 @parametrize_with_checks([OneVsRestHead(LogisticRegression())])
 def test_scikit_learn_checks_of_the_head(estimator, check):
     check(estimator)
