@@ -234,7 +234,7 @@ def route_metadata(model, data):
     with config_context(enable_metadata_routing=True):
         weighted = clone(model)
         for part in [weighted, *weighted.get_params().values()]:
-            if has_fit_parameter_of(part):
+            if takes_weights(part):
                 part.set_fit_request(sample_weight=True)
             if hasattr(part, "set_score_request"):
                 part.set_score_request(sample_weight=False)
@@ -249,7 +249,7 @@ def route_metadata(model, data):
     return scores["test_score"]
 
 
-def has_fit_parameter_of(part):
+def takes_weights(part):
     return hasattr(part, "set_fit_request") and has_fit_parameter(part, "sample_weight")
 
 
