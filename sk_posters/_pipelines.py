@@ -59,6 +59,12 @@ def make_poster_pipeline(recipe="frozen", **params):
     PosterEncoder : The features of the recipe `"frozen"`.
     PosterClassifier : The network of the recipe `"cnn"`.
 
+    Notes
+    -----
+    `fit` takes weights of rows by the names of steps: ``classifier__sample_weight``,
+    and for `"frozen"` and `"best"` also ``scaler__sample_weight``, so that means and
+    variances are weighted as well.
+
     Examples
     --------
     >>> from sk_posters import make_poster_pipeline

@@ -119,9 +119,9 @@ def labels():
     return pd.DataFrame(columns).astype(int)
 
 
-@pytest.fixture
-def save_onnx(tmp_path):
-    """Function that saves an ONNX model of one 1×1 convolution to four channels.
+@pytest.fixture(scope="session")
+def write_onnx():
+    """Function that writes an ONNX model of one 1×1 convolution to four channels.
 
     Its weights are in its attribute ``weights``, of shape (4, 3).
     """
@@ -129,8 +129,8 @@ def save_onnx(tmp_path):
     helper, types = onnx.helper, onnx.TensorProto
     weights = np.arange(12, dtype=np.float32).reshape(4, 3) - 5
 
-    def save(
-        name="tiny.onnx",
+    def write(
+        path,
         *,
         order="NHWC",
         dtype="UINT8",
@@ -175,9 +175,19 @@ def save_onnx(tmp_path):
         )
         opset = [helper.make_opsetid("", 17)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=8)
-        path = tmp_path / name
         path.write_bytes(model.SerializeToString())
         return path
 
-    save.weights = weights
+    write.weights = weights
+    return write
+
+
+@pytest.fixture
+def save_onnx(write_onnx, tmp_path):
+    """The same in a folder of the test."""
+
+    def save(name="tiny.onnx", **params):
+        return write_onnx(tmp_path / name, **params)
+
+    save.weights = write_onnx.weights
     return save

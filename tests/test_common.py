@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import (
 
 from sk_posters import (
     MultilabelTunedThresholdClassifierCV,
+    OneVsRestHead,
     PosterClassifier,
     PosterEncoder,
     PosterImageLoader,
@@ -95,6 +96,12 @@ def double_precision():
     yield
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.mark.filterwarnings("ignore:Label not")
+@parametrize_with_checks([OneVsRestHead(LogisticRegression())])
+def test_scikit_learn_checks_of_the_head(estimator, check):
+    check(estimator)
 
 
 def name_of(check):

@@ -59,6 +59,26 @@ def test_a_label_that_nothing_has_keeps_its_column(posters):
     np.testing.assert_array_equal(scores[:, 1], 0)
 
 
+@pytest.mark.parametrize("recipe", ["frozen", "best"])
+def test_weights_reach_the_steps_by_name(posters, recipe):
+    pipe = make_poster_pipeline(recipe, C=1)
+    if recipe == "best":
+        pipe["encoders"].set_params(
+            transformer_list=pipe["encoders"].transformer_list[:1]
+        )
+    names = [name for name in pipe.get_params() if name.endswith("image_size")]
+    pipe.set_params(**dict.fromkeys(names, (48, 32)))
+    weights = np.arange(24) % 3
+    repeated = np.repeat(np.arange(24), weights)
+    params = {f"{step}__sample_weight": weights for step in ("scaler", "classifier")}
+    pipe.fit(posters.data, posters.target, **params)
+    paths, y = posters.data[repeated], posters.target.iloc[repeated]
+    alone = clone(pipe).fit(paths, y)
+    np.testing.assert_allclose(
+        pipe.predict_proba(posters.data), alone.predict_proba(posters.data), atol=1e-3
+    )
+
+
 def test_parameters_of_all_parts_are_searched(posters, tmp_path):
     pipe = make_poster_pipeline(cache_dir=tmp_path / "cache", **SMALL)
     grid = {

@@ -22,7 +22,6 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.metadata_routing import _raise_for_params
 from sklearn.utils.validation import (
     _check_method_params,
-    _check_sample_weight,
     _estimator_has,
     _num_samples,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "StrOptions",
     "_BaseKFold",
     "_check_method_params",
-    "_check_sample_weight",
     "_estimator_has",
     "_fit_binary",
     "_fit_context",

@@ -256,15 +256,16 @@ def check_finite(scores, names):
 
 def check_sample_weight(sample_weight, n_samples):
     """Return weights of rows as an array, a number >= 0 for each row."""
+    rule = f"sample_weight must hold a number >= 0 for each of the {n_samples} rows"
+    if np.isscalar(sample_weight):
+        raise ValueError(f"{rule}: got {sample_weight!r}.")
     sample_weight = check_array(
-        sample_weight, ensure_2d=False, input_name="sample_weight"
+        sample_weight, ensure_2d=False, allow_nd=True, input_name="sample_weight"
     )
-    if sample_weight.shape != (n_samples,) or sample_weight.min() < 0:
-        raise ValueError(
-            f"sample_weight must hold a number >= 0 for each of the {n_samples} "
-            f"rows: got shape {sample_weight.shape}, smallest "
-            f"{sample_weight.min():g}."
-        )
+    if sample_weight.shape != (n_samples,):
+        raise ValueError(f"{rule}: got shape {sample_weight.shape}.")
+    if sample_weight.min() < 0:
+        raise ValueError(f"{rule}: got {sample_weight.min():g}.")
     return sample_weight
 
 

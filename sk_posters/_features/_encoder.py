@@ -31,7 +31,7 @@ from sk_posters._images._lazy import (
     handle_failures,
     list_failures,
 )
-from sk_posters._images._sources import check_sources, is_source
+from sk_posters._images._sources import check_sources, is_source, take_column
 from sk_posters.exceptions import PosterFileError
 
 __all__ = [
@@ -335,9 +335,9 @@ None, default=None
         ----------
         X : array-like of shape (n_samples,) or (n_samples, height, width, 3)
             Paths (str or path-like), bytes of image files, PIL images, or dicts with
-            ``"bytes"`` and ``"path"``, or a one-column frame of them; or what a
-            :class:`PosterImageLoader` returns; or an array of images, uint8, or float
-            with values from 0 to 1.
+            ``"bytes"`` and ``"path"``, or one column of them, as a frame or array; or
+            what a :class:`PosterImageLoader` returns; or an array of images, uint8, or
+            float with values from 0 to 1.
 
         Returns
         -------
@@ -489,6 +489,7 @@ def as_images(encoder, X):
     # PIL images have the interface of an array, too.
     if isinstance(X, list | tuple) and len(X) and not is_source(X[0]):
         X = _stack(X)
+    X = take_column(X)
     if getattr(X, "ndim", 1) != 1 and not hasattr(X, "columns"):
         return _check_array(X)
     if encoder.image_size is not None:

@@ -1,17 +1,19 @@
 """A linear classifier for each label, on pretrained features."""
 
 import numpy as np
+from sklearn import get_config
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import indexable
-from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils import indexable, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from sk_posters._base._compat import (
     _check_method_params,
+    _estimator_has,
     _fit_binary,
+    _num_samples,
     _raise_for_params,
     _safe_indexing,
 )
@@ -19,6 +21,7 @@ from sk_posters._base._label_lists import refuse_label_lists
 from sk_posters._base._label_warnings import name_labels
 from sk_posters._base._predictions import score_subsets
 from sk_posters._base._public_path import set_module
+from sk_posters._base._row_weights import check_fit_weights, pass_on_weights
 from sk_posters._base._validation import (
     check_all_known_somewhere,
     find_known,
@@ -81,7 +84,10 @@ class OneVsRestHead(OneVsRestClassifier):
            [1, 0]])
     """
 
-    def fit(self, X, y, **fit_params):
+    # Requests are those of `estimator`, which weights are passed on to.
+    __metadata_request__fit = {"sample_weight": metadata_routing.UNUSED}
+
+    def fit(self, X, y, sample_weight=None, **fit_params):
         """Fit a classifier for each label.
 
         Parameters
@@ -91,6 +97,9 @@ class OneVsRestHead(OneVsRestClassifier):
         y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
             0/1 for each row and label, nan where it is not known; or classes, of shape
             (n_samples,).
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, passed to the classifiers. A row of weight 0 is left
+            out.
         **fit_params : dict
             Passed to the classifiers, with metadata routing enabled.
 
@@ -102,7 +111,9 @@ class OneVsRestHead(OneVsRestClassifier):
         Raises
         ------
         ValueError
-            If `y` holds anything else, or a label is known in no row.
+            If `y` holds anything else, or a label is known in no row; if
+            `sample_weight` does not hold a number >= 0 for each row, one of them above
+            0, or the classifiers take no weights.
         """
         vars(self).pop("label_names_", None)
         names = name_columns(y)
@@ -113,29 +124,49 @@ class OneVsRestHead(OneVsRestClassifier):
             name_labels(names, lambda: self.estimators_),
             threadpool_limits(1, user_api="blas"),
         ):
-            if np.ndim(y) == 2 and has_unknown(y):
-                return self._fit_known(X, y, fit_params)
-            return super().fit(X, y, **fit_params)
+            if sample_weight is None and not (np.ndim(y) == 2 and has_unknown(y)):
+                return super().fit(X, y, **fit_params)
+            X, y = indexable(X, y)
+            params, weights = self._route(X, sample_weight, fit_params)
+            return self._fit_counted(X, y, params, weights)
 
-    def _fit_known(self, X, labels, fit_params):
-        """Fit each label on the rows that know it; otherwise as scikit-learn does."""
-        _raise_for_params(fit_params, self, "fit")
-        params = process_routing(self, "fit", **fit_params).estimator.fit
-        X, labels = indexable(X, labels)
-        names = getattr(self, "label_names_", np.arange(labels.shape[1]))
-        check_all_known_somewhere(labels, names)
+    def _route(self, X, sample_weight, fit_params):
+        """Return the parameters for each classifier, and the weights they are given."""
+        if sample_weight is not None:
+            sample_weight = check_fit_weights(sample_weight, _num_samples(X))
+        if not get_config()["enable_metadata_routing"]:
+            _raise_for_params(fit_params, self, "fit")
+            return pass_on_weights(sample_weight, self.estimator), sample_weight
+        if sample_weight is not None:
+            fit_params = {**fit_params, "sample_weight": sample_weight}
+        routed = metadata_routing.process_routing(self, "fit", **fit_params)
+        return routed.estimator.fit, routed.estimator.fit.get("sample_weight")
+
+    def _fit_counted(self, X, y, params, weights):
+        """Fit each label on the rows that know it and have a weight."""
+        if weights is not None:
+            rows = np.flatnonzero(weights)
+            params = _check_method_params(X, params, indices=rows)
+            X, y = _safe_indexing(X, rows), _safe_indexing(y, rows)
         self.label_binarizer_ = LabelBinarizer(sparse_output=True)
-        self.label_binarizer_.fit(np.nan_to_num(labels).astype(int))
+        if _is_matrix(y):
+            names = getattr(self, "label_names_", np.arange(y.shape[1]))
+            check_all_known_somewhere(y, names)
+            self.label_binarizer_.fit(np.nan_to_num(y).astype(int))
+            labels = y
+        else:
+            labels = self.label_binarizer_.fit_transform(y).toarray()
         self.classes_ = self.label_binarizer_.classes_
 
         def fit_label(label):
             rows = np.flatnonzero(find_known(labels[:, label]))
+            name = self.classes_[label]
             return delayed(_fit_binary)(
                 self.estimator,
                 X if len(rows) == len(labels) else _safe_indexing(X, rows),
                 labels[rows, label].astype(int),
                 fit_params=_check_method_params(X, params, indices=rows),
-                classes=[f"not {label}", label],
+                classes=[f"not {name}", name],
             )
 
         self.estimators_ = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
@@ -144,6 +175,24 @@ class OneVsRestHead(OneVsRestClassifier):
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimators_[0], name):
                 setattr(self, name, getattr(self.estimators_[0], name))
+        return self
+
+    @available_if(_estimator_has("set_fit_request"))
+    def set_fit_request(self, *, sample_weight):
+        """Request weights of rows for the `fit` of `estimator`.
+
+        Parameters
+        ----------
+        sample_weight : str, bool or None
+            True where `fit` passes weights on, False where not, or the name under which
+            a meta-estimator is given them.
+
+        Returns
+        -------
+        OneVsRestHead
+            This object.
+        """
+        self.estimator.set_fit_request(sample_weight=sample_weight)
         return self
 
     @available_if(lambda self: hasattr(self, "predict_proba"))
@@ -193,6 +242,11 @@ class OneVsRestHead(OneVsRestClassifier):
 
 def _check_target(y):
     """Return a matrix of labels as 0, 1 and nan; classes unchanged."""
+    if y is None:
+        raise ValueError(
+            "OneVsRestHead requires y to be passed, but the target y is None: give a "
+            "label matrix of 0 and 1."
+        )
     refuse_label_lists(y)
     y = y if hasattr(y, "shape") else to_array(y)
     return label_matrix(y, "y", allow_unknown=True)[0] if _is_matrix(y) else y

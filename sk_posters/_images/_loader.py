@@ -155,7 +155,8 @@ default="nearest"
         ----------
         X : array-like of shape (n_samples,)
             The posters, each a path (str or path-like), the bytes of an image file, a
-            PIL image, or a dict with ``"bytes"`` and ``"path"``; or a one-column frame.
+            PIL image, or a dict with ``"bytes"`` and ``"path"``; or one column of
+            them, as a frame or array.
         y : object, default=None
             Ignored.
 
@@ -174,7 +175,8 @@ default="nearest"
         ----------
         X : array-like of shape (n_samples,)
             The posters, each a path (str or path-like), the bytes of an image file, a
-            PIL image, or a dict with ``"bytes"`` and ``"path"``; or a one-column frame.
+            PIL image, or a dict with ``"bytes"`` and ``"path"``; or one column of
+            them, as a frame or array.
 
         Returns
         -------
@@ -191,7 +193,8 @@ default="nearest"
         ----------
         X : array-like of shape (n_samples,)
             The posters, each a path (str or path-like), the bytes of an image file, a
-            PIL image, or a dict with ``"bytes"`` and ``"path"``; or a one-column frame.
+            PIL image, or a dict with ``"bytes"`` and ``"path"``; or one column of
+            them, as a frame or array.
         y : object, default=None
             Ignored.
 

@@ -24,6 +24,7 @@ __all__ = [
     "holds_sources",
     "is_source",
     "open_source",
+    "take_column",
 ]
 
 BYTES = (bytes, bytearray, memoryview)
@@ -90,9 +91,16 @@ def is_source(item):
 
 def holds_sources(X):
     """Return whether an array-like holds sources, by its first row."""
-    if hasattr(X, "columns") and len(X.columns) == 1:
-        X = X[X.columns[0]]
-    return is_source(next(iter(X), None))
+    return is_source(next(iter(take_column(X)), None))
+
+
+def take_column(X):
+    """Return the only column of a frame, or of an array that holds no numbers."""
+    if hasattr(X, "columns"):
+        return X[X.columns[0]] if len(X.columns) == 1 else X
+    # What scikit-learn makes of a column where it wants rows and columns.
+    is_column = isinstance(X, np.ndarray) and X.ndim == 2 and X.shape[1] == 1
+    return X[:, 0] if is_column and X.dtype.kind in "OTU" else X
 
 
 def as_source(item, row=None, name="X"):
@@ -160,13 +168,12 @@ def check_sources(X, name="X"):
         raise ValueError(f"{allowed}; got the single path {X!r}: pass [{X!r}]")
     if is_source(X):
         raise ValueError(f"{allowed}; got a single {type(X).__name__}: pass [X]")
+    X = take_column(X)
     if hasattr(X, "columns"):
-        if len(X.columns) != 1:
-            raise ValueError(
-                f"{allowed}; got a frame with the columns {list(X.columns)!r}: pass "
-                "the one that holds the images"
-            )
-        X = X[X.columns[0]]
+        raise ValueError(
+            f"{allowed}; got a frame with the columns {list(X.columns)!r}: pass the "
+            "one that holds the images"
+        )
     shape = getattr(X, "shape", None)
     if shape is None and not isinstance(X, list | tuple):
         raise ValueError(

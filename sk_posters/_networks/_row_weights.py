@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._base._compat import _check_sample_weight
+from sk_posters._base._row_weights import check_fit_weights
 
 __all__ = ["split_rows", "usable_weights"]
 
@@ -12,9 +12,7 @@ def usable_weights(sample_weight, X, dtype):
     rows = np.arange(len(X))
     if sample_weight is None:
         return None, rows
-    weights = _check_sample_weight(
-        sample_weight, X, dtype=dtype, ensure_non_negative=True
-    )
+    weights = check_fit_weights(sample_weight, len(X)).astype(dtype)
     rows = rows[weights > 0]
     return weights / weights[rows].mean(), rows
 

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils.metadata_routing import MetadataRequest
 
 from sk_posters._base._predictions import match_learned_names, predict_scores
 from sk_posters._base._validation import (
@@ -67,7 +68,8 @@ def get_multilabel_scorer(name, *, top_k=3):
     callable
         A scorer, called as ``scorer(estimator, X, y, sample_weight=None)``. F1,
         accuracies and hamming loss ask the estimator for ``predict``, all others for
-        ``predict_proba``; ranks are content with ``decision_function``.
+        ``predict_proba``; ranks are content with ``decision_function``. With metadata
+        routing, ``scorer.set_score_request(sample_weight=True)`` requests weights.
 
     Raises
     ------
@@ -126,11 +128,31 @@ def get_multilabel_scorer(name, *, top_k=3):
 class _Scorer:
     """Scores the predictions of an estimator; can be pickled."""
 
+    requested = None
+
     def __init__(self, name, top_k):
         self.name, self.top_k = name, top_k
 
     def __repr__(self):
         return f"get_multilabel_scorer({self.name!r}, top_k={self.top_k})"
+
+    def set_score_request(self, *, sample_weight):
+        """Request weights of rows from meta-estimators, with metadata routing."""
+        self.requested = sample_weight
+        return self
+
+    def get_metadata_routing(self):
+        """Return which metadata meta-estimators pass to this scorer."""
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="sample_weight", alias=self.requested)
+        return request
+
+    def _routing_repr(self):
+        return repr(self)
+
+    def _accept_sample_weight(self):
+        # Asked by scikit-learn's searches, without metadata routing.
+        return True
 
     def __call__(self, estimator, X, y_true, sample_weight=None):
         score = SCORES[SCORER_NAMES[self.name]]

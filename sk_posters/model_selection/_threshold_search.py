@@ -22,8 +22,9 @@ RATES = np.geomspace(0.2, 10, 60)
 class ThresholdSearch:
     """The best threshold for all labels, and the best ones for each."""
 
-    def __init__(self, labels, scores, thresholds=None):
+    def __init__(self, labels, scores, thresholds=None, weights=None):
         self.true = labels
+        self.weights = weights
         self.known = find_known(labels)
         self.has_unknown = has_unknown(labels)
         if self.has_unknown:
@@ -33,9 +34,15 @@ class ThresholdSearch:
         self.labels = labels
         self.scores = scores
         self.thresholds = thresholds
-        self.n_positive = labels.sum(axis=0)
+        self.n_positive = self._count(labels)
         self.order = np.argsort(scores, axis=0)
         self.sorted = np.take_along_axis(scores, self.order, axis=0)
+
+    def _count(self, is_counted):
+        """Return how many rows count for each label; a weight of 2 is two rows."""
+        if self.weights is None:
+            return is_counted.sum(axis=0)
+        return self.weights @ is_counted
 
     def _candidates(self, scores):
         if isinstance(self.thresholds, np.ndarray):
@@ -68,7 +75,7 @@ class ThresholdSearch:
         as many positives as `shrinkage` is half its own.
         """
         weight = self.n_positive / np.maximum(self.n_positive + shrinkage, 1e-9)
-        n_own = ((self.scores >= own) & self.known).sum(axis=0)
+        n_own = self._count((self.scores >= own) & self.known)
         own, common = _log(n_own), _log(self.rate * self.n_positive)
         counts = np.exp(common + weight * (own - common))
         return self._at_counts(counts[np.newaxis])[0]
@@ -94,9 +101,12 @@ class ThresholdSearch:
 
     def _count_known_from(self, label):
         """Return how many known rows a label has from each place of its order on."""
-        if not self.has_unknown:
+        if not self.has_unknown and self.weights is None:
             return np.arange(len(self.order), -1, -1)
-        known = self.known[self.order[::-1, label], label]
+        falling = self.order[::-1, label]
+        known = self.known[falling, label]
+        if self.weights is not None:
+            known = known * self.weights[falling]
         return np.append(np.cumsum(known)[::-1], 0)
 
 
@@ -240,9 +250,9 @@ def _expect_best_f1(probabilities):
 class ScorerSearch(ThresholdSearch):
     """Thresholds for any metric of predicted labels, by trials."""
 
-    def __init__(self, labels, scores, thresholds, objective):
+    def __init__(self, labels, scores, thresholds, objective, weights=None):
         thresholds = N_TRIALS if thresholds is None else thresholds
-        super().__init__(labels, scores, thresholds)
+        super().__init__(labels, scores, thresholds, weights)
         self.objective = objective
 
     def of_trials(self, thresholds):
@@ -270,13 +280,13 @@ class ScorerSearch(ThresholdSearch):
         return thresholds
 
 
-def make_threshold_search(labels, scores, thresholds, scoring, objective):
-    """Return the `ThresholdSearch` for a metric."""
+def make_threshold_search(labels, scores, thresholds, scoring, objective, weights=None):
+    """Return the `ThresholdSearch` for a metric; weights are for scorers alone."""
     average = _find_average(scoring)
     if average is not None:
         search = ExpectedF1 if scoring in EXPECTED else F1Search
         return search(labels, scores, thresholds, average)
-    return ScorerSearch(labels, scores, thresholds, objective)
+    return ScorerSearch(labels, scores, thresholds, objective, weights)
 
 
 def _find_average(scoring):
@@ -286,8 +296,11 @@ def _find_average(scoring):
     return None
 
 
-def make_objective(scorer, scoring):
-    """Return the objective: a function of true and predicted labels."""
+def make_objective(scorer, scoring, params=None):
+    """Return the objective: a function of true and predicted labels.
+
+    `params` are those of the scorer, such as weights of the rows.
+    """
 
     average = _find_average(scoring)
 
@@ -295,7 +308,7 @@ def make_objective(scorer, scoring):
         if average is not None and (scorer is None or has_unknown(labels)):
             return _average_f1(labels, predicted, average)
         try:
-            return scorer(_Predictions(), predicted, labels)
+            return scorer(_Predictions(), predicted, labels, **(params or {}))
         except AttributeError as error:
             raise ValueError(
                 "scoring must be a metric of predicted labels, those of predict, as "

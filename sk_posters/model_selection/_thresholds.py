@@ -25,9 +25,11 @@ from sk_posters._base._compat import (
     _check_method_params,
     _estimator_has,
     _fit_context,
+    _num_samples,
 )
 from sk_posters._base._predictions import predict_scores, score_subsets
 from sk_posters._base._public_path import set_module
+from sk_posters._base._row_weights import check_fit_weights, pass_on_weights
 from sk_posters._base._validation import (
     check_all_known_somewhere,
     find_known,
@@ -57,6 +59,24 @@ __all__ = ["MultilabelTunedThresholdClassifierCV"]
 
 USE_INSTEAD = "For a binary target, use scikit-learn's TunedThresholdClassifierCV."
 CALIBRATIONS = {"sigmoid": SigmoidCalibration, "temperature": TemperatureCalibration}
+
+
+def _is_weight(name, value):
+    return value is not None and name.rpartition("__")[2] == "sample_weight"
+
+
+def _leave_out(parts, scores, weights):
+    """Return rows and scores of each split, without the rows of weight 0."""
+    if weights is None:
+        return parts, scores
+    parts = [np.arange(len(weights))[part] for part in parts]
+    counts = [weights[part] > 0 for part in parts]
+    pairs = [
+        (part[each], score[each])
+        for part, score, each in zip(parts, scores, counts, strict=True)
+        if each.any()
+    ]
+    return zip(*pairs, strict=True)
 
 
 def _gives_probabilities(self):
@@ -197,12 +217,17 @@ class MultilabelTunedThresholdClassifierCV(
     row keeps the usual threshold.
 
     `at_least_one` does not affect the search for thresholds, but `best_score_`
-    includes it. Sample weights reach the `fit` of `estimator` only: all rows count the
-    same when thresholds are tuned.
+    includes it.
 
     Without metadata routing, `fit` passes `groups` to the splitter and everything else
-    to the estimator, as scikit-learn's searches do. With it, metadata are routed as
-    requested.
+    to the `fit` of `estimator`. Of a pipeline, all steps whose `fit` has
+    `sample_weight` are given it, so that scaling is weighted, too. All rows count the
+    same when thresholds are tuned. With metadata routing, metadata are passed to the
+    estimator, to the splitter, and to a scorer as requested. As in scikit-learn's
+    `TunedThresholdClassifierCV`, rows are weighted in the search, and in `calibration`,
+    if `scoring` is a scorer that requests `sample_weight`, such as
+    ``get_multilabel_scorer("macro_f1").set_score_request(sample_weight=True)``. A row
+    of weight 2 then counts like two rows, and one of weight 0 like none.
 
     References
     ----------
@@ -298,7 +323,8 @@ class MultilabelTunedThresholdClassifierCV(
             0/1 for each row and label, nan where it is not known.
         **params : dict
             `groups` for the splitter; what the `fit` of `estimator` takes, such as
-            `sample_weight`.
+            `sample_weight`, which reaches all steps of a pipeline that take it, or
+            ``classifier__sample_weight``, for the step of that name.
 
         Returns
         -------
@@ -310,14 +336,15 @@ class MultilabelTunedThresholdClassifierCV(
         ValueError
             If `y` is not such a matrix, if `cv` and `refit` do not go together, if
             scores are nan or the same for all rows (of each fold, if folds have
-            several), or if `scoring` judges probabilities.
+            several), or if `scoring` judges probabilities; if `sample_weight` does not
+            hold a number >= 0 for each row, one of them above 0, or no step takes it.
         NotFittedError
             If ``cv="prefit"`` and `estimator` is not fitted.
         """
         labels, names = indicator_matrix(y, "y", USE_INSTEAD)
         check_all_known_somewhere(labels, names)
         X, y = indexable(X, unbox_target(y, labels))
-        routed = self._route(params)
+        routed = self._route(X, params)
         splits = make_splits(self, X, y, labels, routed.splitter.split)
         self.label_names_ = np.array(names, dtype=object)
         self.classes_ = np.tile([0, 1], (len(names), 1))
@@ -335,28 +362,46 @@ class MultilabelTunedThresholdClassifierCV(
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
+        score_params = _check_method_params(X, routed.scorer.score)
+        parts, scores = _leave_out(parts, scores, score_params.get("sample_weight"))
         rows = np.concatenate(parts)
-        self._tune(labels[rows], scores)
+        self._tune(
+            *(labels[rows], scores),
+            _check_method_params(X, score_params, indices=rows),
+        )
         if self.store_cv_results:
             self.cv_results_["rows"] = rows
         return self
 
-    def _route(self, params):
+    def _route(self, X, params):
+        n_rows = _num_samples(X)
+        params = {
+            name: check_fit_weights(value, n_rows) if _is_weight(name, value) else value
+            for name, value in params.items()
+        }
         if get_config()["enable_metadata_routing"]:
-            return process_routing(self, "fit", **params)
-        others = {name: value for name, value in params.items() if name != "groups"}
-        groups = {name: params[name] for name in params if name == "groups"}
-        return Bunch(estimator=Bunch(fit=others), splitter=Bunch(split=groups))
+            routed = process_routing(self, "fit", **params)
+            estimator, splitter = routed.estimator, routed.splitter
+            # The name of a scorer cannot request anything.
+            by_name = isinstance(self.scoring, str)
+            scorer = Bunch(score={}) if by_name else routed.scorer
+        else:
+            weights = pass_on_weights(params.pop("sample_weight", None), self.estimator)
+            groups = {"groups": params.pop("groups")} if "groups" in params else {}
+            estimator, splitter = Bunch(fit={**params, **weights}), Bunch(split=groups)
+            scorer = Bunch(score={})
+        return Bunch(estimator=estimator, splitter=splitter, scorer=scorer)
 
-    def _tune(self, labels, parts):
+    def _tune(self, labels, parts, score_params):
         """Learn calibration and thresholds from the scores of all splits."""
+        weights = score_params.get("sample_weight")
         informative = find_informative(parts, find_known(labels).any(axis=0))
-        scores = self._calibrate(np.concatenate(parts), labels)
+        scores = self._calibrate(np.concatenate(parts), labels, weights)
         # A sigmoid without a slope takes from scores what they told.
         informative &= np.ptp(scores, axis=0) > 0
-        objective = make_objective(self._find_scorer(), self.scoring)
+        objective = make_objective(self._find_scorer(), self.scoring, score_params)
         cutoffs = make_threshold_search(
-            labels, scores, self._thresholds(), self.scoring, objective
+            labels, scores, self._thresholds(), self.scoring, objective, weights
         )
         with warnings.catch_warnings():  # Bad thresholds may well give no label at all.
             warnings.simplefilter("ignore", UndefinedMetricWarning)
@@ -393,13 +438,14 @@ class MultilabelTunedThresholdClassifierCV(
             )
         return None
 
-    def _calibrate(self, scores, labels):
+    def _calibrate(self, scores, labels, weights):
         """Learn the calibration, and return what it makes of the scores."""
         self.calibration_ = None
         if self.calibration is None:
             return scores
         margins = self._margins(scores)
-        self.calibration_ = CALIBRATIONS[self.calibration]().fit(margins, labels)
+        calibration = CALIBRATIONS[self.calibration]()
+        self.calibration_ = calibration.fit(margins, labels, weights)
         return self.calibration_.transform(margins)
 
     def _thresholds(self):
@@ -559,12 +605,12 @@ class MultilabelTunedThresholdClassifierCV(
         Returns
         -------
         MetadataRouter
-            What `estimator` and the splitter have requested.
+            What `estimator`, the splitter and a scorer have requested.
         """
         splitter = self.cv
         if splitter is None or isinstance(splitter, Real):
             splitter = MultilabelStratifiedGroupKFold()
-        return (
+        router = (
             MetadataRouter(owner=self)
             .add(
                 estimator=self.estimator,
@@ -574,6 +620,12 @@ class MultilabelTunedThresholdClassifierCV(
                 splitter=splitter,
                 method_mapping=MethodMapping().add(callee="split", caller="fit"),
             )
+        )
+        if isinstance(self.scoring, str):
+            return router
+        return router.add(
+            scorer=self.scoring,
+            method_mapping=MethodMapping().add(callee="score", caller="fit"),
         )
 
     def __sklearn_tags__(self):

@@ -33,8 +33,7 @@ MODULES = {
     ],
     "sklearn.utils.metadata_routing": ["_raise_for_params"],
     "sklearn.utils.validation": [
-        *("_check_method_params", "_check_sample_weight"),
-        *("_estimator_has", "_num_samples"),
+        *("_check_method_params", "_estimator_has", "_num_samples")
     ],
     "keras.src.backend.common.global_state": [
         *("get_global_attribute", "set_global_attribute")

@@ -130,8 +130,8 @@ def test_an_empty_list_of_scores_is_refused():
 
 @pytest.mark.parametrize(
     ("weight", "said"),
-    [([1, 2], r"shape \(2,\), smallest 1"), ([1, -0.5, 1], r"smallest -0\.5")],
-    ids=["length", "negative"],
+    [([1, 2], r"shape \(2,\)"), (1, "1"), ([1, -0.5, 1], r"-0\.5")],
+    ids=["length", "number", "negative"],
 )
 def test_sample_weight_must_hold_a_number_per_row(weight, said):
     message = f"number >= 0 for each of the 3 rows: got .*{said}"

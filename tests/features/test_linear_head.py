@@ -12,6 +12,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sk_posters._features._linear_head import OneVsRestHead
 
@@ -62,6 +65,73 @@ def test_sample_weights_are_routed(rows):
     np.testing.assert_allclose(
         weighted.predict_proba(X), alone.predict_proba(X), atol=1e-3
     )
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())],
+    ids=["plain", "pipeline"],
+)
+@pytest.mark.parametrize("target", ["labels", "unknown", "classes"])
+def test_a_weight_counts_as_that_many_rows(rows, unknown, estimator, target):
+    X, y = rows
+    targets = {"labels": y, "unknown": unknown[1].to_numpy(), "classes": y.sum(axis=1)}
+    y = targets[target]
+    weights = np.arange(len(X)) % 3
+    repeated = np.repeat(np.arange(len(X)), weights)
+    weighted = OneVsRestHead(estimator).fit(X, y, weights)
+    alone = OneVsRestHead(estimator).fit(X[repeated], y[repeated])
+    np.testing.assert_allclose(
+        weighted.predict_proba(X), alone.predict_proba(X), atol=1e-3
+    )
+    assert (weighted.predict(X) == alone.predict(X)).all()
+
+
+def test_a_label_without_weights_is_constant(rows):
+    X, y = rows
+    weights = (y[:, 0] == 0).astype(float)
+    with pytest.warns(UserWarning, match="Label not 0 is present in all training"):
+        head = OneVsRestHead(LogisticRegression()).fit(X, y, weights)
+    assert (head.predict_proba(X)[:, 0] == 0).all()
+
+
+def test_weights_are_requested_for_the_classifiers(rows):
+    X, y = rows
+    weights = np.arange(len(X)) % 3
+    with config_context(enable_metadata_routing=True):
+        head = OneVsRestHead(LogisticRegression()).set_fit_request(sample_weight=True)
+        pipe = make_pipeline(StandardScaler().set_fit_request(sample_weight=True), head)
+        pipe.fit(X, y, sample_weight=weights)
+        assert head.estimator.get_metadata_routing().fit.requests == {
+            "sample_weight": True
+        }
+    parts = {"standardscaler__sample_weight": weights}
+    named = clone(pipe).fit(X, y, onevsresthead__sample_weight=weights, **parts)
+    np.testing.assert_array_equal(named.predict_proba(X), pipe.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, 2], r"sample_weight must hold .* each of the 60 rows: got shape \(2,\)"),
+        (2.0, r"each of the 60 rows: got 2\.0"),
+        (np.full(60, -1.0), "sample_weight must hold a number >= 0 .*: got -1"),
+        (np.full(60, np.nan), "Input sample_weight contains NaN"),
+        (
+            np.zeros(60),
+            "sample_weight must not be zero for all rows: got 0 for each",
+        ),
+    ],
+)
+def test_bad_weights_are_named(rows, weights, message):
+    with pytest.raises(ValueError, match=message):
+        OneVsRestHead(LogisticRegression()).fit(*rows, weights)
+
+
+def test_classifiers_that_take_no_weights_are_named(rows):
+    message = "sample_weight is not taken by the fit of KNeighborsClassifier. Leave"
+    with pytest.raises(ValueError, match=message):
+        OneVsRestHead(KNeighborsClassifier()).fit(*rows, np.ones(60))
 
 
 @pytest.fixture

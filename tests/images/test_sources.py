@@ -90,10 +90,14 @@ def list_containers(items):
         "array": arrays,
         "series": series,
         "frame": series.to_frame("image"),
+        "column": arrays[:, np.newaxis],
     }
 
 
-@pytest.mark.parametrize("container", ["list", "tuple", "array", "series", "frame"])
+CONTAINERS = ["list", "tuple", "array", "series", "frame", "column"]
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
 def test_forms_may_be_mixed_in_any_container(container, path):
     items = [make(path) for name, make in FORMS.items() if name != "loaded"]
     pixels = load(list_containers([str(path), *items])[container]).read()

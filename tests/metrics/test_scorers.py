@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn import metrics
+from sklearn import config_context, metrics
 from sklearn.base import BaseEstimator
 from sklearn.datasets import make_multilabel_classification
 from sklearn.ensemble import RandomForestClassifier
@@ -158,6 +158,26 @@ def test_rows_without_weight_do_not_count_in_the_warning():
         value = scorer(Answers(proba), None, y_true, sample_weight=[1, 2, 1])
     expected = metrics.average_precision_score(y_true, proba, sample_weight=[1, 2, 1])
     assert value == pytest.approx(expected)
+
+
+def test_searches_pass_weights_on(problem):
+    X, y = problem
+    weights = np.repeat([1, 0], 45)
+    scoring = {"f1": get_multilabel_scorer("macro_f1"), "other": "f1_macro"}
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0)
+    folds = [(np.arange(45), np.arange(20, 90))]
+    search = GridSearchCV(tree, {"max_depth": [1, 2]}, scoring=scoring, cv=folds)
+    weighted = search.set_params(refit=False).fit(X, y, sample_weight=weights)
+    means = weighted.cv_results_
+    np.testing.assert_allclose(means["mean_test_f1"], means["mean_test_other"])
+    with config_context(enable_metadata_routing=True):
+        tree.set_fit_request(sample_weight=True)
+        scorer = get_multilabel_scorer("macro_f1").set_score_request(sample_weight=True)
+        routed = GridSearchCV(tree, {"max_depth": [1, 2]}, scoring=scorer, cv=folds)
+        routed.fit(X, y, sample_weight=weights)
+    np.testing.assert_allclose(
+        routed.cv_results_["mean_test_score"], means["mean_test_f1"]
+    )
 
 
 def test_two_labels_are_not_taken_for_two_classes(problem):

@@ -12,24 +12,26 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
     LeaveOneOut,
+    PredefinedSplit,
     ShuffleSplit,
     cross_val_score,
 )
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 
-from sk_posters import MultilabelTunedThresholdClassifierCV
+from sk_posters import MultilabelTunedThresholdClassifierCV, OneVsRestHead
+from sk_posters.metrics import get_multilabel_scorer
 from sk_posters.model_selection import MultilabelStratifiedKFold
 from sk_posters.model_selection._calibration import (
     SigmoidCalibration,
@@ -415,13 +417,111 @@ def test_weights_reach_the_estimator_in_each_split(data):
 
     class Weighted(Known):
         def fit(self, X, y, sample_weight=None):
-            np.testing.assert_array_equal(sample_weight, X[:, 0])
+            np.testing.assert_array_equal(sample_weight, np.abs(X[:, 0]))
             return super().fit(X, y)
 
         def predict_proba(self, X):
             return expit(X[:, :4])
 
-    tuned(Weighted()).fit(X, y, sample_weight=X[:, 0])
+    tuned(Weighted()).fit(X, y, sample_weight=np.abs(X[:, 0]))
+
+
+# Rows of weight 0 left out, those of weight 2 twice.
+COUNTS = np.arange(300) % 3
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda weights: {"sample_weight": weights},
+        lambda weights: {
+            "head__sample_weight": weights,
+            "scaler__sample_weight": weights,
+        },
+    ],
+    ids=["plain", "by steps"],
+)
+def test_weights_reach_all_steps_of_a_pipeline(data, give):
+    X, y = data[0], data[1].to_numpy()
+    weights, repeated = COUNTS, np.repeat(np.arange(300), COUNTS)
+    head = OneVsRestHead(LogisticRegression())
+    pipe = Pipeline([("scaler", StandardScaler()), ("head", head)])
+    weighted = tuned(pipe, cv=2).fit(X, y, **give(weights)).estimator_
+    alone = clone(pipe).fit(X[repeated], y[repeated])
+    np.testing.assert_allclose(
+        weighted.predict_proba(X), alone.predict_proba(X), atol=1e-3
+    )
+
+
+def test_weights_pass_a_search_on_their_way(data):
+    X, y = data
+    pipe = make_pipeline(FunctionTransformer(expit), Known())
+    search = GridSearchCV(pipe, {"known__other": [1]}, cv=2, scoring=lambda *_: 0)
+    model = tuned(search, cv=2)
+    model.fit(X[:, :4], y, sample_weight=COUNTS)
+    fitted = model.estimator_.best_estimator_
+    np.testing.assert_array_equal(fitted[-1].weights_, COUNTS)
+
+
+def test_weights_of_fit_do_not_weigh_thresholds(data):
+    X, y = data
+    scores = expit(X[:, :4])
+    weighted = tuned(Known()).fit(scores, y, sample_weight=COUNTS)
+    plain = tuned(Known()).fit(scores, y)
+    np.testing.assert_array_equal(weighted.best_thresholds_, plain.best_thresholds_)
+    assert weighted.best_score_ == plain.best_score_
+
+
+SCORERS = make_scorer(f1_score, average="macro"), get_multilabel_scorer("macro_f1")
+
+
+@pytest.mark.parametrize("calibration", [None, "sigmoid", "temperature"])
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_thresholds_are_weighted_if_a_scorer_requests_it(data, scorer, calibration):
+    X, y = data[0], data[1].to_numpy()
+    scores, repeated = expit(X[:, :4]), np.repeat(np.arange(300), COUNTS)
+    folds = np.arange(300) % 2
+    with config_context(enable_metadata_routing=True):
+        known = Known().set_fit_request(sample_weight=False)
+        scorer = clone(scorer, safe=False).set_score_request(sample_weight=True)
+        options = {"scoring": scorer, "calibration": calibration, "thresholds": 20}
+        model = tuned(known, cv=PredefinedSplit(folds), **options)
+        weighted = model.fit(scores, y, sample_weight=COUNTS)
+        model = tuned(known, cv=PredefinedSplit(folds[repeated]), **options)
+        alone = model.fit(scores[repeated], y[repeated])
+        plain = tuned(known, cv=PredefinedSplit(folds), **options).fit(scores, y)
+    np.testing.assert_allclose(
+        weighted.best_thresholds_, alone.best_thresholds_, atol=1e-5
+    )
+    assert weighted.best_score_ == pytest.approx(alone.best_score_)
+    assert weighted.best_score_ != pytest.approx(plain.best_score_)
+
+
+def test_a_scorer_must_say_whether_it_wants_weights(data):
+    X, y = data
+    with config_context(enable_metadata_routing=True):
+        known = Known().set_fit_request(sample_weight=True)
+        model = tuned(known, scoring=get_multilabel_scorer("macro_f1"))
+        with pytest.raises(UnsetMetadataPassedError, match="set_score_request"):
+            model.fit(expit(X[:, :4]), y, sample_weight=COUNTS)
+
+
+BAD_WEIGHTS = {
+    "wrong length": (np.ones(3), r"for each of the 300 rows: got shape \(3,\)"),
+    "negative": (np.arange(300) - 1, "for each of the 300 rows: got -1"),
+    "nan": (np.full(300, np.nan), "sample_weight contains NaN"),
+    "zero": (np.zeros(300), "sample_weight must not be zero for all rows: got 0"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_WEIGHTS)
+@pytest.mark.parametrize("name", ["sample_weight", "known__sample_weight"])
+def test_bad_weights_are_named(data, kind, name):
+    weights, message = BAD_WEIGHTS[kind]
+    X, y = data
+    model = tuned(make_pipeline(FunctionTransformer(expit), Known()))
+    with pytest.raises(ValueError, match=message):
+        model.fit(X[:, :4], y, **{name: weights})
 
 
 CLASSIFIERS = {

@@ -195,7 +195,7 @@ def test_only_the_ratios_of_weights_matter(tiny, images, labels):
 
 def test_negative_weights_are_an_error(tiny, images, labels):
     weights = np.full(24, -1.0)
-    with pytest.raises(ValueError, match="Negative values in data passed to"):
+    with pytest.raises(ValueError, match=r"sample_weight must hold .*: got -1"):
         PosterClassifier(**tiny).fit(images, labels, sample_weight=weights)
 
 

@@ -142,7 +142,8 @@ def check_posters(
     ----------
     paths : array-like of shape (n_samples,)
         The posters, each a path (str or path-like), the bytes of an image file, a PIL
-        image, or a dict with ``"bytes"`` and ``"path"``; or a one-column frame.
+        image, or a dict with ``"bytes"`` and ``"path"``; or one column of
+        them, as a frame or array.
     y : array-like, DataFrame or sparse matrix of shape (n_samples, n_labels)
         0/1 for each row and label, nan where it is not known.
     groups : array-like of shape (n_samples,), default=None
