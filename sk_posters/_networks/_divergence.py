@@ -1,8 +1,8 @@
 """Training that diverges is ended, and what it had learned before is kept."""
 
-import keras
 import numpy as np
 
+from sk_posters._base._keras import keras
 from sk_posters.exceptions import DivergenceError
 
 __all__ = ["FiniteLoss", "explain_divergence"]

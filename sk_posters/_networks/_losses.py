@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 
+from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
 from sk_posters._base._validation import find_known, has_unknown, shorten
 

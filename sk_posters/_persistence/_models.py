@@ -21,6 +21,7 @@ from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._features._encoder import PosterEncoder
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._images._sources import holds_sources
+from sk_posters._persistence._keras_parts import replace_parts
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
 from sk_posters._persistence._training_rows import hash_rows, match_rows, pack_hashes
 from sk_posters.exceptions import ModelFileError
@@ -122,8 +123,9 @@ def save_model(
     """
     check_is_fitted(model)
     _check_trusted(trusted)
+    to_write, left_out = replace_parts(model, trusted)
     try:
-        content = estimator_to_bytes(model, trusted=trusted)
+        content = estimator_to_bytes(to_write, trusted=trusted)
     except ModelFileError as error:
         raise ModelFileError(
             f"The model cannot be saved to {os.fspath(path)!r}: {error}."
@@ -157,6 +159,8 @@ def save_model(
             "description."
         )
     _warn_of_files(model)
+    for loss in left_out:
+        warnings.warn(f"{loss}.", stacklevel=2)
     write_file(path, pack({CARD: text, **parts}))
     return card
 

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import onnxruntime
 import pytest
-import tensorflow as tf
 
 from sk_posters._features._efficientnet import BACKBONES, backbone_onnx, load_weights
 from sk_posters._networks._backbone_models import ImageModel, keras_backbone
@@ -111,7 +110,7 @@ def test_statistics_are_kept_unless_they_are_asked_for(frozen, expected):
         assert n_changed(before, values_of(model, name)) == expected
 
 
-def test_every_weight_gets_a_gradient(lite0):
+def test_every_weight_gets_a_gradient(lite0, tf):
     images = tf.constant(pixels(2, 64, 64))
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(lite0(images, training=True) ** 2)

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from sk_posters._networks._cnn import ImageNetwork, poster_cnn, reseed
 
@@ -134,7 +133,7 @@ def test_rates_must_be_one_per_layer():
 
 
 @pytest.mark.parametrize("n_images", [None, 4])
-def test_every_byte_is_divided_by_255_to_the_bit(n_images):
+def test_every_byte_is_divided_by_255_to_the_bit(n_images, tf):
     model = ImageNetwork([keras.Input((8, 8, 1)), keras.layers.Flatten()])
     scale = tf.function(
         model, input_signature=[tf.TensorSpec((n_images, 8, 8, 1), "uint8")]

@@ -95,9 +95,7 @@ def test_sample_weights_multiply_rows(loss):
 
 
 @each_loss
-def test_certain_predictions_have_finite_losses_and_gradients(loss):
-    import tensorflow as tf
-
+def test_certain_predictions_have_finite_losses_and_gradients(loss, tf):
     y_true = tf.constant([[1.0, 0.0], [0.0, 1.0]])
     for probability in (0.0, 1.0):
         y_pred = tf.fill((2, 2), probability)

@@ -77,9 +77,7 @@ def test_nothing_known_costs_nothing():
 
 @pytest.mark.parametrize("weights", [None, [3.0, 1.0, 2.0]])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_unknown_pairs_have_no_gradient(loss, weights):
-    import tensorflow as tf
-
+def test_unknown_pairs_have_no_gradient(loss, weights, tf):
     offsets = None if weights is None else [-1.0, 0.5, 1.0]
     loss = label_wise(loss, weights, offsets, known_only=True)
     y_true = np.array([[1, U, 0], [U, 0, U]], "float32")
