@@ -54,6 +54,21 @@ HELD = {"_model", "best_weights"}
 ROUTED = ("callbacks", "compile", "fit", "loss", "metrics", "optimizer", "predict")
 
 
+def _reduce_to_config(part):
+    """Return what copies and pickles build a metric, loss or optimizer from."""
+    return _build_from_config, (type(part), part.get_config())
+
+
+def _build_from_config(kind, config):
+    return kind.from_config(config)
+
+
+# scikeras lets Keras look up the class by its name, and takes the name itself for the
+# object where that is not one of Keras's.
+for _kind in (keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer):
+    _kind.__reduce__ = _reduce_to_config
+
+
 class KerasEstimator(KerasClassifier):
     """scikeras's KerasClassifier without what breaks scikit-learn's contract.
 

@@ -6,7 +6,7 @@ from numbers import Real
 
 from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
-from sk_posters._networks._serialize import count_values, find_function, items_of
+from sk_posters._networks._serialize import check_metrics, find_function, items_of
 from sk_posters.exceptions import ModelFileError
 
 __all__ = ["KerasPart", "check_part", "is_part", "write_part"]
@@ -22,10 +22,6 @@ HOMES = {
 # Those that hold no function, write no file and ask no server. They have no get_config:
 # what they are built from is in attributes of the same names.
 CALLBACKS = {"EarlyStopping", "ReduceLROnPlateau", "SwapEMAWeights", "TerminateOnNaN"}
-# What a metric may count in: 40 MB of values, and lists of thresholds before them.
-MAX_VALUES, MAX_THRESHOLDS = 10_000_000, 100_000
-# Arrays in configs, as Keras writes them.
-ARRAYS = {"__numpy__", "__tensor__"}
 
 
 @set_module("sk_posters")
@@ -62,7 +58,7 @@ def write_part(value):
     """Return a part of Keras, a class or a function of it as text; None for others."""
     try:
         text = json.dumps(_describe(value), allow_nan=False)
-        check_part(text)
+        _build(check_part(text))
     except (ModelFileError, NotImplementedError, TypeError, ValueError):
         return None
     return text
@@ -70,9 +66,9 @@ def write_part(value):
 
 def _describe(value):
     if isinstance(value, type):
-        module = next((name for name in HOMES if _find(name, value.__name__)), None)
-        is_own = module is not None and _find(module, value.__name__) is value
-        return {"class": f"{module}.{value.__name__}" if is_own else None}
+        name = value.__name__
+        homes = [module for module in HOMES if _find(module, name) is value]
+        return {"class": f"{homes[0]}.{name}" if homes else None}
     if isinstance(value, keras.callbacks.Callback):
         kind = type(value)
         is_own = _find("keras.callbacks", kind.__name__) is kind
@@ -81,6 +77,8 @@ def _describe(value):
         if "min_delta" in config:  # Keras turns its sign once it knows the direction.
             config["min_delta"] = abs(config["min_delta"])
         return {"callback": kind.__name__ if is_own else None, "config": config}
+    if inspect.isfunction(value) and find_function(value.__name__) is not value:
+        return {"object": None}  # Keras would write the name alone.
     return {"object": keras.saving.serialize_keras_object(value)}
 
 
@@ -118,24 +116,8 @@ def _build(part):
     if "callback" in part:
         return _find("keras.callbacks", part["callback"])(**part["config"])
 
-    def build():
-        return keras.saving.deserialize_keras_object(part["object"], safe_mode=True)
-
-    _check_size(part["object"], lambda: build().variables)
-    return build()
-
-
-def _check_size(config, build_variables):
-    """Refuse a metric that takes much more memory than the file."""
-    if config.get("module") != "keras.metrics":
-        return
-    sizes = [n for n in config["config"].values() if isinstance(n, int)]
-    is_long = max(sizes, default=0) > MAX_THRESHOLDS
-    if is_long or count_values(build_variables) > MAX_VALUES:
-        raise ModelFileError(
-            f"it holds a metric {config['class_name']} of more than {MAX_THRESHOLDS} "
-            f"thresholds or {MAX_VALUES} values"
-        )
+    check_metrics(part["object"])
+    return keras.saving.deserialize_keras_object(part["object"], safe_mode=True)
 
 
 def _find(module, name):
@@ -165,14 +147,17 @@ def _is_plain_config(config):
 
 def _is_own(config):
     """Return whether all that Keras would build from a config is its own."""
-    return all(_is_own_item(item) for item in items_of(config))
+    return all(
+        _is_own_item(item)
+        # Sizes of metrics are checked, of those alone that are no part of another.
+        and (item is config or item.get("module") != "keras.metrics")
+        for item in items_of(config)
+    )
 
 
 def _is_own_item(item):
     name, module = item["class_name"], item.get("module")
     registered = item.get("registered_name")
-    if module is None:
-        return registered is None and name in ARRAYS
     if (module, name) == ("keras", "DTypePolicy"):
         return registered is None
     if module == "builtins":

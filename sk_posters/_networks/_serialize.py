@@ -14,9 +14,9 @@ from sk_posters._networks._devices import device_scope
 from sk_posters.exceptions import ModelFileError
 
 __all__ = [
+    "check_metrics",
     "check_network",
     "compile_config_of",
-    "count_values",
     "find_function",
     "items_of",
     "network_from_bytes",
@@ -43,6 +43,8 @@ MODULES = {
 }
 FUNCTIONS = ("activations", "initializers", "losses", "metrics", "regularizers")
 REFUSED = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}
+# What a metric may count in: 40 MB of values, and lists of thresholds before them.
+MAX_VALUES, MAX_THRESHOLDS = 10_000_000, 100_000
 WITHOUT_MODULE = {"__keras_tensor__", "__tuple__"}
 
 
@@ -109,6 +111,9 @@ def compile_config_of(model):
 
 
 def _full_config(model):
+    loss = getattr(model.loss, "loss", model.loss)
+    if inspect.isfunction(loss) and find_function(loss.__name__) is not loss:
+        raise ValueError("its loss has the name of another one")
     return keras.Model.get_compile_config(model)
 
 
@@ -121,13 +126,14 @@ def network_from_bytes(content):
     config, n_bytes = check_network(content)
     try:
         bare = {**config, "compile_config": None}
-        n_values = count_values(
+        n_values = _count_values(
             lambda: keras.saving.deserialize_keras_object(bare, safe_mode=True).weights
         )
         if 2 * n_values > n_bytes:  # A half float takes two bytes.
             raise ModelFileError(
                 f"the network in it needs {n_values} values, and brings {n_bytes} bytes"
             )
+        check_metrics(config.get("compile_config"))
         return read_network(content)
     except ModelFileError:
         raise
@@ -170,7 +176,7 @@ def items_of(config):
             waiting.extend(item)
 
 
-def count_values(build):
+def _count_values(build):
     """Return how many numbers the variables hold that `build` returns, without room."""
     # Keras gives variables of such a scope their values later, on any occasion, unless
     # it forgets them.
@@ -181,6 +187,25 @@ def count_values(build):
             return sum(math.prod(variable.shape) for variable in build())
     finally:
         set_keras_global(name, others)
+
+
+def check_metrics(config):
+    """Refuse metrics that take much more memory than the file."""
+    for item in items_of(config):
+        if item.get("module") != "keras.metrics":
+            continue
+        sizes = [n for n in item["config"].values() if isinstance(n, int)]
+        if max(sizes, default=0) > MAX_THRESHOLDS or _count_in(item) > MAX_VALUES:
+            raise ModelFileError(
+                f"the metric {item['class_name']} in it has more than {MAX_THRESHOLDS} "
+                f"thresholds or {MAX_VALUES} values"
+            )
+
+
+def _count_in(metric):
+    return _count_values(
+        lambda: keras.saving.deserialize_keras_object(metric, safe_mode=True).variables
+    )
 
 
 def _check_class(item):

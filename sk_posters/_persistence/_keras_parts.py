@@ -171,7 +171,7 @@ def _explain(value, name):
     full = _dotted_name(value)
     parameter = "__".join(_path(name))
     why = (
-        "functions, files and addresses do not go into model files"
+        "functions, arrays, files and addresses do not go into model files"
         if full.startswith("keras.")
         else "code of your own does not go into model files, unless with "
         f"trusted=[{full!r}]"

@@ -72,8 +72,8 @@ def save_model(
         Any text for the model card.
     trusted : list of str, default=()
         Dotted names of further types that the model holds, such as
-        ``"sklearn.tree._tree.Tree"`` for trees and forests. They must be
-        trusted for loading, too.
+        ``"sklearn.tree._tree.Tree"`` for trees and forests, or a function of your own
+        that is a loss. They must be trusted for loading, too.
 
     Returns
     -------
@@ -90,6 +90,12 @@ def save_model(
     ImportError
         If skops is not installed: ``pip install "sk-posters[models]"``.
 
+    Warns
+    -----
+    UserWarning
+        If something in `callbacks`, `metrics`, `loss` or `optimizer` of a
+        PosterClassifier is left out, or the model needs files that are not in it.
+
     See Also
     --------
     load_model : Loads the file.
@@ -103,6 +109,11 @@ def save_model(
     `training_data`, ``training_rows.bin`` has a random salt and 8 bytes for each row.
     They do not show a row, but anyone who has an image can test with them whether it
     was one of the rows.
+    Keras's own metrics, losses, optimizers, schedules and callbacks are saved by their
+    config. Left out, with a warning, are functions and classes of your own that are not
+    in `trusted`, and callbacks that hold functions, write files or ask servers, such as
+    ``keras.callbacks.ModelCheckpoint``: the loaded model predicts the same, and trains
+    without them, or with the default of the parameter.
     The pretrained networks of :class:`PosterEncoder` come with their packages, and
     files that a user gives as `backbone` stay where they are. `cache_dir` and
     `failed_` are not saved: they belong to one machine.
