@@ -1,5 +1,6 @@
 """Keras networks as bytes that run nothing when they are read."""
 
+import copy
 import inspect
 import json
 import math
@@ -103,11 +104,16 @@ def compile_config_of(model):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Of a lambda, which is left out.
                 config = build(model)
-            keras.saving.deserialize_keras_object(config, safe_mode=True)
+            _build_again(config)
         except Exception:
             continue
         return config
     return None
+
+
+def _build_again(config):
+    """Build what a config describes, which some classes change while they do."""
+    return keras.saving.deserialize_keras_object(copy.deepcopy(config), safe_mode=True)
 
 
 def _full_config(model):
@@ -126,9 +132,7 @@ def network_from_bytes(content):
     config, n_bytes = check_network(content)
     try:
         bare = {**config, "compile_config": None}
-        n_values = _count_values(
-            lambda: keras.saving.deserialize_keras_object(bare, safe_mode=True).weights
-        )
+        n_values = _count_values(lambda: _build_again(bare).weights)
         if 2 * n_values > n_bytes:  # A half float takes two bytes.
             raise ModelFileError(
                 f"the network in it needs {n_values} values, and brings {n_bytes} bytes"
@@ -203,9 +207,7 @@ def check_metrics(config):
 
 
 def _count_in(metric):
-    return _count_values(
-        lambda: keras.saving.deserialize_keras_object(metric, safe_mode=True).variables
-    )
+    return _count_values(lambda: _build_again(metric).variables)
 
 
 def _check_class(item):
