@@ -397,16 +397,18 @@ class KerasEstimator(KerasClassifier):
             **arguments,
         }
         try:
-            result = model.fit(self._feed(batches, model), **arguments)
+            history = model.fit(self._feed(batches, model), **arguments).history
         except Exception as error:
             # TensorFlow wraps errors of reading a batch into its own, in a long text.
             for source in (batches, held_out):
                 if source is not None and source.error is not None:
                     raise source.error from error
-            raise
+            if not finite.find_in(error):
+                raise
+            history = finite.history
         finally:
             _release(callbacks)
-        for name, values in result.history.items():
+        for name, values in history.items():
             values = values[:-1] if name in finite.bad_logs else values
             if values:
                 self.history_.setdefault(name, []).extend(map(float, values))

@@ -29,7 +29,10 @@ def replace_parts(estimator, trusted=()):
     if "keras" not in sys.modules:  # Then nobody can have made such an object.
         return estimator, []
     copier = _Copier(trusted)
-    return copier.copy(estimator), list(copier.lost)
+    try:
+        return copier.copy(estimator), list(copier.lost)
+    except RecursionError:  # A list that holds itself, of which skops will speak.
+        return estimator, []
 
 
 class _Copier:
@@ -107,10 +110,12 @@ class _Copier:
             return value
         if id(value) not in self._seen:
             self._seen[id(value)] = value  # In a circle, to leave it to skops.
+            # Other estimators may call something else their optimizer or loss.
+            is_network = hasattr(type(value), "_network_key")
             found = {
                 name: self._copy_grid(item)
                 if name in GRIDS
-                else self._replace(item, name)
+                else self._replace(item, name if is_network else "")
                 for name, item in vars(value).items()
             }
             kept = _without_lost(found)

@@ -365,9 +365,16 @@ def test_a_tuned_pipeline_keeps_them(tiny, images, labels, tmp_path):
 
 def test_what_refers_to_itself_is_refused_in_words(tmp_path):
     model = LogisticRegression().fit([[0], [1]], [0, 1])
-    model.network_ = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    model.network_.own = [model]
-    with pytest.raises(ModelFileError, match=r"skops cannot write|not trusted"):
+    model.own_ = [0]
+    model.own_[0] = model.own_
+    with pytest.raises(ModelFileError, match=r"skops cannot write the est.* Recursion"):
+        save_model(model, tmp_path / "it.model")
+
+
+def test_an_optimizer_of_another_library_is_not_replaced(tmp_path):
+    model = LogisticRegression().fit([[0], [1]], [0, 1])
+    model.optimizer = squared
+    with pytest.raises(ModelFileError, match=r"types that are not trusted: .*squared"):
         save_model(model, tmp_path / "it.model")
 
 
