@@ -99,16 +99,20 @@ def compile_config_of(model):
 
     Keras would save functions by their names, and could not read them again.
     """
-    for build in (_full_config, _optimizer_config):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Of a lambda, which is left out.
-                config = build(model)
-            _build_again(config)
-        except Exception:
-            continue
-        return config
-    return None
+    full = _readable(_full_config, model)
+    return _readable(_optimizer_config, model) if full is None else full
+
+
+def _readable(describe, model):
+    """Return a config of a model, None where Keras cannot write or read it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of a lambda, which is left out.
+            config = describe(model)
+        _build_again(config)
+    except Exception:
+        return None
+    return config
 
 
 def _build_again(config):
