@@ -25,6 +25,7 @@ _HOMES = {
     "save_model": "sk_posters._persistence._models",
     # Parts of fitted models: files name them by this path, users do not type it.
     "CompiledNetwork": "sk_posters._networks._reuse",
+    "KerasPart": "sk_posters._networks._parts",
     "SigmoidCalibration": "sk_posters.model_selection._calibration",
     "TargetEncoder": "sk_posters._networks._targets",
     "TemperatureCalibration": "sk_posters.model_selection._calibration",

@@ -42,6 +42,19 @@ def interruptible():
 
 
 @pytest.fixture(scope="session")
+def tf():
+    """TensorFlow, for tests that are about it: skipped under other backends."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        pytest.skip(f"it is about TensorFlow, and KERAS_BACKEND is {backend!r}")
+    import tensorflow
+
+    return tensorflow
+
+
+@pytest.fixture(scope="session")
 def forked():
     """Context of processes that are forked from one that has imported much already.
 

@@ -33,6 +33,7 @@ LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in laye
 # The only places that may import Keras; nothing else needs it to be installed.
 WITH_KERAS = (
     "_base/_gpus.py",
+    "_base/_keras.py",
     "_networks/",
     "_features/_keras_network.py",
     "inspection/_network_maps.py",

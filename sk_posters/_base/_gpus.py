@@ -7,7 +7,7 @@ __all__ = ["list_gpus"]
 
 def list_gpus():
     """Return the compute capability of each GPU, such as (9, 0)."""
-    import keras
+    from sk_posters._base._keras import keras
 
     return FINDERS.get(keras.backend.backend(), list)()
 

@@ -6,10 +6,10 @@ import re
 import threading
 from functools import lru_cache
 
-import keras
 import numpy as np
 
 from sk_posters._base._gpus import list_gpus
+from sk_posters._base._keras import keras
 from sk_posters._features._pooling import (
     check_pooling,
     check_scaling,

@@ -1,7 +1,8 @@
 """Variations of training images: Keras's own layers, and mixtures of two images."""
 
-import keras
 import numpy as np
+
+from sk_posters._base._keras import keras
 
 __all__ = ["AUGMENTATIONS", "MIXTURES", "MixedBatches", "augmentation_layers"]
 

@@ -1,8 +1,8 @@
 """Pretrained backbones as Keras models, to be trained further."""
 
-import keras
 import numpy as np
 
+from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
 from sk_posters._features._efficientnet import (
     NORM_EPSILON,
@@ -29,7 +29,8 @@ class ImageModel(keras.Model):
         """Return the outputs for some images."""
         return super().call(in_unit_range(inputs), training=training, mask=mask)
 
-    # For the reason that ImageNetwork has.
+    # For the reasons that ImageNetwork has.
+    get_compile_config = ImageNetwork.get_compile_config
     __reduce__ = ImageNetwork.__reduce__
     __deepcopy__ = ImageNetwork.__deepcopy__
 

@@ -2,10 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import keras
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sk_posters._base._keras import keras
 from sk_posters._base._validation import has_unknown
 from sk_posters._images._arrays import (
     check_pixels,

@@ -2,7 +2,6 @@
 
 from numbers import Integral, Real
 
-import keras
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_consistent_length, check_random_state
@@ -14,6 +13,7 @@ from sk_posters._base._compat import (
     _fit_context,
     validate_params_of,
 )
+from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
 from sk_posters._base._validation import check_all_known_somewhere, has_unknown
 from sk_posters._networks._batches import ImageBatches, check_images, image_kind

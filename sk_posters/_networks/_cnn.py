@@ -1,13 +1,17 @@
 """Functions that build Keras models; no estimators."""
 
-import keras
 import numpy as np
 
+from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
 from sk_posters._networks._augmentation import augmentation_layers
 from sk_posters._networks._devices import devices_of
 from sk_posters._networks._layers import FusedBatchNormalization
-from sk_posters._networks._serialize import read_network, save_network
+from sk_posters._networks._serialize import (
+    compile_config_of,
+    read_network,
+    save_network,
+)
 
 __all__ = ["ImageNetwork", "in_unit_range", "poster_cnn", "reseed"]
 
@@ -29,6 +33,10 @@ class ImageNetwork(keras.Sequential):
     def call(self, inputs, training=None, mask=None):
         """Return the outputs for some images."""
         return super().call(in_unit_range(inputs), training=training, mask=mask)
+
+    def get_compile_config(self):
+        """Return what Keras needs to compile the network again, once it is read."""
+        return compile_config_of(self)
 
     # scikeras puts methods of its own in place of these on all Keras models. They save
     # a class like this one under a name that no other process knows.

@@ -3,10 +3,10 @@
 from contextlib import nullcontext, suppress
 from functools import cache
 
-import keras
 import numpy as np
 
 from sk_posters._base._gpus import list_gpus
+from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
 
 __all__ = [

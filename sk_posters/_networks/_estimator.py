@@ -5,9 +5,9 @@ deriving from ClassifierMixin and BaseEstimator, and copying the helpers importe
 """
 
 import inspect
+from io import IOBase
 from numbers import Number
 
-import keras
 import numpy as np
 from scikeras._utils import (
     get_loss_class_function_or_string,
@@ -22,12 +22,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import ClassifierTags
 
 from sk_posters._base._compat import get_param_names
+from sk_posters._base._keras import keras
 from sk_posters._base._predictions import score_subsets
 from sk_posters._networks._batches import NextOrder, for_keras, prefetch
 from sk_posters._networks._devices import (
     EvenBatches,
     JointLossScaleOptimizer,
     compute_policy,
+    device_scope,
     devices_of,
     predict_on_devices,
 )
@@ -45,8 +47,26 @@ INSTEAD = {
     "validation_batch_size": "fit__batch_size",
 }
 
+# What Keras's callbacks hold of the network that they were last trained with.
+HELD = {"_model", "best_weights"}
+
 # Parameters of the form prefix__name, handed to what the prefix names.
 ROUTED = ("callbacks", "compile", "fit", "loss", "metrics", "optimizer", "predict")
+
+
+def _reduce_to_config(part):
+    """Return what copies and pickles build a metric, loss or optimizer from."""
+    return _build_from_config, (type(part), part.get_config())
+
+
+def _build_from_config(kind, config):
+    return kind.from_config(config)
+
+
+# scikeras lets Keras look up the class by its name, and takes the name itself for the
+# object where that is not one of Keras's.
+for _kind in (keras.losses.Loss, keras.metrics.Metric, keras.optimizers.Optimizer):
+    _kind.__reduce__ = _reduce_to_config
 
 
 class KerasEstimator(KerasClassifier):
@@ -260,6 +280,16 @@ class KerasEstimator(KerasClassifier):
         model = network.share()
         self._compile(model, optimizer=model.optimizer)
 
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        network = vars(self).get("_network")
+        # Losses and metrics of the user's own are no part of a saved network.
+        if network is not None and getattr(network.model, "loss", None) is None:
+            model = network.model
+            shared = devices_of(model) > 1
+            with device_scope(self.distribute if shared else None):
+                self._compile(model, optimizer=getattr(model, "optimizer", None))
+
     def _jit_compile(self):
         if self.jit_compile is True and self.distribute is not None:
             raise ValueError(
@@ -355,26 +385,30 @@ class KerasEstimator(KerasClassifier):
     def _train(self, model, batches, held_out, *, epochs, **arguments):
         """Train a network for more epochs and extend the history."""
         done = self.current_epoch
+        callbacks = self._callbacks(has_validation=held_out is not None)
+        finite = FiniteLoss()
         arguments = {
             "initial_epoch": done,
             "epochs": done + epochs,
             "validation_data": self._feed(held_out, model),
-            "callbacks": self._callbacks(has_validation=held_out is not None),
+            "callbacks": [*callbacks, NextOrder(batches), finite],
             "shuffle": False,  # The batches have an order of their own.
             "verbose": self.verbose,
             **arguments,
         }
-        finite = FiniteLoss()
-        arguments["callbacks"] += [NextOrder(batches), finite]
         try:
-            result = model.fit(self._feed(batches, model), **arguments)
+            history = model.fit(self._feed(batches, model), **arguments).history
         except Exception as error:
             # TensorFlow wraps errors of reading a batch into its own, in a long text.
             for source in (batches, held_out):
                 if source is not None and source.error is not None:
                     raise source.error from error
-            raise
-        for name, values in result.history.items():
+            if not finite.find_in(error):
+                raise
+            history = finite.history
+        finally:
+            _release(callbacks)
+        for name, values in history.items():
             values = values[:-1] if name in finite.bad_logs else values
             if values:
                 self.history_.setdefault(name, []).extend(map(float, values))
@@ -409,6 +443,14 @@ class KerasEstimator(KerasClassifier):
             )
         # Under mixed precision the network ends in half floats.
         return scores.astype(keras.config.floatx(), copy=False)
+
+
+def _release(callbacks):
+    """Let callbacks forget the network: copies and pickles would hold it, too."""
+    for callback in callbacks:
+        for name, value in vars(callback).items():
+            if name in HELD or (isinstance(value, IOBase) and value.closed):
+                setattr(callback, name, None)
 
 
 def _trains_in_half_floats(model):

@@ -4,12 +4,12 @@ import math
 import weakref
 from numbers import Integral
 
-import keras
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
 from sk_posters._base._validation import find_known
 from sk_posters._features._efficientnet import BACKBONES

@@ -1,7 +1,6 @@
 """Keras layers that give what Keras's own give, in less time and memory."""
 
-import keras
-
+from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
 
 __all__ = ["FrozenBatchNormalization", "FusedBatchNormalization"]

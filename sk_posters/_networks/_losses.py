@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 
+from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
 from sk_posters._base._validation import find_known, has_unknown, shorten
 
@@ -141,11 +141,12 @@ def label_wise(loss, weights=None, offsets=None, known_only=False):
     """Let a loss weight or adjust labels or leave out unknown ones, where asked to."""
     if weights is None and offsets is None and not known_only:
         return loss
-    y_true = np.array([[1, 0, 0]], "float32")
-    y_pred = np.array([[0.5, 0.3, 0.1]], "float32")
+    # Tensors, as in training: PyTorch multiplies none by an array.
+    y_true = keras.ops.convert_to_tensor([[1, 0, 0]], "float32")
+    y_pred = keras.ops.convert_to_tensor([[0.5, 0.3, 0.1]], "float32")
     of_rows = getattr(loss, "call", loss)
-    expected = np.asarray(of_rows(y_true, y_pred))
-    found = np.asarray(LabelwiseLoss(loss).call(y_true, y_pred))
+    expected = keras.ops.convert_to_numpy(of_rows(y_true, y_pred))
+    found = keras.ops.convert_to_numpy(LabelwiseLoss(loss).call(y_true, y_pred))
     if expected.shape != found.shape or not np.allclose(expected, found, rtol=1e-3):
         raise ValueError(
             "label_weight, logit_adjustment and unknown labels (nan in y) need a loss "

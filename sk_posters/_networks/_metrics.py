@@ -1,8 +1,8 @@
 """Keras's metrics, without the (sample, label) pairs that are not known."""
 
-import keras
 import numpy as np
 
+from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
 
 __all__ = ["KnownPairsMetric", "leave_unknown_out"]

@@ -1,19 +1,25 @@
 """Keras networks as bytes that run nothing when they are read."""
 
+import copy
+import inspect
 import json
 import math
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import keras
-
-from sk_posters._base._zip import unpack
+from sk_posters._base._keras import keras
+from sk_posters._base._zip import pack, unpack
 from sk_posters._networks._compat import keras_global, set_keras_global
 from sk_posters._networks._devices import device_scope
 from sk_posters.exceptions import ModelFileError
 
 __all__ = [
+    "check_metrics",
     "check_network",
+    "compile_config_of",
+    "find_function",
+    "items_of",
     "network_from_bytes",
     "network_to_bytes",
     "read_network",
@@ -36,26 +42,106 @@ MODULES = {
     "keras.regularizers",
     "keras.src.models.functional",
 }
+FUNCTIONS = ("activations", "initializers", "losses", "metrics", "regularizers")
 REFUSED = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}
+# What a metric may count in: 40 MB of values, and lists of thresholds before them.
+MAX_VALUES, MAX_THRESHOLDS = 10_000_000, 100_000
 WITHOUT_MODULE = {"__keras_tensor__", "__tuple__"}
 
 
 def network_to_bytes(model):
-    """Write a network down, if `network_from_bytes` would load it."""
-    content = save_network(model)
+    """Write a network down, if `network_from_bytes` would load it.
+
+    Losses, metrics and optimizers of the user's own are left out.
+    """
+    content = _leave_own_parts_out(save_network(model))
     check_network(content)
     return content
+
+
+def _leave_own_parts_out(content):
+    """Return a ``.keras`` file that is compiled with Keras's own parts only."""
+    parts = unpack(content, what="the network", names=".*", required=())
+    config = json.loads(parts["config.json"])
+    compiled = config.get("compile_config")
+    if compiled is None or is_harmless(compiled):
+        return content
+    optimizer = {"optimizer": compiled.get("optimizer")}
+    config["compile_config"] = optimizer if is_harmless(optimizer) else None
+    return pack({**parts, "config.json": json.dumps(config).encode()})
+
+
+def is_harmless(config):
+    """Return whether a config names parts of Keras and this package only."""
+    try:
+        for item in items_of(config):
+            _check_class(item)
+    except ModelFileError:
+        return False
+    return all(
+        find_function(item.get("config")) is not None
+        for item in items_of(config)
+        if item["class_name"] == "function"
+    )
+
+
+def find_function(name):
+    """Return Keras's own function of a name in configs, such as a loss; else None."""
+    for module in FUNCTIONS:
+        found = getattr(getattr(keras, module), str(name), None)
+        if inspect.isfunction(found) and name not in ("deserialize", "get"):
+            return found
+    return None
+
+
+def compile_config_of(model):
+    """Return what Keras needs to compile a saved network: all, or its optimizer.
+
+    Keras would save functions by their names, and could not read them again.
+    """
+    full = _readable(_full_config, model)
+    return _readable(_optimizer_config, model) if full is None else full
+
+
+def _readable(describe, model):
+    """Return a config of a model, None where Keras cannot write or read it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of a lambda, which is left out.
+            config = describe(model)
+        _build_again(config)
+    except Exception:
+        return None
+    return config
+
+
+def _build_again(config):
+    """Build what a config describes, which some classes change while they do."""
+    return keras.saving.deserialize_keras_object(copy.deepcopy(config), safe_mode=True)
+
+
+def _full_config(model):
+    loss = getattr(model.loss, "loss", model.loss)
+    if inspect.isfunction(loss) and find_function(loss.__name__) is not loss:
+        raise ValueError("its loss has the name of another one")
+    return keras.Model.get_compile_config(model)
+
+
+def _optimizer_config(model):
+    return {"optimizer": keras.saving.serialize_keras_object(model.optimizer)}
 
 
 def network_from_bytes(content):
     """Load a network, if it is made of Keras's own parts and this package's."""
     config, n_bytes = check_network(content)
     try:
-        n_values = _count_values(config)
+        bare = {**config, "compile_config": None}
+        n_values = _count_values(lambda: _build_again(bare).weights)
         if 2 * n_values > n_bytes:  # A half float takes two bytes.
             raise ModelFileError(
                 f"the network in it needs {n_values} values, and brings {n_bytes} bytes"
             )
+        check_metrics(config.get("compile_config"))
         return read_network(content)
     except ModelFileError:
         raise
@@ -80,32 +166,52 @@ def check_network(content):
         raise ModelFileError(
             f"the network in it has no readable config.json ({error})"
         ) from error
+    for item in items_of(config):
+        _check_class(item)
+    return config, len(parts["model.weights.h5"])
+
+
+def items_of(config):
+    """Yield all that Keras would build from a config, as dicts with a class name."""
     waiting = [config]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
             if "class_name" in item:
-                _check_class(item)
+                yield item
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
-    return config, len(parts["model.weights.h5"])
 
 
-def _count_values(config):
-    """Return how many numbers a network holds, without room for them."""
+def _count_values(build):
+    """Return how many numbers the variables hold that `build` returns, without room."""
     # Keras gives variables of such a scope their values later, on any occasion, unless
     # it forgets them.
     name = "uninitialized_variables"
     others = list(keras_global(name, []))
     try:
         with keras.StatelessScope(initialize_variables=False):
-            model = keras.saving.deserialize_keras_object(
-                {**config, "compile_config": None}, safe_mode=True
-            )
-        return sum(math.prod(variable.shape) for variable in model.weights)
+            return sum(math.prod(variable.shape) for variable in build())
     finally:
         set_keras_global(name, others)
+
+
+def check_metrics(config):
+    """Refuse metrics that take much more memory than the file."""
+    for item in items_of(config):
+        if item.get("module") != "keras.metrics":
+            continue
+        sizes = [n for n in item["config"].values() if isinstance(n, int)]
+        if max(sizes, default=0) > MAX_THRESHOLDS or _count_in(item) > MAX_VALUES:
+            raise ModelFileError(
+                f"the metric {item['class_name']} in it has more than {MAX_THRESHOLDS} "
+                f"thresholds or {MAX_VALUES} values"
+            )
+
+
+def _count_in(metric):
+    return _count_values(lambda: _build_again(metric).variables)
 
 
 def _check_class(item):

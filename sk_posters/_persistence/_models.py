@@ -21,6 +21,7 @@ from sk_posters._features._backbones import list_sources
 from sk_posters._features._encoder import PosterEncoder, find_settings
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._images._sources import holds_sources
+from sk_posters._persistence._keras_parts import replace_parts
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
 from sk_posters._persistence._training_rows import hash_rows, match_rows, pack_hashes
 from sk_posters.exceptions import ModelFileError
@@ -71,8 +72,8 @@ def save_model(
         Any text for the model card.
     trusted : list of str, default=()
         Dotted names of further types that the model holds, such as
-        ``"sklearn.tree._tree.Tree"`` for trees and forests. They must be
-        trusted for loading, too.
+        ``"sklearn.tree._tree.Tree"`` for trees and forests, or a function of your own
+        that is a loss. They must be trusted for loading, too.
 
     Returns
     -------
@@ -89,6 +90,12 @@ def save_model(
     ImportError
         If skops is not installed: ``pip install "sk-posters[models]"``.
 
+    Warns
+    -----
+    UserWarning
+        If something in `callbacks`, `metrics`, `loss` or `optimizer` of a
+        PosterClassifier is left out, or the model needs files that are not in it.
+
     See Also
     --------
     load_model : Loads the file.
@@ -102,6 +109,11 @@ def save_model(
     `training_data`, ``training_rows.bin`` has a random salt and 8 bytes for each row.
     They do not show a row, but anyone who has an image can test with them whether it
     was one of the rows.
+    Keras's own metrics, losses, optimizers, schedules and callbacks are saved by their
+    config. Left out, with a warning, are functions and classes of your own that are not
+    in `trusted`, and callbacks that hold functions, write files or ask servers, such as
+    ``keras.callbacks.ModelCheckpoint``: the loaded model predicts the same, and trains
+    without them, or with the default of the parameter.
     The pretrained networks of :class:`PosterEncoder` come with their packages, files
     that a user gives as `backbone` stay where they are, and of a network of the
     Hugging Face hub the file has the address and the commit. `cache_dir` and
@@ -123,8 +135,9 @@ def save_model(
     """
     check_is_fitted(model)
     _check_trusted(trusted)
+    to_write, left_out = replace_parts(model, trusted)
     try:
-        content = estimator_to_bytes(model, trusted=trusted)
+        content = estimator_to_bytes(to_write, trusted=trusted)
     except ModelFileError as error:
         raise ModelFileError(
             f"The model cannot be saved to {os.fspath(path)!r}: {error}."
@@ -158,6 +171,8 @@ def save_model(
             "description."
         )
     _warn_of_files(model)
+    for loss in left_out:
+        warnings.warn(f"{loss}.", stacklevel=2)
     write_file(path, pack({CARD: text, **parts}))
     return card
 

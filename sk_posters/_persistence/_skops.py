@@ -21,6 +21,7 @@ __all__ = ["estimator_from_bytes", "estimator_to_bytes"]
 # others are the splitters and the default scorer of searches.
 TRUSTED = {
     "sk_posters.CompiledNetwork",
+    "sk_posters.KerasPart",
     "sk_posters.MultilabelTunedThresholdClassifierCV",
     "sk_posters.OneVsRestHead",
     "sk_posters.PosterClassifier",
@@ -149,6 +150,8 @@ def _check_node(node):
             "which no estimator needs"
         )
     is_own = node.get("__module__") == "sk_posters"
+    if is_own and loader == "ConstructorFromReduceNode":
+        _check_part(node)
     if is_own and loader == "ObjectNode" and node["__class__"] in WITH_PATHS:
         attributes = node["content"]["content"]
         for name in OF_THE_MACHINE.keys() & attributes.keys():
@@ -159,6 +162,19 @@ def _check_node(node):
                 "content": OF_THE_MACHINE[name],
                 "is_json": True,
             }
+
+
+def _check_part(node):
+    """Refuse calls of this package, but that of `KerasPart` with a harmless text."""
+    name = node.get("__class__")
+    if name != "KerasPart":
+        raise ModelFileError(
+            f"it holds a call of sk_posters.{name}, which no estimator needs"
+        )
+    from sk_posters._networks._parts import check_part
+
+    [text] = node["content"]["content"]
+    check_part(json.loads(text["content"]))
 
 
 def _check_array(content):

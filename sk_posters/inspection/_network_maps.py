@@ -2,9 +2,9 @@
 
 from weakref import WeakKeyDictionary
 
-import keras
 import numpy as np
 
+from sk_posters._base._keras import keras
 from sk_posters._networks._batches import prefetch
 from sk_posters._networks._cnn import in_unit_range
 from sk_posters._networks._compat import node_of

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import keras
 import pytest
-import tensorflow as tf
 
 from sk_posters._base._gpus import list_gpus
 
@@ -22,7 +21,7 @@ def use_backend(monkeypatch):
     return use
 
 
-def test_tensorflow_names_its_gpus(monkeypatch):
+def test_tensorflow_names_its_gpus(monkeypatch, tf):
     details = {"GPU:0": {"compute_capability": (8, 0)}, "GPU:1": {}}
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(details))
     monkeypatch.setattr(tf.config.experimental, "get_device_details", details.get)

@@ -188,7 +188,7 @@ def test_a_bad_value_is_found_in_every_part_of_a_long_array():
         check_images(X)
 
 
-def test_keras_gets_the_orders_of_the_batches_with_a_fixed_number_ready():
+def test_keras_gets_the_orders_of_the_batches_with_a_fixed_number_ready(tf):
     images, targets = np.zeros((9, 4, 4, 3), np.uint8), np.arange(18).reshape(9, 2)
     batches = ImageBatches(images, targets, batch_size=2, seed=3)
     dataset = for_keras(batches)

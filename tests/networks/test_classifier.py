@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-import tensorflow as tf
 from keras.src.random.seed_generator import global_seed_generator
 from scipy.sparse import csr_array
 from sklearn.base import clone
@@ -359,7 +358,7 @@ def test_a_random_state_is_drawn_from(tiny, images, labels):
     assert not np.array_equal(first[0], first[1])
 
 
-def global_random_states():
+def global_random_states(tf):
     """States of Python's, NumPy's, Keras's and TensorFlow's global generators."""
     tf.random.set_seed(0)
     keras_state = global_seed_generator().state.numpy().tolist()
@@ -367,14 +366,14 @@ def global_random_states():
     return random.getstate(), numpy_state, keras_state
 
 
-def test_no_global_random_state_is_touched(tiny, images, labels):
-    before = global_random_states()
+def test_no_global_random_state_is_touched(tiny, images, labels, tf):
+    before = global_random_states(tf)
     untouched = tf.random.uniform((3,)).numpy()
-    assert global_random_states() == before
+    assert global_random_states(tf) == before
     PosterClassifier(**tiny).fit(images, labels).predict(images)
     # TensorFlow's next number first: asking for the states seeds it anew.
     np.testing.assert_array_equal(tf.random.uniform((3,)).numpy(), untouched)
-    assert global_random_states() == before
+    assert global_random_states(tf) == before
 
 
 def test_keras_without_seeds_still_runs_afterwards(tiny, images, labels):
@@ -556,7 +555,7 @@ def test_channels_that_come_first_are_named_with_the_remedy(n_channels, labels):
         PosterClassifier().fit(X, labels)
 
 
-def test_a_stream_of_images_is_named_with_what_to_give_instead(images, labels):
+def test_a_stream_of_images_is_named_with_what_to_give_instead(images, labels, tf):
     dataset = tf.data.Dataset.from_tensor_slices(images)
     for stream, name in [(dataset, "tf.data.Dataset"), (iter(images), "iterator")]:
         message = f"From a .*{name}, rows cannot be selected. Give the paths"

@@ -27,6 +27,24 @@ def test_a_loss_that_is_nan_is_an_error_with_epoch_and_causes(images, labels, ti
     assert classifier.history_ == {}
 
 
+def test_an_error_of_pytorch_that_means_nan_is_a_divergence(
+    images, labels, tiny, monkeypatch
+):
+    def fit(self, *arguments, **options):
+        (finite,) = [each for each in options["callbacks"] if hasattr(each, "find_in")]
+        finite.set_model(self)
+        finite.on_train_begin()
+        finite.on_epoch_end(0, {"loss": 0.5})
+        finite.on_epoch_begin(1)
+        raise RuntimeError("all elements of input should be between 0 and 1")
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    classifier = PosterClassifier(**tiny, warm_start=True).initialize(images, labels)
+    with pytest.raises(DivergenceError, match=r"epoch 2: its loss is nan.*epoch 1\."):
+        classifier.fit(images, labels)
+    assert classifier.history_ == {"loss": [0.5]}
+
+
 def test_weights_that_overflow_in_the_last_step_are_found(images, labels, tiny):
     # One batch: its loss is computed before the step that ruins the weights.
     params = tiny | {"batch_size": 24, "learning_rate": 10 * TOO_HIGH}
@@ -76,6 +94,8 @@ def test_a_validation_loss_counts_and_patience_does_not_hide_it(images, labels, 
 
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+# Keras on PyTorch warns so, and `pytest.warns` gives it again.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_search_goes_on_with_the_other_candidates(images, labels, tiny):
     grid = {"learning_rate": [TOO_HIGH, 0.001]}
     search = GridSearchCV(PosterClassifier(**tiny), grid, cv=2)

@@ -78,8 +78,8 @@ def test_offsets_are_added_to_logits_by_hand():
     "loss", [keras.losses.binary_crossentropy, CROSS_ENTROPY, FOCAL, AsymmetricLoss()]
 )
 def test_weights_of_one_change_no_loss(loss):
-    y_true = np.array([[1, 0], [0, 1]], "float32")
-    y_pred = np.array([[0.7, 0.2], [0.4, 0.9]], "float32")
+    y_true = keras.ops.convert_to_tensor([[1, 0], [0, 1]], "float32")
+    y_pred = keras.ops.convert_to_tensor([[0.7, 0.2], [0.4, 0.9]], "float32")
     expected = np.asarray(getattr(loss, "call", loss)(y_true, y_pred))
     answer = np.asarray(label_wise(loss, [1.0, 1.0]).call(y_true, y_pred))
     np.testing.assert_allclose(answer, expected, rtol=1e-5)
@@ -95,9 +95,7 @@ def test_sample_weights_multiply_rows(loss):
 
 
 @each_loss
-def test_certain_predictions_have_finite_losses_and_gradients(loss):
-    import tensorflow as tf
-
+def test_certain_predictions_have_finite_losses_and_gradients(loss, tf):
     y_true = tf.constant([[1.0, 0.0], [0.0, 1.0]])
     for probability in (0.0, 1.0):
         y_pred = tf.fill((2, 2), probability)

@@ -128,8 +128,9 @@ OTHER_KINDS = [
     {"compile__run_eagerly": True},
     {"mixed_precision": True},
     {"jit_compile": True},
-    {"distribute": "mirrored"},
 ]
+if keras.backend.backend() == "tensorflow":  # The others refuse it.
+    OTHER_KINDS.append({"distribute": "mirrored"})
 
 
 def test_only_a_network_of_the_same_kind_is_used(tiny, images, labels):
