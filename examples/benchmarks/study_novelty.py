@@ -338,6 +338,7 @@ def main(arguments=None):
     step = FeatureNovelty().fit(X[train])
     seconds = time.perf_counter() - started
     print(f"\nFeatureNovelty was fitted to {len(train)} posters in {seconds:.3f} s")
+    del sets["train"]
     shares = check_step(step, encoder, sets, paths[test[: options.n_images]])
     content = {
         "machine": machine(),

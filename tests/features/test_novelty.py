@@ -129,5 +129,5 @@ def test_features_are_checked():
         FeatureNovelty().novelty([[1.0]])
     with pytest.raises(ValueError, match="contains NaN"):
         FeatureNovelty().fit([[np.nan]])
-    with pytest.raises(ValueError, match="has 1 features, but .* expecting 40"):
+    with pytest.raises(ValueError, match=r"has 1 features, but .* expecting 40"):
         FeatureNovelty().fit(draw_features(3)).novelty([[1.0]])
