@@ -47,18 +47,19 @@ class FeatureNovelty(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     -----
     Novelty runs from 0 to 1, and high is novel: 0.97 says that 97 % of the training
     images are nearer. For new images like those of the training it is uniform: 5 % of
-    them are above 0.95. That makes one minus novelty a p-value, as conformal prediction
-    defines it [2]_. With `n` training rows it is at most `n / (n + 1)`: 20 rows or more
-    are needed for 0.95.
+    them are above 0.95. One minus novelty is a p-value as conformal prediction defines
+    it [2]_, up to the influence of a single row on the direction. With `n` training
+    rows, novelty is at most `n / (n + 1)`: more than 19 are needed to exceed 0.95.
 
     Rows count alike, whatever their weights or labels in a later step. Features are
     taken as the encoder gives them: after a scaler that centres them, they have no mean
     direction.
 
     The distance is that to a single prototype. Distances to the nearest training
-    images [1]_ and Mahalanobis distances [3]_ told other images from posters less well
-    or as well, with far more numbers: see ``docs/benchmarks.md``. Neither the direction
-    nor the distances show a training image.
+    images [1]_ and Mahalanobis distances [3]_ were on the whole no better at telling
+    other images from posters, with far more numbers: see ``docs/benchmarks.md``.
+    Neighbours are better where the training images are of several very different
+    kinds. Neither the direction nor the distances show a training image.
 
     References
     ----------
