@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 # Where each public name lives. Names are loaded on first use, so that importing
 # the package imports no TensorFlow.
 _HOMES = {
+    "FeatureNovelty": "sk_posters._features._novelty",
     "MultilabelTunedThresholdClassifierCV": "sk_posters.model_selection._thresholds",
     "OneVsRestHead": "sk_posters._features._linear_head",
     "PosterClassifier": "sk_posters._networks._classifier",
@@ -32,6 +33,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "FeatureNovelty",
     "MultilabelTunedThresholdClassifierCV",
     "OneVsRestHead",
     "PosterCheck",

@@ -7,6 +7,7 @@ from sklearn.preprocessing import StandardScaler
 from sk_posters._base._suggest import suggest
 from sk_posters._features._encoder import PosterEncoder
 from sk_posters._features._linear_head import OneVsRestHead
+from sk_posters._features._novelty import FeatureNovelty
 from sk_posters._images._loader import PosterImageLoader
 
 __all__ = ["make_poster_pipeline"]
@@ -22,9 +23,10 @@ def make_poster_pipeline(recipe="frozen", **params):
     ----------
     recipe : {"frozen", "best", "finetuned", "cnn"}, default="frozen"
         `"frozen"`: features of a pretrained network (`encoder`, a
-        :class:`PosterEncoder`), standardised (`scaler`), and one logistic regression
-        per label (`classifier`). Trains in seconds once the features are computed, and
-        loads no TensorFlow.
+        :class:`PosterEncoder`), how unlike them new images are (`novelty`, a
+        :class:`FeatureNovelty`, which passes them on unchanged), standardised
+        (`scaler`), and one logistic regression per label (`classifier`). Trains in
+        seconds once the features are computed, and loads no TensorFlow.
         `"best"`: the same with the features of three networks on larger images
         concatenated (`encoders`): averages and maxima of all, covariances of the
         largest, each also of the mirror image. The best recipe of the study in
@@ -70,7 +72,7 @@ def make_poster_pipeline(recipe="frozen", **params):
     >>> from sk_posters import make_poster_pipeline
     >>> pipe = make_poster_pipeline(backbone="efficientnet_lite2", C=3e-4)
     >>> list(pipe.named_steps)
-    ['encoder', 'scaler', 'classifier']
+    ['encoder', 'novelty', 'scaler', 'classifier']
     >>> pipe.get_params()["classifier__estimator__C"]
     0.0003
     """
@@ -97,6 +99,7 @@ def _make_frozen():
     return Pipeline(
         [
             ("encoder", PosterEncoder()),
+            ("novelty", FeatureNovelty()),
             ("scaler", StandardScaler()),
             ("classifier", OneVsRestHead(LogisticRegression(C=1e-3, max_iter=1000))),
         ]

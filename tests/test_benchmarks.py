@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "examples" / "benchmarks"
@@ -451,6 +452,29 @@ def test_study_of_intervals_counts_misses_and_stars(benchmark_of):
     assert found["stars"][0.0] == [pytest.approx(1 / 3)]
     assert found["stars of labels"][0.3] == 0.5
     assert found["false stars by positives"] == [0.5, None]
+
+
+def test_novelty_is_studied_with_one_command(
+    benchmark_of, monkeypatch, tmp_path, capsys
+):
+    study = benchmark_of("study_novelty")
+    quick = {name: study.DISTANCES[name] for name in list(study.DISTANCES)[:3]}
+    monkeypatch.setattr(study, "DISTANCES", quick)
+    assert "?" in study.__doc__.split("\n\n")[0]
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (60, 40), "navy").save(tmp_path / "images" / "blue.png")
+    words = ["--n-samples", "40", "--n-images", "2", "--output", str(tmp_path)]
+    study.main([*words, "--images", f"blue={tmp_path / 'images'}"])
+    written = json.loads((tmp_path / "study_novelty.json").read_text())
+    kinds = [*study.KINDS, "blue", "blue, crops"]
+    assert list(written["images"]) == kinds
+    rows = written["distances"]
+    assert [row["distance"] for row in rows] == [*quick, study.UNSURE]
+    assert all(list(row["areas"]) == kinds for row in rows)
+    assert rows[0]["numbers"] == 1280
+    shares = written["FeatureNovelty, share above"]
+    assert {"test", "posters, mirrored", *kinds} <= set(shares)
+    assert "FeatureNovelty was fitted to 30 posters" in capsys.readouterr().out
 
 
 def test_without_pytorch_the_message_says_how_to_install_it(benchmark_of, monkeypatch):

@@ -33,7 +33,7 @@ def posters(tmp_path_factory):
 def test_the_default_is_frozen():
     pipe = make_poster_pipeline()
     assert isinstance(pipe, Pipeline)
-    assert list(pipe.named_steps) == ["encoder", "scaler", "classifier"]
+    assert list(pipe.named_steps) == ["encoder", "novelty", "scaler", "classifier"]
     assert repr(pipe) == repr(make_poster_pipeline("frozen"))
     assert isinstance(pipe["encoder"], PosterEncoder)
     assert isinstance(pipe["classifier"], OneVsRestClassifier)
@@ -129,7 +129,7 @@ def test_cnn_is_the_network_of_the_tutorial(posters, tiny):
 
 def test_best_looks_with_three_networks(posters):
     pipe = make_poster_pipeline("best")
-    assert list(pipe.named_steps) == ["encoders", "scaler", "classifier"]
+    assert list(pipe.named_steps) == ["encoders", "novelty", "scaler", "classifier"]
     encoders = dict(pipe["encoders"].transformer_list)
     small = {f"encoders__{name}__image_size": (48, 32) for name in encoders}
     pipe.set_params(**small).fit(posters.data, posters.target)

@@ -21,6 +21,7 @@ __all__ = ["estimator_from_bytes", "estimator_to_bytes"]
 # others are the splitters and the default scorer of searches.
 TRUSTED = {
     "sk_posters.CompiledNetwork",
+    "sk_posters.FeatureNovelty",
     "sk_posters.KerasPart",
     "sk_posters.MultilabelTunedThresholdClassifierCV",
     "sk_posters.OneVsRestHead",

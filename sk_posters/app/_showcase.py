@@ -10,6 +10,7 @@ from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
 from sk_posters._base._disk_cache import disable_caches
+from sk_posters._base._novelty import describe_novelty, gives_novelty, pass_steps
 from sk_posters._base._predictions import predict_scores
 from sk_posters._base._unwrap import (
     find_label_names,
@@ -112,10 +113,11 @@ class Showcase:
         return np.broadcast_to(thresholds, len(self.label_names)).tolist()
 
     def predict(self, path):
-        """Return the poster as a picture, its genres, and its nearest neighbors."""
+        """Return the poster as a picture, its genres, novelty and nearest neighbors."""
         picture = Image.fromarray(decode_within(path, SHOWN_SIDE))
         chosen, scores = self._decide(path)
         thresholds = self._list_thresholds()
+        novelty, neighbors = self._compare_with_training(path)
         genres = [
             {
                 "name": name,
@@ -130,11 +132,23 @@ class Showcase:
         return {
             "image": make_data_url(picture.save, "jpeg"),
             "genres": sorted(genres, key=lambda genre: -genre["probability"]),
-            "neighbors": None if self._posters is None else self._find_neighbors(path),
+            "novelty": novelty,
+            "unlike": describe_novelty(novelty),
+            "neighbors": neighbors,
         }
 
-    def _find_neighbors(self, path):
-        features = unwrap(self._model).estimators[0].transform([os.fspath(path)])
+    def _compare_with_training(self, path):
+        """Return the novelty of a poster and its neighbors, None where unknown."""
+        encoder, *others = unwrap(self._model).estimators
+        if self._posters is None and not any(map(gives_novelty, others)):
+            return None, None
+        features = encoder.transform([os.fspath(path)])
+        _, novelty = pass_steps(others[:-1], features)
+        novelty = None if novelty is None else float(novelty[0])
+        neighbors = None if self._posters is None else self._find_neighbors(features)
+        return novelty, neighbors
+
+    def _find_neighbors(self, features):
         distances, rows = self._index.kneighbors(features)
         return [
             {

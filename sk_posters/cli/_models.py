@@ -5,10 +5,16 @@ import os
 import sys
 import tempfile
 
-from sk_posters._base._unwrap import refuse_bad_files
+from sk_posters._base._unwrap import list_parts, refuse_bad_files
 from sk_posters._persistence._models import load_model, model_card
 
-__all__ = ["import_quietly", "open_model", "prepare_loading", "remember_probabilities"]
+__all__ = [
+    "has_encoder",
+    "import_quietly",
+    "open_model",
+    "prepare_loading",
+    "remember_probabilities",
+]
 
 
 def open_model(path):
@@ -16,6 +22,11 @@ def open_model(path):
     names = prepare_loading(path).get("label_names")
     model = refuse_bad_files(load_model(path))
     return model, names if isinstance(names, list) else None
+
+
+def has_encoder(model):
+    """Tell whether a PosterEncoder is part of a model."""
+    return any(type(part).__name__ == "PosterEncoder" for _, part in list_parts(model))
 
 
 def prepare_loading(path):

@@ -16,6 +16,11 @@ from sk_posters.cli._terminal import escape_control, is_terminal
 
 __all__ = ["predict"]
 
+NO_NOVELTY = (
+    "note: no novelty, because the model was saved by sk_posters 0.1 or made without "
+    "the step FeatureNovelty; train it again"
+)
+
 
 class OutputFormat(StrEnum):
     """Formats of predictions."""
@@ -94,13 +99,17 @@ def predict(
       sk-posters predict genres.model posters/ --output genres.csv
       find . -name '*.jpg' | sk-posters predict genres.model - --format jsonl
 
+    The novelty of a poster, where the model tells it, runs from 0 to 1: 0.97 is unlike
+    97 % of the training posters. The table says so above 0.95; CSV and JSON Lines have
+    a column. Such predictions may mean little, whatever their probabilities.
+
     CSV: labels are joined by |, and cells that a spreadsheet would run as formulas are
     escaped: ./ before a path, an apostrophe before a label. JSON Lines: exact names.
     """
     from tqdm import tqdm
 
     from sk_posters._base._atomic import check_writable
-    from sk_posters.cli._models import open_model
+    from sk_posters.cli._models import has_encoder, open_model
     from sk_posters.cli._streaming import Predictor
     from sk_posters.cli._writers import choose_format, open_writer
 
@@ -115,6 +124,8 @@ def predict(
         stop_at_error=on_error is OnError.stop,
         batch_size=batch_size,
     )
+    if not predictor.has_novelty and has_encoder(classifier):
+        typer.echo(NO_NOVELTY, err=True)
     skipped = Skipped()
     predictions = predictor.predict(iterate_paths(paths, _read_lines(), skipped))
     # Rows on a terminal are progress enough.
@@ -123,7 +134,7 @@ def predict(
     with_scores = probabilities or (top_k is not None and kind == "table")
     n_all = n_failed = 0
     with (
-        open_writer(output, kind, names, with_scores) as writer,
+        open_writer(output, kind, names, with_scores, predictor.has_novelty) as writer,
         tqdm(unit=" posters", disable=True if hidden else None) as progress,
     ):
         for prediction in predictions:

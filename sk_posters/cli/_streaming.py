@@ -5,8 +5,8 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
+from sk_posters._base._novelty import gives_novelty, pass_steps
 from sk_posters._base._predictions import predict_scores
 from sk_posters._base._unwrap import unwrap
 from sk_posters.cli._models import remember_probabilities
@@ -16,11 +16,12 @@ __all__ = ["Prediction", "Predictor"]
 
 
 class Prediction(NamedTuple):
-    """Labels of a poster, and all probabilities if wanted; or why there are none."""
+    """Labels of a poster, its novelty, and all probabilities; or why there are none."""
 
     path: str
     labels: list | None = None
     probabilities: dict | None = None
+    novelty: float | None = None
     error: str | None = None
 
 
@@ -42,7 +43,8 @@ class Predictor:
                 f"--top-k must be at most {len(names)}, the number of labels of the "
                 f"model: got {top_k}."
             )
-        self.transformer, self.classifier = _split(model)
+        self.transformers, self.classifier = _split(model)
+        self.has_novelty = any(map(gives_novelty, self.transformers))
         self.names = names
         self.top_k = top_k
         self.probabilities = probabilities
@@ -74,7 +76,7 @@ class Predictor:
             yield predictions.get(path) or Prediction(path, error=problems[path])
 
     def _predict_readable(self, paths):
-        X = paths if self.transformer is None else self.transformer.transform(paths)
+        X, novelty = pass_steps(self.transformers, paths)
         scores = None
         if self.probabilities or self.top_k is not None:
             scores = self._predict_scores(X)
@@ -88,7 +90,8 @@ class Predictor:
         for number, (path, row) in enumerate(zip(paths, rows, strict=True)):
             by_name = None if scores is None else self._name_scores(scores[number])
             labels = [self._name_label(label) for label in row]
-            predictions[path] = Prediction(path, labels, by_name)
+            unlike = None if novelty is None else round(float(novelty[number]), 4)
+            predictions[path] = Prediction(path, labels, by_name, unlike)
         return predictions
 
     def _predict_scores(self, X):
@@ -112,10 +115,10 @@ class Predictor:
 
 
 def _split(model):
-    """Return the transformers of a model, or None, and its classifier."""
+    """Return the transformers of a model, and its classifier."""
     steps, tuners = unwrap(model)
     classifier = remember_probabilities(steps[-1][1])
     for _, tuner in reversed(tuners):
         inner, classifier = classifier, copy.copy(tuner)
         classifier.estimator_ = inner
-    return Pipeline(steps[:-1]) if len(steps) > 1 else None, classifier
+    return [step for _, step in steps[:-1]], classifier

@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from sk_posters._base._atomic import replace_when_done
+from sk_posters._base._novelty import describe_novelty
 from sk_posters.cli._terminal import escape_control, is_terminal
 
 __all__ = ["choose_format", "escape_formula", "open_writer"]
@@ -20,7 +21,7 @@ WIDTH = 24
 class TableWriter:
     """Writes a line per prediction, for reading."""
 
-    def __init__(self, stream, names, probabilities):
+    def __init__(self, stream, names, probabilities, novelty):
         self.stream = stream
         self.probabilities = probabilities
         self.width = WIDTH
@@ -38,16 +39,26 @@ class TableWriter:
         labels, scores = prediction.labels, prediction.probabilities
         if self.probabilities and scores is not None:
             labels = [f"{name} {scores[name]:.2f}" for name in labels]
-        return ", ".join(labels) or "(no label)"
+        text = ", ".join(labels) or "(no label)"
+        unlike = describe_novelty(prediction.novelty)
+        return text if unlike is None else f"{text}  ({unlike})"
 
 
 class CsvWriter:
     """Writes CSV in UTF-8 with a header, in which no cell is a formula."""
 
-    def __init__(self, stream, names, probabilities):
+    def __init__(self, stream, names, probabilities, novelty):
         self.stream = stream
         self.names = (names or []) if probabilities else []
-        self._write_row(["path", "labels", *map(escape_formula, self.names), "error"])
+        self.novelty = novelty
+        own = ["path", "labels", "novelty", "error"]
+        path, labels, unlike, error = (self._name_column(name) for name in own)
+        names = map(escape_formula, self.names)
+        self._write_row([path, labels, *names, *[unlike] * novelty, error])
+
+    def _name_column(self, name):
+        """Return the name of a column that is no label, with _ where it is a label."""
+        return self._name_column(f"{name}_") if name in self.names else name
 
     def write(self, prediction):
         path = prediction.path
@@ -56,6 +67,8 @@ class CsvWriter:
         labels = escape_formula("|".join(prediction.labels or []))
         scores = prediction.probabilities or {}
         cells = [scores.get(name, "") for name in self.names]
+        if self.novelty:
+            cells.append("" if prediction.novelty is None else prediction.novelty)
         self._write_row([path, labels, *cells, prediction.error or ""])
 
     def _write_row(self, cells):
@@ -68,14 +81,15 @@ class CsvWriter:
 class JsonLinesWriter:
     """Writes a JSON object per line, in ASCII, with exact names."""
 
-    def __init__(self, stream, names, probabilities):
+    def __init__(self, stream, names, probabilities, novelty):
         self.stream = stream
-        self.probabilities = probabilities
+        self.left_out = [] if probabilities else ["probabilities"]
+        self.left_out += [] if novelty else ["novelty"]
 
     def write(self, prediction):
         row = prediction._asdict()
-        if not self.probabilities:
-            del row["probabilities"]
+        for name in self.left_out:
+            del row[name]
         self.stream.write(json.dumps(row) + "\n")
 
 
@@ -94,20 +108,20 @@ def choose_format(name, output):
 
 
 @contextmanager
-def open_writer(output, kind, names, probabilities):
+def open_writer(output, kind, names, probabilities, novelty=False):
     """Open a writer of a kind of format; a file appears complete or not at all."""
     # File names need not be UTF-8: their bytes are written unchanged.
     how = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     if output is None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
-        yield WRITERS[kind](_Flushed(sys.stdout), names, probabilities)
+        yield WRITERS[kind](_Flushed(sys.stdout), names, probabilities, novelty)
     elif output.exists() and not output.is_file():
         with open(output, "w", **how) as stream:  # A pipe or device is not replaced.
-            yield WRITERS[kind](_Flushed(stream), names, probabilities)
+            yield WRITERS[kind](_Flushed(stream), names, probabilities, novelty)
     else:
         with replace_when_done(Path(output)) as part, open(part, "x", **how) as stream:
-            yield WRITERS[kind](stream, names, probabilities)
+            yield WRITERS[kind](stream, names, probabilities, novelty)
 
 
 class _Flushed:

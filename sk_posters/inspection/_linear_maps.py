@@ -24,6 +24,7 @@ from sk_posters._features._encoder import (
     list_networks,
     open_images,
 )
+from sk_posters._features._novelty import FeatureNovelty
 from sk_posters.exceptions import PosterFileError, describe_failures
 from sk_posters.inspection._maps import add_enlarged
 
@@ -47,6 +48,8 @@ def linear_weights(steps):
             return None
     weights = np.stack(np.broadcast_arrays(*weights))
     for scaler in scalers:
+        if isinstance(scaler, FeatureNovelty):  # It changes no feature.
+            continue
         if not isinstance(scaler, StandardScaler):
             return None
         if scaler.with_std:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import copy
 import io
 import logging
 import socket
@@ -26,6 +27,7 @@ from sk_posters import (
     make_poster_pipeline,
     save_model,
 )
+from sk_posters._base._unwrap import unwrap
 from sk_posters.app import _serve, make_app, run_app
 from sk_posters.app._guard import Guard
 from sk_posters.app._uploads import Refused, keep_upload, limit_bytes
@@ -133,6 +135,30 @@ def test_genres_are_those_of_the_model_the_likeliest_first(client, model, poster
         assert genre["threshold"] == model.best_thresholds_[j]
         assert genre["chosen"] is bool(model.predict([path])[0, j])
     assert picture_of(response["image"]).size == Image.open(path).size
+
+
+def make_novel(model):
+    """Return a copy of a model to which every image is unlike the training posters."""
+    model = copy.deepcopy(model)
+    unwrap(model).steps[1][1].distances_ = np.zeros(99, dtype=np.float32)
+    return model
+
+
+def test_novelty_is_told_and_put_into_words_above_095(client, model, posters):
+    response = send(client, poster_bytes()).json()
+    assert 0 <= response["novelty"] <= 16 / 17
+    assert response["unlike"] is None
+    for given in (None, posters.data):
+        with client_of(make_app(make_novel(model), posters=given)) as other:
+            response = send(other, poster_bytes()).json()
+        assert response["novelty"] == 0.99
+        assert response["unlike"] == "unlike 99 % of the training posters"
+        assert (response["neighbors"] is None) == (given is None)
+
+
+def test_a_model_without_novelty_tells_none(plain):
+    response = send(plain, poster_bytes()).json()
+    assert response["novelty"] is response["unlike"] is None
 
 
 def test_neighbors_are_those_of_nearest_posters(client, model, posters):

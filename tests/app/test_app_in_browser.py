@@ -258,6 +258,34 @@ def test_markup_in_a_file_name_is_shown_as_text(page, posters, is_poster):
     assert page.locator("img[src=x], b[onclick]").count() == 0
 
 
+@pytest.mark.parametrize(
+    ("unlike", "shown"),
+    [
+        (
+            "unlike 97 % of the training posters",
+            "This image is unlike 97 % of the training posters. The prediction may "
+            "mean little.",
+        ),
+        (None, None),
+    ],
+)
+def test_a_novel_image_is_pointed_out(page, unlike, shown):
+    response = {
+        "image": "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
+        "neighbors": None,
+        "novelty": 0.97,
+        "unlike": unlike,
+        "genres": [],
+    }
+    page.route("**/predict", lambda route: route.fulfill(json=response))
+    choose(page, {"name": "a.png", "mimeType": "image/png", "buffer": b"any"})
+    expect(page, "#result").to_be_visible()
+    if shown is None:
+        expect(page, "#unlike").to_be_hidden()
+    else:
+        expect(page, "#unlike").to_have_text(shown)
+
+
 def test_many_genres_are_listed_on_request(page):
     cells = [(f"Genre {n}", 1 - n / 30, n < 2) for n in range(25)]
     response = {

@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from cli_helpers import RARE, Stub, make_environment, run, start, touch
+from PIL import Image
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -42,6 +43,7 @@ from sk_posters.cli._streaming import Predictor
 from sk_posters.cli._writers import open_writer
 from sk_posters.datasets import load_poster_table
 from sk_posters.exceptions import PosterFileError
+from sk_posters.inspection import novelty
 
 
 def measure_peak(n_paths):
@@ -391,3 +393,59 @@ def test_progress_is_shown_on_a_terminal_and_tensorflow_is_not_imported(
     os.close(leader)
     assert process.wait(timeout=30) == 0
     assert "3 posters" in shown_there
+
+
+@pytest.fixture
+def noise(posters):
+    """Path of an image that is no poster."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("noise.png")
+    return "noise.png"
+
+
+def test_novelty_is_a_column_and_words_in_a_table(trained, posters, noise):
+    expected = novelty(load_model(trained.model), [*posters, noise]).round(4)
+    assert expected[3] > 0.95 > expected[:3].min()
+    words = ["predict", trained.model, *posters, noise, "none.jpg"]
+    result = run(*words, "-f", "csv", "-p")
+    header, *rows = csv.reader(io.StringIO(result.stdout))
+    assert header[:2] + header[-2:] == ["path", "labels", "novelty", "error"]
+    assert len(header) == 8
+    assert [float(row[-2]) for row in rows[:4]] == expected.tolist()
+    assert rows[4][-2] == ""
+    result = run(*words, "-f", "jsonl")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert list(rows[0]) == ["path", "labels", "novelty", "error"]
+    assert [row["novelty"] for row in rows] == [*expected, None]
+    lines = run(*words).stdout.splitlines()
+    percent = int(100 * expected[3])
+    assert lines[3].endswith(f"  (unlike {percent} % of the training posters)")
+    shown = [line.endswith("% of the training posters)") for line in lines]
+    assert shown == [*(expected > 0.95), False]
+
+
+def test_a_model_without_novelty_says_so_and_has_no_column(trained, posters):
+    model = load_model(trained.model)
+    steps = [(name, step) for name, step in model.steps if name != "novelty"]
+    save_model(Pipeline(steps), "old.model")
+    result = run("predict", "old.model", posters[0], "-f", "csv")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("path,labels,error\n")
+    assert result.stderr == (
+        "note: no novelty, because the model was saved by sk_posters 0.1 or made "
+        "without the step FeatureNovelty; train it again\n"
+    )
+
+
+@pytest.mark.filterwarnings(RARE)
+def test_novelty_in_a_table_of_predictions_is_no_label(posters):
+    rows = "a.jpg,Drama,0.0,\nb.jpg,Crime,0.0,\nc.jpg,Drama,0.99,\n"
+    table = Path("posters/predicted.csv")
+    table.write_text(f"path,labels,novelty,error\n{rows}")
+    data = load_poster_table(table, images="posters")
+    assert data.target_names == ["Crime", "Drama"]
+    assert "'novelty' (written by predict)" in data.reading
+    table.write_text(f"path,title,novelty,error\n{rows}".replace("0.99", "1"))
+    assert load_poster_table(
+        table, images="posters", label_columns="novelty"
+    ).target_names == ["novelty"]

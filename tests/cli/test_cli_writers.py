@@ -14,9 +14,11 @@ from sk_posters.cli._streaming import Prediction
 from sk_posters.cli._writers import open_writer
 
 
-def write_predictions(kind, *predictions, probabilities=False):
+def write_predictions(
+    kind, *predictions, probabilities=False, names=("=A", "B"), novelty=False
+):
     path = Path("written")
-    with open_writer(path, kind, ["=A", "B"], probabilities) as writer:
+    with open_writer(path, kind, list(names), probabilities, novelty) as writer:
         for prediction in predictions:
             writer.write(prediction)
     return path.read_bytes()
@@ -53,6 +55,24 @@ def test_csv_cells_are_no_formulas_and_paths_still_name_their_files(
     assert row[1:] == ["'=A|B", "0.5", "0.25", ""]
     assert os.path.samefile(row[0], name)
     assert not row[0].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+def test_labels_named_as_other_columns_keep_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["novelty", "error", "error_", "path"]
+    prediction = Prediction("a.jpg", ["path"], dict.fromkeys(names, 0.5), 0.97)
+    options = {"names": names, "novelty": True}
+    written = write_predictions("csv", prediction, probabilities=True, **options)
+    header, row = written.decode().splitlines()
+    assert header == "path_,labels,novelty,error,error_,path,novelty_,error__"
+    assert row == "a.jpg,path,0.5,0.5,0.5,0.5,0.97,"
+    row = json.loads(
+        write_predictions("jsonl", prediction, probabilities=True, **options)
+    )
+    assert (row["novelty"], row["probabilities"]["novelty"]) == (0.97, 0.5)
+    # Without probabilities there is no column of a label.
+    written = write_predictions("csv", prediction, **options)
+    assert written.decode().splitlines()[0] == "path,labels,novelty,error"
 
 
 @pytest.mark.parametrize("name", NASTY)

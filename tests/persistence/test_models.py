@@ -247,7 +247,7 @@ def test_the_model_card_says_what_was_given(posters, tmp_path):
     assert card["description"] == "Synthetic ones."
     assert card["training_data"]["n_rows"] == 24
     assert card["versions"]["scikit-learn"] == __import__("sklearn").__version__
-    steps = ["PosterEncoder", "StandardScaler", "OneVsRestHead"]
+    steps = ["PosterEncoder", "FeatureNovelty", "StandardScaler", "OneVsRestHead"]
     assert card["model"] == [*steps, "MultilabelTunedThresholdClassifierCV"]
     [preprocessing] = card["preprocessing"]
     assert preprocessing == {
@@ -265,7 +265,7 @@ def test_the_card_of_a_search_lists_what_it_found(posters, tmp_path):
     search.fit(posters.data, posters.target)
     card = save_model(search, tmp_path / "it.model")
     assert card["model"] == [
-        *("PosterEncoder", "StandardScaler", "OneVsRestHead"),
+        *("PosterEncoder", "FeatureNovelty", "StandardScaler", "OneVsRestHead"),
         "MultilabelTunedThresholdClassifierCV",
     ]
     assert [each["step"] for each in card["preprocessing"]] == ["PosterEncoder"]

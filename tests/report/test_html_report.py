@@ -352,6 +352,7 @@ def test_settings_that_differ_are_shown_without_folders():
     parts = {name: _model.list_settings(part) for name, part in list_parts(pipe)}
     assert parts == {
         "encoder": {},
+        "novelty": {},
         "scaler": {},
         "classifier": {"estimator": "LogisticRegression(C=0.5, max_iter=1000)"},
     }
@@ -365,6 +366,7 @@ def test_parts_of_unions_and_searches_are_found():
         "efficientnet_lite2_avgmax",
         "efficientnet_lite2_covariance",
         "encoders",
+        "novelty",
         "scaler",
         "classifier",
     ]

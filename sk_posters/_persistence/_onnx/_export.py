@@ -9,6 +9,7 @@ from sk_posters._base._optional import import_optional
 from sk_posters._base._unwrap import find_label_names, unwrap
 from sk_posters._features._encoder import list_encoders
 from sk_posters._features._linear_head import OneVsRestHead
+from sk_posters._features._novelty import FeatureNovelty
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._persistence._onnx._frozen import add_frozen, name_inputs
 from sk_posters._persistence._onnx._graph import Graph, refuse
@@ -64,7 +65,9 @@ def export_onnx(model, path):
     resizes as Pillow does, with filters that grow as images shrink, and the operator
     of ONNX would give other pixels. Features and scores are computed in float32, where
     scikit-learn takes float64: probabilities may differ in the fifth digit. A network
-    that computes in float16 (`mixed_precision`) computes in float32 here.
+    that computes in float16 (`mixed_precision`) computes in float32 here. The graph
+    does not tell the novelty of an image, as
+    :func:`~sk_posters.inspection.novelty` does.
 
     Encoders that run one network at one size share it, and the weights of a network
     are stored once.
@@ -137,4 +140,5 @@ def _unwrap(model):
     for _, tuner in unwrapped.tuners:
         if tuner.calibration_ is not None:
             raise refuse(f"calibration={tuner.calibration!r}")
-    return unwrapped.estimators, unwrapped.tuner
+    steps = [s for s in unwrapped.estimators if not isinstance(s, FeatureNovelty)]
+    return steps, unwrapped.tuner

@@ -33,6 +33,8 @@ ADDRESSES = ("http://", "https://")
 # Reasons to leave a column out.
 LISTS_AS_TEXT, COMMAS = "lists as text", "texts with ','"
 COMPARED = "compared with the labels"
+# How unlike the training images each is, in a table that `sk-posters predict` wrote.
+NOVELTY, BESIDE_IT = "novelty", {"labels", "error"}
 LABEL_NAME = re.compile("label|class|categor|tag|genre", re.IGNORECASE)
 ID_NAME = re.compile(r"(^|[ _-])([Ii][Dd]|idx|index)$|ID$|Id$")
 NEARLY = 0.5
@@ -130,6 +132,8 @@ def _find_usual_id(candidates, columns, source):
 def find_label_columns(columns, known, separator, source):
     """Return the label columns where only one choice is possible."""
     kinds = {column.name: _classify(column, known, separator) for column in columns}
+    if kinds.keys() >= {NOVELTY, *BESIDE_IT}:
+        kinds[NOVELTY] = None, "written by predict"
     left_out = {name: reason for name, (_, reason) in kinds.items()}
     of_kind = {
         kind: [column for column in columns if kinds[column.name][0] == kind]
