@@ -22,8 +22,9 @@ PRELOADED += ["sk_posters._features._encoder", "sk_posters.distributed._predict"
 
 
 def pytest_collection_finish():
-    """Spare each collection of garbage the modules, which stay to the end."""
+    """Spare collections of garbage the modules, which stay, and let there be fewer."""
     gc.freeze()
+    gc.set_threshold(10_000, 20, 50)  # Tracing a network makes very many objects.
 
 
 @pytest.fixture(scope="session", autouse=True)

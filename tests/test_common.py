@@ -24,7 +24,7 @@ from sk_posters import (
 # batch statistics, which need many steps.
 CLASSIFIER = PosterClassifier(
     filters=(4,),
-    dense_units=(16,),
+    dense_units=(),
     batch_norm=False,
     dropout=0.0,
     epochs=5,

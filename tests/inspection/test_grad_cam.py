@@ -779,7 +779,7 @@ def network_model(game):
         filters=(12, 24, 24),
         dense_units=(),
         dropout=0.1,
-        epochs=12,
+        epochs=8,
         batch_size=10,
         learning_rate=3e-3,
         random_state=0,

@@ -12,8 +12,15 @@ from sk_posters import PosterClassifier
 from sk_posters._networks import _reuse
 
 
+@pytest.fixture(autouse=True, scope="module")
+def little_to_search():
+    """Let a collection of garbage look at no object from before these tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
-def nothing_free():
+def nothing_free(little_to_search):
     """Begin and end without free networks."""
     gc.collect()
     _reuse._free.clear()

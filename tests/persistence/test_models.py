@@ -117,8 +117,6 @@ def finetuned():
 
 
 RECIPES_WITHOUT_KERAS = {
-    "best": lambda tiny: best(),
-    "frozen": lambda tiny: frozen(),
     "tuned best": lambda tiny: tuned(best()),
     "tuned frozen": lambda tiny: tuned(frozen(), calibration="sigmoid"),
     "frozen with tuned head": lambda tiny: make_pipeline(
@@ -128,7 +126,6 @@ RECIPES_WITHOUT_KERAS = {
     ),
 }
 RECIPES_WITH_KERAS = {
-    "cnn": cnn,
     "finetuned": lambda tiny: finetuned(),
     "tuned cnn": lambda tiny: tuned(cnn(tiny), at_least_one=True),
 }
