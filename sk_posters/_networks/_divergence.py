@@ -38,6 +38,8 @@ class FiniteLoss(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Keep the weights that training starts from, and its learning rate."""
+        # `model` makes JAX write its state back, while another thread may take a step.
+        self._stopped = self.model
         self._first = self._kept = self._read()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -47,7 +49,7 @@ class FiniteLoss(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """End the epoch where its loss is not finite: the rest would be in vain."""
         if not np.isfinite((logs or {}).get("loss", 0.0)):
-            self.model.stop_training = True
+            self._stopped.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
         """Keep the weights of an epoch that ended well."""
