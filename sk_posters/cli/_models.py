@@ -9,12 +9,16 @@ from sk_posters._base._unwrap import list_parts, refuse_bad_files
 from sk_posters._persistence._models import load_model, model_card
 
 __all__ = [
+    "KERAS",
     "has_encoder",
     "import_quietly",
     "open_model",
     "prepare_loading",
     "remember_probabilities",
 ]
+
+# Imports Keras and its backend, whichever that is.
+KERAS = "sk_posters._base._keras"
 
 
 def open_model(path):
@@ -33,7 +37,7 @@ def prepare_loading(path):
     """Read a model card, and import what the model needs without its messages."""
     card = model_card(path)
     if "PosterClassifier" in (card.get("model") or []):
-        import_quietly("tensorflow")
+        import_quietly(KERAS)
     return card
 
 

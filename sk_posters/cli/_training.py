@@ -14,7 +14,7 @@ from sk_posters._base._unwrap import find_thresholds, iterate_estimators
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._persistence._models import save_model
 from sk_posters._pipelines import make_poster_pipeline
-from sk_posters.cli._models import import_quietly
+from sk_posters.cli._models import KERAS, import_quietly
 from sk_posters.cli._terminal import escape_control, get_verbosity, quote
 from sk_posters.datasets._checks import check_posters
 from sk_posters.metrics import multilabel_report
@@ -175,7 +175,7 @@ def _find_groups(posters, groups, verbose):
 def _make_model(recipe, params, thresholds, random_state):
     is_quick = recipe in QUICK
     if not is_quick:
-        import_quietly("tensorflow")
+        import_quietly(KERAS)
     model = make_poster_pipeline(recipe, **params)
     if not is_quick and model[-1].random_state is None:
         model.set_params(classifier__random_state=random_state)

@@ -4,6 +4,7 @@ import importlib
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 import warnings
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from cli_helpers import run, start, touch
+from cli_helpers import COMMAND, make_environment, run, start, touch
 
 from sk_posters.cli import main
 from sk_posters.cli._errors import handle_errors
@@ -63,6 +64,18 @@ def test_user_warnings_are_one_line_and_others_are_hidden(capsys):
             warnings.simplefilter("always")
             warnings.warn("for programmers", DeprecationWarning, stacklevel=1)
     assert capsys.readouterr().err == "warning: mind the \\x1b gap\n"
+
+
+def test_an_unknown_backend_of_keras_is_named(table, tmp_path):
+    words = ["train", table, "--output", tmp_path / "it.model", "--recipe", "cnn"]
+    done = subprocess.run(
+        [*COMMAND, *words],
+        capture_output=True,
+        text=True,
+        env=make_environment() | {"KERAS_BACKEND": "mxnet"},
+    )
+    assert done.returncode == 2
+    assert "error: KERAS_BACKEND is 'mxnet', and networks run on" in done.stderr
 
 
 def test_ctrl_c_exits_with_130(capsys):
