@@ -42,6 +42,7 @@ __all__ = [
     "check_fitted_size",
     "encode",
     "find_settings",
+    "get_pinned",
     "list_encoders",
     "list_networks",
     "open_images",
@@ -468,18 +469,19 @@ def list_networks(encoder, image_size):
         channel_order=encoder.channel_order,
         output=encoder.output,
         device=encoder.device,
-        pinned=_get_pinned(encoder),
+        pinned=get_pinned(encoder),
     )
 
 
-def _get_pinned(encoder):
+def get_pinned(encoder):
+    """Return the pinned address of each address that an encoder was fitted with."""
     return getattr(encoder, "revisions_", {})  # Without fit, and in older models.
 
 
 def find_settings(encoder):
     """Return how an encoder makes images of files."""
     given = (encoder.backbone, encoder.image_size, encoder.interpolation)
-    return find_image_settings(*given, _get_pinned(encoder))
+    return find_image_settings(*given, get_pinned(encoder))
 
 
 def as_images(encoder, X):

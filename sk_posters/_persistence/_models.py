@@ -18,7 +18,7 @@ from sk_posters._base._validation import find_known
 from sk_posters._base._versions import find_versions
 from sk_posters._base._zip import pack, unpack
 from sk_posters._features._backbones import list_sources
-from sk_posters._features._encoder import PosterEncoder, find_settings
+from sk_posters._features._encoder import PosterEncoder, find_settings, get_pinned
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._images._sources import holds_sources
 from sk_posters._persistence._keras_parts import replace_parts
@@ -427,7 +427,7 @@ def _warn_of_files(model):
         if isinstance(step, PosterEncoder):
             read, downloaded = list_sources(step.backbone)
             files += read
-            pinned = getattr(step, "revisions_", {})
+            pinned = get_pinned(step)
             fetched += [str(pinned.get(name, name)) for name in downloaded]
     if fetched:
         warnings.warn(
@@ -470,7 +470,7 @@ def _describe_encoder(step):
         for name, value in find_settings(step)._asdict().items()
         if value is not None and getattr(step, name, None) is None
     }
-    revisions = getattr(step, "revisions_", {})
+    revisions = get_pinned(step)
     return found | ({"revisions": dict(revisions)} if revisions else {})
 
 
