@@ -23,10 +23,11 @@ def make_poster_pipeline(recipe="frozen", **params):
     ----------
     recipe : {"frozen", "best", "finetuned", "cnn"}, default="frozen"
         `"frozen"`: features of a pretrained network (`encoder`, a
-        :class:`PosterEncoder`), how unlike them new images are (`novelty`, a
-        :class:`FeatureNovelty`, which passes them on unchanged), standardised
-        (`scaler`), and one logistic regression per label (`classifier`). Trains in
-        seconds once the features are computed, and loads no TensorFlow.
+        :class:`PosterEncoder`): its averages and, of an EfficientNet-Lite, covariances,
+        each scaled to length 1; how unlike them new images are (`novelty`, a
+        :class:`FeatureNovelty`, which passes them on unchanged), centred (`scaler`),
+        and one logistic regression per label (`classifier`). Trains in seconds once the
+        features are computed, and loads no TensorFlow.
         `"best"`: the same with the features of three networks on larger images
         concatenated (`encoders`): averages and maxima of all, covariances of the
         largest, each also of the mirror image. The best recipe of the study in
@@ -96,12 +97,14 @@ def make_poster_pipeline(recipe="frozen", **params):
 
 
 def _make_frozen():
+    encoder = PosterEncoder(pooling="auto", normalize=True, precision="auto")
     return Pipeline(
         [
-            ("encoder", PosterEncoder()),
+            ("encoder", encoder),
             ("novelty", FeatureNovelty()),
-            ("scaler", StandardScaler()),
-            ("classifier", OneVsRestHead(LogisticRegression(C=1e-3, max_iter=1000))),
+            # Parts of length 1 are not to be brought to other lengths.
+            ("scaler", StandardScaler(with_std=False)),
+            ("classifier", OneVsRestHead(LogisticRegression(C=2.0, max_iter=1000))),
         ]
     )
 
@@ -109,19 +112,25 @@ def _make_frozen():
 def _make_best():
     encoders = [
         (
-            f"{name}_{pooling}",
-            PosterEncoder(name, image_size=size, pooling=pooling, flip=True),
+            name,
+            PosterEncoder(
+                name,
+                image_size=size,
+                pooling=pooling,
+                flip=True,
+                normalize=True,
+                precision="auto",
+            ),
         )
         for name, size, pooling in (
             ("efficientnet_lite0", (384, 272), "avgmax"),
             ("efficientnet_lite1", (352, 240), "avgmax"),
-            ("efficientnet_lite2", (448, 320), "avgmax"),
-            ("efficientnet_lite2", (448, 320), "covariance"),
+            ("efficientnet_lite2", (448, 320), ("avg", "max", "covariance")),
         )
     ]
     pipe = _make_frozen()
     pipe.steps[0] = ("encoders", FeatureUnion(encoders))
-    return pipe.set_params(classifier__estimator__C=2e-4)
+    return pipe
 
 
 def _make_finetuned():

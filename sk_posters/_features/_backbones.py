@@ -1,10 +1,11 @@
 """What a user names as backbone, and the networks that run it on onnxruntime.
 
-Each network has a `prefix` for the names of its features, `parts` (what each kind of
-pooling concatenates; one empty name for feature vectors), `n_features` per part, a
-`fingerprint` that is equal for equal features, `features(batch)` of shape (n, n_parts *
-n_features), and `maps(batch)` of shape (n, rows, columns, n_channels), both float32;
-and the `device` that it runs on, "cpu" or "cuda".
+Each network has a `prefix` for the names of its features, `parts` (what its pooling
+concatenates; one empty name for feature vectors), their `widths`, a `fingerprint` that
+is equal for equal features, `features(batch)` of shape (n, sum(widths)), and
+`maps(batch)`, for each part the maps of shape (n, rows, columns, n_channels) that it
+is pooled from, both float32; the `device` that it runs on, "cpu" or "cuda", and its
+`precision`, "float32" or "int8".
 
 On a CPU, images go through one by one. That is faster there than in batches, whose
 feature maps fit no processor cache; and no image can change the last bits of another
@@ -32,12 +33,12 @@ from sk_posters._features._efficientnet import (
 )
 from sk_posters._features._hub import PREFIX, fetch, pin
 from sk_posters._features._pooling import (
-    PARTS,
     check_output,
-    check_pooling,
+    check_parts,
     check_scaling,
     check_size,
     count_pooled,
+    list_parts,
     pool,
     refuse_cls,
     scale_pixels,
@@ -49,8 +50,10 @@ __all__ = [
     "ImageSettings",
     "OnnxNetwork",
     "as_bytes",
+    "choose_precision",
     "find_image_settings",
     "list_sources",
+    "make_graph",
     "make_networks",
     "pin_backbones",
 ]
@@ -63,6 +66,12 @@ N_SESSIONS = 4
 
 # Names of the outputs of the backbones' graphs.
 OUTPUTS = {"avg": "average", "max": "maximum", "covariance": "covariance"}
+
+# Names of the maps that these are pooled from, where that is not the last one.
+MAPS = {"covariance": COVARYING_MAP}
+
+# To be raised whenever features in eight bits change.
+INT8 = "int8 1"
 
 # Outputs that transformers names so, the one that is meant for other tasks first.
 FEATURES = ("image_embeds", "pooler_output", "last_hidden_state")
@@ -86,21 +95,32 @@ _opening = threading.Lock()
 class BackboneNetwork:
     """A backbone that is shipped; it scales its pixels itself."""
 
-    def __init__(self, name, pooling, device="auto"):
+    def __init__(self, name, pooling, device="auto", precision="auto"):
         self.prefix = self._name = name
+        self.precision = choose_precision(precision, name, device)
         self._wanted = self.device = _choose_device(device, name)
+        if self.precision == "int8" and self.device != "cpu":
+            self._wanted = self.device = "cpu"
+            warnings.warn(
+                f"The backbone {name!r} was fitted in int8 and runs on the CPU, though "
+                'there is a GPU. Fit the encoder again with precision="auto" to use it',
+                stacklevel=2,
+            )
+        self._graph = f"{name} {self.precision}"
         if self._wanted != "cpu":
-            self.device = _find_device(_open(name, None, self._wanted))
-        if pooling == "cls":
+            self.device = _find_device(_open(self._graph, None, self._wanted))
+        self.parts = list_parts(pooling, is_shipped=True)
+        if "cls" in self.parts:
             raise refuse_cls(f"the backbone {name!r}")
-        self.parts = PARTS[pooling]
         backbone = BACKBONES[name]
-        self.n_features = (
-            count_pooled(pooling, backbone.n_covarying)
-            if pooling == "covariance"
-            else backbone.n_features
-        )
-        self.fingerprint = f"{backbone!r} {_describe(_runtime(name), self.device)}"
+        n_channels = {"covariance": backbone.n_covarying}
+        self.widths = [
+            count_pooled(part, n_channels.get(part, backbone.n_features))
+            for part in self.parts
+        ]
+        runtime = _describe(_runtime(name), self.device)
+        kind = "" if self.precision == "float32" else f" {INT8}"
+        self.fingerprint = f"{backbone!r} {runtime}{kind}"
 
     def features(self, batch):
         """Return the features of images, uint8 or floats from 0 to 1."""
@@ -108,13 +128,14 @@ class BackboneNetwork:
         return np.concatenate(self._run(outputs, batch), axis=1)
 
     def maps(self, batch):
-        """Return the feature maps that the features are pooled from."""
-        output = COVARYING_MAP if self.parts == ("covariance",) else LAST_MAP
-        (maps,) = self._run([output], batch)
-        return maps.transpose(0, 2, 3, 1)
+        """Return, for each part, the feature maps that it is pooled from."""
+        names = [MAPS.get(part, LAST_MAP) for part in self.parts]
+        distinct = list(dict.fromkeys(names))
+        found = dict(zip(distinct, self._run(distinct, batch), strict=True))
+        return [found[name].transpose(0, 2, 3, 1) for name in names]
 
     def _run(self, outputs, batch):
-        session = _open(self._name, None, self._wanted)
+        session = _open(self._graph, None, self._wanted)
         found = [
             session.run(outputs, {"images": images})
             for images in _divide(as_bytes(batch), self.device)
@@ -142,7 +163,7 @@ class OnnxNetwork:
         self._name = path if address is None else address
         runtime = _runtime(self._name)
         self.path = os.path.abspath(path)
-        self.pooling = pooling
+        self.precision = "float32"
         self.prefix = Path(path).stem if hub is None else hub.name
         self._stamp = _stamp(self.path)
         self._wanted = _choose_device(device, self._name)
@@ -159,9 +180,11 @@ class OnnxNetwork:
         # Shapes in the file may be unknown or wrong, so one image is run.
         (first,) = self._run(np.zeros((1, height, width, 3), np.uint8))
         check_output(first)
-        self.parts = check_pooling(pooling, first.ndim, f"{self._output!r}")
-        rows = pool(first, pooling, self._axes())
-        self.n_features = rows.shape[1] // len(self.parts)
+        parts = list_parts(pooling)
+        self.parts = check_parts(parts, first.ndim, f"{self._output!r}")
+        n_channels = first.shape[self._channel_axis() if first.ndim == 4 else -1]
+        self.widths = [count_pooled(part, n_channels) for part in self.parts]
+        pool(first, self.parts, self._axes())  # Refuses what cannot be pooled.
         described = (
             *(_digest(self.path, self._stamp), self._order, self._output),
             *(x.tolist() for x in self._scaling or ()),
@@ -172,15 +195,15 @@ class OnnxNetwork:
 
     def features(self, batch):
         """Return the features of images, uint8 or floats from 0 to 1."""
-        rows = [pool(each, self.pooling, self._axes()) for each in self._run(batch)]
+        rows = [pool(each, self.parts, self._axes()) for each in self._run(batch)]
         return np.concatenate(rows)
 
     def maps(self, batch):
-        """Return the feature maps that the features are pooled from."""
+        """Return, for each part, the feature maps that it is pooled from."""
         output = np.concatenate(list(self._run(batch)))
         if self._order == "NCHW" and output.ndim == 4:
             output = output.transpose(0, 2, 3, 1)
-        return output.astype(np.float32, copy=False)
+        return [output.astype(np.float32, copy=False)] * len(self.parts)
 
     def _run(self, batch):
         """Yield the output for each part of a batch that goes through at once."""
@@ -203,6 +226,9 @@ class OnnxNetwork:
                 f"The ONNX file {self._name!r} cannot be run on pixels of shape "
                 f"{pixels.shape}: {error}. Export it again, or change image_size"
             ) from error
+
+    def _channel_axis(self):
+        return 3 if self._order == "NHWC" else 1
 
     def _axes(self):
         return (1, 2) if self._order == "NHWC" else (2, 3)
@@ -243,6 +269,28 @@ def _divide(batch, device):
     if device == "cuda":
         return [batch]
     return [batch[row : row + 1] for row in range(len(batch))]
+
+
+def choose_precision(precision, backbone, device):
+    """Return what shipped networks compute with, "float32" or "int8"; or raise."""
+    specs = _list_specs(backbone)
+    others = [spec for spec in specs if _find_kind(spec) != "backbone"]
+    if precision == "int8" and others:
+        raise ValueError(
+            f'precision="int8" is for {", ".join(map(repr, BACKBONES))}; other '
+            "networks run as they are, quantised ONNX files too: set precision to "
+            f'"auto" or "float32"; got the backbone {backbone!r}'
+        )
+    if precision == "int8" and device == "cuda":
+        raise ValueError(
+            'precision="int8" is for the CPU: set device to "auto" or "cpu", or '
+            'precision to "auto"; got device="cuda"'
+        )
+    if precision != "auto":
+        return precision
+    if len(others) == len(specs) or _choose_device(device, specs[0]) != "cpu":
+        return "float32"
+    return "int8"
 
 
 def _choose_device(device, what):
@@ -302,7 +350,7 @@ def _open_on(source, stamp, weights, providers):
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    model = backbone_onnx(source) if stamp is None else source
+    model = make_graph(*source.split()) if stamp is None else source
     # Read here, as onnxruntime refuses links to other folders since it can take weights
     # in memory, and huggingface_hub may keep each file in a folder of its own.
     take = getattr(options, "add_external_initializers_from_files_in_memory", None)
@@ -321,6 +369,16 @@ def _open_on(source, stamp, weights, providers):
             f"{source!r} cannot be opened as an ONNX model, it may be damaged or need "
             f"a newer onnxruntime than {runtime.__version__}: {error}"
         ) from error
+
+
+def make_graph(name, precision):
+    """Return a shipped backbone as the bytes of an ONNX model."""
+    if precision == "float32":
+        return backbone_onnx(name)
+    # Imported here, because few need it.
+    from sk_posters._features._quantized import quantized_onnx
+
+    return quantized_onnx(name)
 
 
 def _stamp(path):
@@ -513,6 +571,7 @@ def make_networks(
     channel_order=None,
     output=None,
     device="auto",
+    precision="float32",
     pinned=None,
 ):
     """Return a network for each backbone that a user names, with distinct prefixes."""
@@ -534,7 +593,9 @@ def make_networks(
             f"{backbone!r} scales its own pixels: leave them at None; got {given!r}"
         )
     networks = [
-        _make_network(spec, kind, pooling, image_size, device, given, pinned or {})
+        BackboneNetwork(spec, pooling, device, precision)
+        if kind == "backbone"
+        else _make_network(spec, kind, pooling, image_size, device, given, pinned or {})
         for spec, kind in zip(specs, kinds, strict=True)
     ]
     return _number_prefixes(networks)
@@ -563,8 +624,6 @@ def _find_kind(spec):
 
 
 def _make_network(spec, kind, pooling, image_size, device, given, pinned):
-    if kind == "backbone":
-        return BackboneNetwork(spec, pooling, device)
     if kind == "address":
         address = pin(pinned.get(spec, spec))
         given = given | {"address": address, "hub": fetch(address), "device": device}

@@ -15,6 +15,7 @@ from sk_posters._features._torch_weights import read_checkpoint
 __all__ = [
     "BACKBONES",
     "COVARYING_MAP",
+    "COVARYING_STAGE",
     "HEAD_WIDTH",
     "LAST_MAP",
     "NORM_EPSILON",
@@ -24,9 +25,11 @@ __all__ = [
     "Stage",
     "backbone_onnx",
     "find_backbone",
+    "fold_normalisation",
     "iterate_convolutions",
     "load_weights",
     "scale_stages",
+    "window",
 ]
 
 STEM_WIDTH = 32
@@ -267,19 +270,22 @@ def _weight_file(backbone):
     return Path(spec.submodule_search_locations[0]) / backbone.file
 
 
-def backbone_onnx(name, weights=None):
+def backbone_onnx(name, weights=None, convolve=None):
     """Return a backbone as the bytes of an ONNX model.
 
     Its input is ``images``, uint8 of shape (n, height, width, 3), of any size; pixels
     are scaled inside and batch normalisation is folded into the convolutions. Outputs,
     float32: ``average``, ``maximum``, ``covariance``, ``logits`` and the two feature
-    maps that these are pooled from.
+    maps that these are pooled from. `convolve` adds the convolutions, and returns the
+    names of these two maps.
     """
     backbone = find_backbone(name)
     purpose = f"The backbone {name!r}"
     onnx = import_optional("onnx", extra="pretrained", purpose=purpose)
     weights = load_weights(name) if weights is None else weights
-    nodes, constants = _graph(backbone, weights, onnx.helper.make_node)
+    nodes, constants = _Nodes(onnx.helper.make_node), {}
+    maps = (convolve or _convolve)(backbone, weights, nodes, constants)
+    _pool(backbone, maps, weights, nodes, constants)
     tensor = onnx.helper.make_tensor_value_info
     float32, uint8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
     n_classes = len(weights["classifier.bias"])
@@ -310,96 +316,96 @@ def backbone_onnx(name, weights=None):
     return model.SerializeToString()
 
 
-def _graph(backbone, weights, node):
-    """Return the nodes of a graph, and its constants by name."""
-    constants = {"mean": backbone.mean, "std": backbone.std, "zero": 0, "six": 6}
-    constants["classifier.weight"] = weights["classifier.weight"]
-    constants["classifier.bias"] = weights["classifier.bias"]
-    nodes = [
-        node("Transpose", ["images"], ["channels_first"], perm=[0, 3, 1, 2]),
-        node("Cast", ["channels_first"], ["floats"], to=1),
-        node("Sub", ["floats", "mean"], ["centred"]),
-        node("Div", ["centred", "std"], ["scaled"]),
-    ]
-    latest = "scaled"
+class _Nodes(list):
+    """Nodes of a graph, each of which is added by its operation and names."""
+
+    def __init__(self, make):
+        super().__init__()
+        self._make = make
+
+    def add(self, operation, inputs, output, **attributes):
+        """Add a node with one output, and return that output's name."""
+        self.append(self._make(operation, inputs, [output], **attributes))
+        return output
+
+
+def _convolve(backbone, weights, nodes, constants):
+    """Add the convolutions in float32; return the names of the maps to pool."""
+    constants |= {"mean": backbone.mean, "std": backbone.std, "zero": 0, "six": 6}
+    nodes.add("Transpose", ["images"], "channels_first", perm=[0, 3, 1, 2])
+    nodes.add("Cast", ["channels_first"], "floats", to=1)
+    nodes.add("Sub", ["floats", "mean"], "centred")
+    latest = nodes.add("Div", ["centred", "std"], "scaled")
     for each in iterate_convolutions(backbone.stages):
         if each.opens:
             block_input = latest
-        kernel, bias, output = (
-            f"{each.name}_conv{suffix}" for suffix in (".weight", ".bias", "")
-        )
-        constants[kernel], constants[bias] = _fold_normalisation(weights, each.name)
-        options = _window(each)
-        nodes.append(node("Conv", [latest, kernel, bias], [output], **options))
-        latest = output
+        kernel, bias = f"{each.name}_conv.weight", f"{each.name}_conv.bias"
+        constants[kernel], constants[bias] = fold_normalisation(weights, each.name)
+        output = f"{each.name}_conv"
+        latest = nodes.add("Conv", [latest, kernel, bias], output, **window(each))
         if each.activated:
-            latest = f"{each.name}_relu6"
-            nodes.append(node("Clip", [output, "zero", "six"], [latest]))
+            output = f"{each.name}_relu6"
+            latest = nodes.add("Clip", [latest, "zero", "six"], output)
         if each.adds_input:
-            latest = f"{each.block}_sum"
-            nodes.append(node("Add", [output, block_input], [latest]))
+            latest = nodes.add("Add", [latest, block_input], f"{each.block}_sum")
         if each.block.startswith(f"block{COVARYING_STAGE}"):
             covarying = latest
-    nodes += _covariance(covarying, backbone.n_covarying, constants, node)
+    return latest, covarying
+
+
+def _pool(backbone, maps, weights, nodes, constants):
+    """Add the outputs of a graph, pooled from its last map and the covarying one."""
+    last, covarying = maps
+    constants["classifier.weight"] = weights["classifier.weight"]
+    constants["classifier.bias"] = weights["classifier.bias"]
+    if last != LAST_MAP:
+        nodes.add("Identity", [last], LAST_MAP)
+    nodes.add("Identity", [covarying], COVARYING_MAP)
+    nodes.add("GlobalAveragePool", [last], "average_map")
+    nodes.add("Flatten", ["average_map"], "average")
+    nodes.add("GlobalMaxPool", [last], "maximum_map")
+    nodes.add("Flatten", ["maximum_map"], "maximum")
     classifier = ["classifier.weight", "classifier.bias"]
-    nodes += [
-        node("GlobalAveragePool", [latest], ["average_map"]),
-        node("Flatten", ["average_map"], ["average"]),
-        node("GlobalMaxPool", [latest], ["maximum_map"]),
-        node("Flatten", ["maximum_map"], ["maximum"]),
-        node("Gemm", ["average", *classifier], ["logits"], transB=1),
-    ]
-    return nodes, constants
+    nodes.add("Gemm", ["average", *classifier], "logits", transB=1)
+    _add_covariances(covarying, backbone.n_covarying, nodes, constants)
 
 
 def _to_constant(value):
-    """Return a constant in the type that the graph takes: int64 for shapes."""
-    is_shape = isinstance(value, np.ndarray) and value.dtype == np.int64
-    return value if is_shape else np.asarray(value, np.float32)
+    """Return a constant in the type that the graph takes: float32 unless integers."""
+    is_integer = hasattr(value, "dtype") and value.dtype.kind in "iu"
+    return value if is_integer else np.asarray(value, np.float32)
 
 
-def _covariance(source, n_channels, constants, node):
-    """Return the nodes that do what `covariances` of ``_pixels`` does."""
+def _add_covariances(source, n_channels, nodes, constants):
+    """Add what `covariances` of ``_pooling`` does."""
     rows, columns = np.triu_indices(n_channels)
     constants["covariance.rows"] = np.array([0, n_channels, -1], np.int64)
     constants["covariance.row"] = np.array([0, n_channels**2], np.int64)
     constants["covariance.upper"] = (rows * n_channels + columns).astype(np.int64)
     constants["covariance.last"] = np.array(2, np.int64)
-    return [
-        node("Identity", [source], [COVARYING_MAP]),
-        node("Reshape", [source, "covariance.rows"], ["covariance_rows"]),
-        node("ReduceMean", ["covariance_rows"], ["covariance_means"], axes=[2]),
-        node("Sub", ["covariance_rows", "covariance_means"], ["covariance_centred"]),
-        node(
-            "Transpose",
-            ["covariance_centred"],
-            ["covariance_turned"],
-            perm=[0, 2, 1],
-        ),
-        node(
-            "MatMul",
-            ["covariance_centred", "covariance_turned"],
-            ["covariance_sums"],
-        ),
-        node("Shape", ["covariance_rows"], ["covariance_shape"]),
-        node("Gather", ["covariance_shape", "covariance.last"], ["covariance_count"]),
-        node("Cast", ["covariance_count"], ["covariance_divisor"], to=1),
-        node("Div", ["covariance_sums", "covariance_divisor"], ["covariance_matrix"]),
-        node("Reshape", ["covariance_matrix", "covariance.row"], ["covariance_row"]),
-        node(
-            "Gather",
-            ["covariance_row", "covariance.upper"],
-            ["covariance_upper"],
-            axis=1,
-        ),
-        node("Sign", ["covariance_upper"], ["covariance_sign"]),
-        node("Abs", ["covariance_upper"], ["covariance_size"]),
-        node("Sqrt", ["covariance_size"], ["covariance_root"]),
-        node("Mul", ["covariance_sign", "covariance_root"], ["covariance"]),
-    ]
+
+    def add(operation, inputs, output, **attributes):
+        inputs = [f"covariance{each}" for each in inputs]
+        nodes.add(operation, inputs, f"covariance{output}", **attributes)
+
+    nodes.add("Reshape", [source, "covariance.rows"], "covariance_rows")
+    add("ReduceMean", ["_rows"], "_means", axes=[2])
+    add("Sub", ["_rows", "_means"], "_centred")
+    add("Transpose", ["_centred"], "_turned", perm=[0, 2, 1])
+    add("MatMul", ["_centred", "_turned"], "_sums")
+    add("Shape", ["_rows"], "_shape")
+    add("Gather", ["_shape", ".last"], "_count")
+    add("Cast", ["_count"], "_divisor", to=1)
+    add("Div", ["_sums", "_divisor"], "_matrix")
+    add("Reshape", ["_matrix", ".row"], "_row")
+    add("Gather", ["_row", ".upper"], "_upper", axis=1)
+    add("Sign", ["_upper"], "_sign")
+    add("Abs", ["_upper"], "_size")
+    add("Sqrt", ["_size"], "_root")
+    add("Mul", ["_sign", "_root"], "")
 
 
-def _window(each):
+def window(each):
     """Return the attributes of a convolution in ONNX."""
     return {
         "kernel_shape": [each.kernel] * 2,
@@ -409,7 +415,7 @@ def _window(each):
     }
 
 
-def _fold_normalisation(weights, name):
+def fold_normalisation(weights, name):
     """Return kernel and bias of a convolution that normalises what it gives."""
     kernel = weights[f"{name}_conv.weight"].astype(np.float64)
     scale, bias, mean, variance = (

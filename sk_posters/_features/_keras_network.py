@@ -11,10 +11,11 @@ import numpy as np
 from sk_posters._base._gpus import list_gpus
 from sk_posters._base._keras import keras
 from sk_posters._features._pooling import (
-    check_pooling,
+    check_parts,
     check_scaling,
     check_size,
     count_pooled,
+    list_parts,
     pool,
     scale_pixels,
 )
@@ -43,7 +44,7 @@ class KerasNetwork:
         preprocess=None,
     ):
         self.prefix = prefix
-        self.pooling = pooling
+        self.precision = "float32"
         self.device = find_device()
         self._model = _select_output(model, output, prefix)
         self._preprocess = preprocess
@@ -58,10 +59,9 @@ class KerasNetwork:
         if keras.config.image_data_format() == "channels_first":
             self._axes = (2, 3)
         channels = ({1, 2, 3} - set(self._axes)).pop() if len(shape) == 4 else -1
-        self.parts = check_pooling(pooling, len(shape), f"the network {prefix!r}")
-        self.n_features = shape[channels]
-        if self.parts != ("",):
-            self.n_features = count_pooled(pooling, shape[channels])
+        parts = list_parts(pooling)
+        self.parts = check_parts(parts, len(shape), f"the network {prefix!r}")
+        self.widths = [count_pooled(part, shape[channels]) for part in self.parts]
         scaling = [np.asarray(x).tolist() for x in self._scaling]
         scaled_by = scaling if preprocess is None else f"preprocess_input of {prefix}"
         self.fingerprint = (
@@ -72,14 +72,14 @@ class KerasNetwork:
 
     def features(self, batch):
         """Return the features of images, uint8 or floats from 0 to 1."""
-        return pool(self._run(batch), self.pooling, self._axes)
+        return pool(self._run(batch), self.parts, self._axes)
 
     def maps(self, batch):
-        """Return the feature maps that the features are pooled from."""
+        """Return, for each part, the feature maps that it is pooled from."""
         output = self._run(batch)
         if self._axes == (2, 3) and output.ndim == 4:
             output = output.transpose(0, 2, 3, 1)
-        return output.astype(np.float32, copy=False)
+        return [output.astype(np.float32, copy=False)] * len(self.parts)
 
     def _run(self, batch):
         pixels = scale_pixels(batch, *self._scaling)

@@ -1,12 +1,18 @@
 """A linear classifier for each label, on pretrained features."""
 
+from copy import copy
+
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import indexable, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import validate_data
 from threadpoolctl import threadpool_limits
 
 from sk_posters._base._compat import (
@@ -22,6 +28,7 @@ from sk_posters._base._label_warnings import name_labels
 from sk_posters._base._predictions import score_subsets
 from sk_posters._base._public_path import set_module
 from sk_posters._base._row_weights import check_fit_weights, pass_on_weights
+from sk_posters._base._threads import map_in_threads
 from sk_posters._base._validation import (
     check_all_known_somewhere,
     find_known,
@@ -30,8 +37,12 @@ from sk_posters._base._validation import (
     name_columns,
     to_array,
 )
+from sk_posters._features._logistic import fit_logistic
 
 __all__ = ["OneVsRestHead"]
+
+# Labels whose logistic regressions are fitted at once, and so held in memory.
+N_TOGETHER = 16
 
 
 @set_module("sk_posters")
@@ -41,7 +52,8 @@ class OneVsRestHead(OneVsRestClassifier):
     scikit-learn's `OneVsRestClassifier`, fitted on one BLAS thread, which takes nan in
     `y` for "not known", and learns the names of labels: the last step of the recipes
     `"frozen"` and `"best"`. Around any binary classifier, it is the way to fit it to a
-    target with unknown labels.
+    target with unknown labels. Around a `LogisticRegression` with its own solver and
+    penalty ("lbfgs", L2), all labels are fitted at once (see the notes).
 
     Parameters
     ----------
@@ -71,6 +83,20 @@ class OneVsRestHead(OneVsRestClassifier):
     --------
     make_poster_pipeline : Makes pipelines that end in this classifier.
     sklearn.multiclass.OneVsRestClassifier : The same for labels that are all known.
+
+    Notes
+    -----
+    Logistic regressions of a label indicator matrix on dense `X` share their products
+    with `X`, 16 labels at a time, by Newton's method with conjugate gradients [1]_.
+    They minimise what scikit-learn minimises, and come nearer to the minimum in less
+    time: `tol` is the length of the gradient that they stop at, as a share of the one
+    that they start with, and `max_iter` bounds Newton's steps. Labels with one class in
+    `y`, sparse `X`, other solvers, penalties and classifiers are left to scikit-learn.
+
+    References
+    ----------
+    .. [1] C.-J. Lin, R. C. Weng and S. S. Keerthi, "Trust Region Newton Method for
+       Logistic Regression", JMLR 9, 2008.
 
     Examples
     --------
@@ -124,7 +150,8 @@ class OneVsRestHead(OneVsRestClassifier):
             name_labels(names, lambda: self.estimators_),
             threadpool_limits(1, user_api="blas"),
         ):
-            if sample_weight is None and not (np.ndim(y) == 2 and has_unknown(y)):
+            is_complete = not (np.ndim(y) == 2 and has_unknown(y))
+            if sample_weight is None and is_complete and not self._can_share(X, y):
                 return super().fit(X, y, **fit_params)
             X, y = indexable(X, y)
             params, weights = self._route(X, sample_weight, fit_params)
@@ -158,7 +185,13 @@ class OneVsRestHead(OneVsRestClassifier):
             labels = self.label_binarizer_.fit_transform(y).toarray()
         self.classes_ = self.label_binarizer_.classes_
 
+        shared = {}
+        if self._can_share(X, y):
+            shared = _fit_together(self.estimator, X, labels, self.n_jobs, **params)
+
         def fit_label(label):
+            if label in shared:
+                return delayed(shared.get)(label)
             rows = np.flatnonzero(find_known(labels[:, label]))
             name = self.classes_[label]
             return delayed(_fit_binary)(
@@ -176,6 +209,19 @@ class OneVsRestHead(OneVsRestClassifier):
             if hasattr(self.estimators_[0], name):
                 setattr(self, name, getattr(self.estimators_[0], name))
         return self
+
+    def _can_share(self, X, y):
+        """Return whether all labels can be fitted at once, as scikit-learn would."""
+        each = self.estimator
+        return (
+            type(each) is LogisticRegression
+            and np.ndim(y) == 2
+            and not issparse(X)
+            and each.solver == "lbfgs"
+            and each.penalty in ("l2", "deprecated")
+            and not (each.l1_ratio or each.dual or each.warm_start)
+            and each.class_weight in (None, "balanced")
+        )
 
     @available_if(_estimator_has("set_fit_request"))
     def set_fit_request(self, *, sample_weight):
@@ -238,6 +284,54 @@ class OneVsRestHead(OneVsRestClassifier):
         if self.multilabel_ or _is_matrix(y):
             return score_subsets(self, X, y, sample_weight)
         return super().score(X, y, sample_weight)
+
+
+def _fit_together(estimator, X, labels, n_jobs, sample_weight=None):
+    """Return a fitted clone for each label that has both classes."""
+    estimator._validate_params()
+    first = clone(estimator)
+    X = validate_data(first, X, dtype=[np.float64, np.float32], order="C")
+    known = find_known(labels)
+    labels = np.nan_to_num(labels)
+    rows = 1.0 if sample_weight is None else sample_weight[:, np.newaxis]
+    weights = known * np.asarray(rows, dtype=float)
+    positive, negative = (weights * each > 0 for each in (labels, 1 - labels))
+    mixed = np.flatnonzero(positive.any(axis=0) & negative.any(axis=0))
+    if estimator.class_weight == "balanced":
+        weights = weights * _balance(labels, weights)
+
+    def fit(columns):
+        return fit_logistic(
+            X,
+            labels[:, columns],
+            estimator.C * weights[:, columns],
+            fit_intercept=estimator.fit_intercept,
+            tol=estimator.tol,
+            max_iter=estimator.max_iter,
+        )
+
+    parts = [
+        mixed[start : start + N_TOGETHER] for start in range(0, len(mixed), N_TOGETHER)
+    ]
+    found = {}
+    for columns, results in zip(parts, map_in_threads(fit, parts, n_jobs), strict=True):
+        for label, coefficients, intercept, n_iter in zip(
+            columns, *results, strict=True
+        ):
+            found[label] = each = copy(first)
+            each.classes_ = np.array([0, 1])
+            each.coef_ = coefficients[np.newaxis]
+            each.intercept_ = np.array([intercept])
+            each.n_iter_ = np.array([n_iter], dtype=np.int32)
+    return found
+
+
+def _balance(labels, weights):
+    """Return factors that give both classes of each label the same weight."""
+    total = weights.sum(axis=0)
+    positive = (weights * labels).sum(axis=0)
+    counts = np.where(labels > 0, positive, total - positive)
+    return np.divide(total, 2 * counts, out=np.zeros_like(weights), where=counts > 0)
 
 
 def _check_target(y):

@@ -2,19 +2,23 @@
 
 import numpy as np
 
+from sk_posters._base._suggest import suggest
+
 __all__ = [
-    "PARTS",
+    "POOLINGS",
     "check_output",
-    "check_pooling",
+    "check_parts",
     "check_scaling",
     "check_size",
     "count_pooled",
+    "list_parts",
+    "normalize_parts",
     "pool",
     "refuse_cls",
     "scale_pixels",
 ]
 
-# What each kind of pooling concatenates.
+# What each kind of pooling concatenates. Several kinds are given as a tuple.
 PARTS = {
     "avg": ("avg",),
     "max": ("max",),
@@ -22,6 +26,12 @@ PARTS = {
     "covariance": ("covariance",),
     "cls": ("cls",),
 }
+POOLINGS = {"auto", *PARTS}
+# What "auto" is for the networks that are shipped; averages for others.
+SHIPPED_PARTS = ("avg", "covariance")
+# Parts whose roots are taken to normalise them. Covariances are roots always, and
+# vectors and tokens are what their network was trained to give.
+ROOTED = ("avg", "max")
 # More channels would give more covariances than a linear head can use.
 MAX_CHANNELS = 512
 
@@ -84,11 +94,33 @@ def check_output(output):
         )
 
 
-def check_pooling(pooling, rank, what):
+def list_parts(pooling, is_shipped=False):
+    """Return what a pooling concatenates; raise if there is no such one."""
+    if isinstance(pooling, str) and pooling == "auto":
+        return SHIPPED_PARTS if is_shipped else ("avg",)
+    kinds = [pooling] if isinstance(pooling, str) else list(pooling)
+    for kind in kinds:
+        if kind not in PARTS:
+            hint = suggest(kind, PARTS) if isinstance(kind, str) else ""
+            raise _refuse_pooling(f"got {pooling!r}{hint}")
+    parts = tuple(part for kind in kinds for part in PARTS[kind])
+    if not parts or len(set(parts)) < len(parts):
+        raise _refuse_pooling(f"each at most once and one at least; got {pooling!r}")
+    return parts
+
+
+def _refuse_pooling(text):
+    return ValueError(
+        f'pooling must be "auto", {", ".join(map(repr, PARTS))}, or a tuple of several '
+        f"of them, {text}"
+    )
+
+
+def check_parts(parts, rank, what):
     """Return what an output of a rank is pooled to; raise if that is impossible."""
-    if rank == 4 and pooling == "cls":
+    if rank == 4 and "cls" in parts:
         raise refuse_cls(what)
-    return PARTS[pooling] if rank in (3, 4) else ("",)
+    return parts if rank in (3, 4) else ("",)
 
 
 def refuse_cls(what):
@@ -99,7 +131,7 @@ def refuse_cls(what):
     )
 
 
-def pool(output, pooling, axes):
+def pool(output, parts, axes):
     """Return feature maps or tokens as feature vectors; vectors are unchanged."""
     output = np.asarray(output).astype(np.float32, copy=False)
     if output.ndim == 2:
@@ -107,8 +139,7 @@ def pool(output, pooling, axes):
     if output.ndim == 3:  # Tokens are a map of one column.
         output, axes = output[:, :, np.newaxis], (1, 2)
     pool = {"avg": np.mean, "max": np.max, "covariance": covariances, "cls": first}
-    parts = [pool[part](output, axis=axes) for part in PARTS[pooling]]
-    return np.concatenate(parts, axis=1)
+    return np.concatenate([pool[part](output, axis=axes) for part in parts], axis=1)
 
 
 def first(tokens, axis):
@@ -116,11 +147,23 @@ def first(tokens, axis):
     return tokens[:, 0, 0]
 
 
-def count_pooled(pooling, n_channels):
-    """Return the number of features of each part of a kind of pooling."""
-    if pooling == "covariance":
+def count_pooled(part, n_channels):
+    """Return the number of features of a part."""
+    if part == "covariance":
         return n_channels * (n_channels + 1) // 2
     return n_channels
+
+
+def normalize_parts(features, parts, widths):
+    """Scale the roots of each part of some rows to length 1, in place."""
+    start = 0
+    for part, width in zip(parts, widths, strict=True):
+        rows = features[:, start : start + width]
+        if part in ROOTED:
+            rows[:] = np.sign(rows) * np.sqrt(np.abs(rows))
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        np.divide(rows, norms, out=rows, where=norms > 0)
+        start += width
 
 
 def covariances(maps, axis):

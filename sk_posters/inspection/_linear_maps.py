@@ -3,7 +3,8 @@
 The score is linear in the features, which are means or maxima of maps. So the
 gradient, averaged over a map, is the weight of its feature divided by the number of
 positions. For covariances that average is 0; there the gradient is multiplied with the
-map position by position [1]_, which divides their part of the score among them.
+map position by position [1]_, which divides their part of the score among them. Where
+features are normalised, the factor that roots and lengths come to is taken as constant.
 
 References
 ----------
@@ -25,6 +26,7 @@ from sk_posters._features._encoder import (
     open_images,
 )
 from sk_posters._features._novelty import FeatureNovelty
+from sk_posters._features._pooling import normalize_parts, pool
 from sk_posters.exceptions import PosterFileError, describe_failures
 from sk_posters.inspection._maps import add_enlarged
 
@@ -67,12 +69,9 @@ def linear_maps(encoders, weights, X):
     start = 0
     for (encoder, factor), posters in zip(encoders, images, strict=True):
         for network in list_networks(encoder, posters.shape[1:3]):
-            end = start + network.n_features * len(network.parts)
+            end = start + sum(network.widths)
             parts = weights if weights.shape[1] == 1 else weights[:, start:end]
             parts = np.broadcast_to(factor * parts, (len(weights), end - start))
-            if network.parts != ("covariance",):
-                # Averages and maxima have the same gradient, averaged over a map.
-                parts = parts.reshape(len(weights), len(network.parts), -1).sum(axis=1)
             _add_maps(maps, encoder, network, parts.astype(np.float32), posters)
             start = end
     return maps
@@ -87,11 +86,11 @@ def _add_maps(maps, encoder, network, weights, posters):
         image, failed = reader.read([row])
         if failed and encoder.on_error == "raise":
             return list(failed.items())
-        small = _weigh_maps(network, weights, image)
-        if encoder.flip:
-            mirrored = np.ascontiguousarray(image[:, :, ::-1])
-            small = (small + _weigh_maps(network, weights, mirrored)[:, :, ::-1]) / 2
-        add_enlarged(maps[row], small)
+        for straight in (True, False) if encoder.flip else (True,):
+            view = image if straight else np.ascontiguousarray(image[:, :, ::-1])
+            for small in _weigh_maps(network, weights, view, encoder.normalize):
+                small = small if straight else small[:, :, ::-1]
+                add_enlarged(maps[row], small / (2 if encoder.flip else 1))
         return list(failed.items())
 
     rows = range(len(posters))
@@ -104,14 +103,31 @@ def _add_maps(maps, encoder, network, weights, posters):
         warnings.warn(text, stacklevel=2)
 
 
-def _weigh_maps(network, weights, image):
-    """Return the weighted sum of an image's maps, shape (n_labels, rows, columns)."""
-    maps = network.maps(image)[0]
-    if maps.ndim == 2:
-        raise _refuse(network, "tokens, whose places are not known")
-    if network.parts == ("covariance",):
-        return _divide_covariances(maps, weights)
-    return np.moveaxis(maps @ weights.T, 2, 0)
+def _weigh_maps(network, weights, image, normalize):
+    """Yield for each part its weighted sum of maps, (n_labels, rows, columns)."""
+    ends = np.cumsum(network.widths)[:-1]
+    parts = zip(
+        *(network.parts, network.maps(image), np.split(weights, ends, axis=1)),
+        strict=True,
+    )
+    for part, (maps,), weights in parts:
+        if maps.ndim == 2:
+            raise _refuse(network, "tokens, whose places are not known")
+        if normalize:
+            weights = weights * _slope(maps, part)
+        if part == "covariance":
+            yield _divide_covariances(maps, weights)
+        else:
+            # Averages and maxima have the same gradient, averaged over a map.
+            yield np.moveaxis(maps @ weights.T, 2, 0)
+
+
+def _slope(maps, part):
+    """Return what each pooled value is multiplied with when its part is normalised."""
+    pooled = pool(maps[np.newaxis], (part,), axes=(1, 2))
+    rooted = pooled.copy()
+    normalize_parts(rooted, (part,), [rooted.shape[1]])
+    return np.divide(rooted, pooled, out=np.zeros_like(pooled), where=pooled != 0)
 
 
 def _refuse(network, given):

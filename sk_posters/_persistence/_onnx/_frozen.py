@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from sk_posters._features._backbones import OUTPUTS
-from sk_posters._features._efficientnet import BACKBONES, backbone_onnx
+from sk_posters._features._backbones import OUTPUTS, choose_precision, make_graph
+from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._features._encoder import find_settings
-from sk_posters._features._pooling import PARTS
+from sk_posters._features._pooling import ROOTED, list_parts
 from sk_posters._persistence._onnx._graph import refuse
 
 __all__ = ["add_frozen", "name_inputs"]
@@ -23,6 +23,7 @@ class Body(NamedTuple):
 
     images: str
     backbone: str
+    precision: str
     flip: bool
 
 
@@ -51,19 +52,40 @@ def add_frozen(graph, encoders, scaler, classifier, inputs):
     """Add encoders, scaler and linear head to a graph; return the number of labels."""
     weights, bias = _linear(scaler, classifier)
     wanted = [
-        (Body(inputs[_find_kind(encoder)], name, encoder.flip), OUTPUTS[part], factor)
+        (
+            Body(
+                inputs[_find_kind(encoder)],
+                name,
+                _find_precision(encoder),
+                encoder.flip,
+            ),
+            part,
+            encoder.normalize,
+            factor,
+        )
         for encoder, factor in encoders
         for name in _names(encoder)
-        for part in PARTS[encoder.pooling]
+        for part in list_parts(encoder.pooling, is_shipped=True)
     ]
     found = {
         body: _add_body(
-            graph, body, {output for each, output, _ in wanted if each == body}
+            graph, body, {OUTPUTS[part] for each, part, *_ in wanted if each == body}
         )
-        for body in dict.fromkeys(body for body, _, _ in wanted)
+        for body in dict.fromkeys(body for body, *_ in wanted)
+    }
+    normalized = {
+        (body, part): _normalize(graph, found[body][OUTPUTS[part]], part)
+        for body, part in dict.fromkeys(
+            (body, part) for body, part, normalize, _ in wanted if normalize
+        )
     }
     features = [
-        _multiply(graph, found[body][output], factor) for body, output, factor in wanted
+        _multiply(
+            graph,
+            normalized[body, part] if normalize else found[body][OUTPUTS[part]],
+            factor,
+        )
+        for body, part, normalize, factor in wanted
     ]
     graph.node("Concat", features, "features", axis=1)
     head = [graph.constant("head.weight", weights), graph.constant("head.bias", bias)]
@@ -84,16 +106,17 @@ def _names(encoder):
 
 def _add_body(graph, body, outputs):
     """Add a backbone; return the names of its outputs, averaged over mirroring."""
-    place = f"{body.images}.{body.backbone}" + ".flip" * body.flip
+    precision = "" if body.precision == "float32" else f".{body.precision}"
+    place = f"{body.images}.{body.backbone}{precision}" + ".flip" * body.flip
     images = body.images
     if body.flip:
         images = _with_mirrored(graph, images)
     found = graph.embed(
-        backbone_onnx(body.backbone),
+        make_graph(body.backbone, body.precision),
         images,
         sorted(outputs),
         place=place,
-        owner=body.backbone,
+        owner=f"{body.backbone}{precision}",
     )
     if body.flip:
         return {name: _halves_mean(graph, each) for name, each in found.items()}
@@ -116,6 +139,23 @@ def _halves_mean(graph, features):
     total = graph.node("Add", halves, f"{features}.sum")
     half = graph.constant("half", 0.5)
     return graph.node("Mul", [total, half], f"{features}.mean")
+
+
+def _normalize(graph, features, part):
+    """Add what `normalize_parts` of ``_pooling`` does to one part."""
+    name = features
+    if part in ROOTED:
+        sign = graph.node("Sign", [name], f"{name}.sign")
+        size = graph.node("Abs", [name], f"{name}.size")
+        root = graph.node("Sqrt", [size], f"{name}.root")
+        features = graph.node("Mul", [sign, root], f"{name}.rooted")
+    kind = "LpNormalization"
+    return graph.node(kind, [features], f"{name}.normalized", axis=1, p=2)
+
+
+def _find_precision(encoder):
+    found = getattr(encoder, "precision_", encoder.precision)
+    return choose_precision(found, encoder.backbone, "cpu")
 
 
 def _multiply(graph, features, factor):
