@@ -24,7 +24,7 @@ def make_poster_pipeline(recipe="frozen", **params):
     recipe : {"frozen", "best", "finetuned", "cnn"}, default="frozen"
         `"frozen"`: features of a pretrained network (`encoder`, a
         :class:`PosterEncoder`): its averages and, of an EfficientNet-Lite, covariances,
-        each scaled to length 1; how unlike them new images are (`novelty`, a
+        each scaled to one length; how unlike them new images are (`novelty`, a
         :class:`FeatureNovelty`, which passes them on unchanged), centred (`scaler`),
         and one logistic regression per label (`classifier`). Trains in seconds once the
         features are computed, and loads no TensorFlow.
@@ -102,9 +102,9 @@ def _make_frozen():
         [
             ("encoder", encoder),
             ("novelty", FeatureNovelty()),
-            # Parts of length 1 are not to be brought to other lengths.
+            # Parts of equal length are not to be brought to other lengths.
             ("scaler", StandardScaler(with_std=False)),
-            ("classifier", OneVsRestHead(LogisticRegression(C=2.0, max_iter=1000))),
+            ("classifier", OneVsRestHead(LogisticRegression(C=1.5e-3, max_iter=1000))),
         ]
     )
 

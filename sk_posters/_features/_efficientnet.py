@@ -379,22 +379,28 @@ def _to_constant(value):
 def _add_covariances(source, n_channels, nodes, constants):
     """Add what `covariances` of ``_pooling`` does."""
     rows, columns = np.triu_indices(n_channels)
-    constants["covariance.rows"] = np.array([0, n_channels, -1], np.int64)
+    constants["covariance.channels"] = np.array([n_channels], np.int64)
     constants["covariance.row"] = np.array([0, n_channels**2], np.int64)
     constants["covariance.upper"] = (rows * n_channels + columns).astype(np.int64)
-    constants["covariance.last"] = np.array(2, np.int64)
+    for name, axis in {"first": 0, "height": 2, "width": 3}.items():
+        constants[f"covariance.{name}"] = np.array([axis], np.int64)
 
     def add(operation, inputs, output, **attributes):
         inputs = [f"covariance{each}" for each in inputs]
         nodes.add(operation, inputs, f"covariance{output}", **attributes)
 
-    nodes.add("Reshape", [source, "covariance.rows"], "covariance_rows")
+    nodes.add("Shape", [source], "covariance_shape")
+    for name in ("first", "height", "width"):
+        add("Gather", ["_shape", f".{name}"], f"_{name}")
+    add("Mul", ["_height", "_width"], "_count")
+    # In full, as none is left to be inferred where there are no images.
+    add("Concat", ["_first", ".channels", "_count"], "_wanted", axis=0)
+    inputs = [source, "covariance_wanted"]
+    nodes.add("Reshape", inputs, "covariance_rows", allowzero=1)
     add("ReduceMean", ["_rows"], "_means", axes=[2])
     add("Sub", ["_rows", "_means"], "_centred")
     add("Transpose", ["_centred"], "_turned", perm=[0, 2, 1])
     add("MatMul", ["_centred", "_turned"], "_sums")
-    add("Shape", ["_rows"], "_shape")
-    add("Gather", ["_shape", ".last"], "_count")
     add("Cast", ["_count"], "_divisor", to=1)
     add("Div", ["_sums", "_divisor"], "_matrix")
     add("Reshape", ["_matrix", ".row"], "_row")

@@ -102,12 +102,6 @@ default="avg"
         are. A tuple such as ``("avg", "max", "covariance")`` concatenates several of
         one pass through the network. `"auto"` is ``("avg", "covariance")`` for an
         EfficientNet-Lite, and `"avg"` for other networks.
-    normalize : bool, default=False
-        Whether to scale the signed square roots of each part of an image's features to
-        length 1 [1]_: the averages of one network, its maxima, and so on. Then all
-        parts count alike, whatever their number of features and their units, and a
-        linear classifier after them needs no standardisation. Covariances are roots
-        already; of feature vectors and first tokens none are taken.
     flip : bool, default=False
         Whether to average the features of an image and its mirror image, in twice the
         time.
@@ -131,6 +125,14 @@ default="avg"
         onnxruntime with CUDA is installed, as by ``pip install
         'onnxruntime-gpu[cuda,cudnn]'`` in place of onnxruntime, and the CPU
         otherwise; `devices_` says which. Networks of Keras run where Keras puts them.
+    normalize : bool, default=False
+        Whether to scale the signed square roots of each part of an image's features
+        (the averages of one network, its maxima, and so on) to one length [1]_. Then
+        all parts count alike, whatever their number of features and their units, and a
+        linear classifier after them needs no standardisation. The length is that of
+        1280 standardised features, the square root of 1280, so that ``C`` means about
+        the same. Covariances are roots already; of feature vectors and first tokens
+        none are taken.
     precision : {"float32", "int8", "auto"}, default="float32"
         What the EfficientNet-Lite networks compute with. `"int8"` is about twice as
         fast on processors with instructions for it (VNNI), and 1.3 times on others with

@@ -5,7 +5,9 @@ import numpy as np
 from sk_posters._base._suggest import suggest
 
 __all__ = [
+    "LENGTH",
     "POOLINGS",
+    "ROOTED",
     "check_output",
     "check_parts",
     "check_scaling",
@@ -32,6 +34,8 @@ SHIPPED_PARTS = ("avg", "covariance")
 # Parts whose roots are taken to normalise them. Covariances are roots always, and
 # vectors and tokens are what their network was trained to give.
 ROOTED = ("avg", "max")
+# That of 1280 standardised features, so that a linear classifier is regularised alike.
+LENGTH = np.float32(1280**0.5)
 # More channels would give more covariances than a linear head can use.
 MAX_CHANNELS = 512
 
@@ -155,14 +159,14 @@ def count_pooled(part, n_channels):
 
 
 def normalize_parts(features, parts, widths):
-    """Scale the roots of each part of some rows to length 1, in place."""
+    """Scale the roots of each part of some rows to one length, in place."""
     start = 0
     for part, width in zip(parts, widths, strict=True):
         rows = features[:, start : start + width]
         if part in ROOTED:
             rows[:] = np.sign(rows) * np.sqrt(np.abs(rows))
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
-        np.divide(rows, norms, out=rows, where=norms > 0)
+        np.divide(rows, norms / LENGTH, out=rows, where=norms > 0)
         start += width
 
 

@@ -54,7 +54,7 @@ def test_a_backbone_gives_the_outputs_of_its_graph(batch):
     expected = session.run(["average", "maximum"], {"images": batch})
     found = only("efficientnet_lite0", "avgmax")
     assert isinstance(found, BackboneNetwork)
-    assert (found.parts, found.n_features) == (("avg", "max"), 1280)
+    assert (found.parts, found.widths) == (("avg", "max"), [1280, 1280])
     features = found.features(batch)
     np.testing.assert_allclose(features, np.hstack(expected), rtol=1e-4, atol=1e-4)
     for row in range(3):
@@ -125,16 +125,14 @@ def test_a_file_gives_what_it_computes(as_path, order, dtype, batch, save_onnx):
     tolerance = 0.5 if dtype == "FLOAT16" else 1e-3
     np.testing.assert_allclose(found.features(batch), expected, 1e-5, tolerance)
     assert found.features(batch).dtype == np.float32
-    assert (found.prefix, found.parts, found.n_features) == (
-        *("tiny", ("avg", "max")),
-        4,
-    )
+    assert (found.prefix, found.parts) == ("tiny", ("avg", "max"))
+    assert found.widths == [4, 4]
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max", "avgmax", "covariance"])
 def test_rows_of_numbers_are_taken_as_they_are(pooling, batch, save_onnx):
     found = only(save_onnx(rank=2), pooling)
-    assert (found.parts, found.n_features) == (("",), 4)
+    assert (found.parts, found.widths) == (("",), [4])
     expected = by_hand(batch, save_onnx.weights)[0]
     np.testing.assert_allclose(found.features(batch), expected, 1e-5)
 
@@ -183,7 +181,7 @@ def test_the_order_of_channels_is_asked_for_where_no_shape_tells(save_onnx):
     path = save_onnx(channels="c")
     with pytest.raises(ValueError, match='set channel_order to "NHWC" or "NCHW"'):
         only(path)
-    assert only(path, channel_order="NHWC").n_features == 4
+    assert only(path, channel_order="NHWC").widths == [4]
 
 
 def test_images_of_another_size_are_refused(save_onnx):
@@ -301,7 +299,7 @@ def test_an_output_of_a_keras_model_is_chosen(network, batch):
     rows = keras.layers.GlobalMaxPooling2D(name="rows")(network.output)
     two = keras.Model(network.input, [network.output, rows], name="two")
     by_number = only(two, output=1, **SCALING)
-    assert (by_number.parts, by_number.n_features) == (("",), 4)
+    assert (by_number.parts, by_number.widths) == (("",), [4])
     by_name = only(two, "max", output="maps", **SCALING)
     np.testing.assert_allclose(by_name.features(batch), by_number.features(batch))
     for output in (None, 2, "nothing"):
@@ -313,13 +311,13 @@ def test_tokens_of_a_keras_model_are_pooled(network, batch, save_onnx):
     tokens = keras.layers.Reshape((-1, 4))(network.output)
     model = keras.Model(network.input, tokens, name="tokens")
     found = only(model, "cls", mean=0, std=1)
-    assert (found.parts, found.n_features) == (("cls",), 4)
+    assert (found.parts, found.widths) == (("cls",), [4])
     expected = batch[:, 0, 0].astype(float) @ save_onnx.weights.T
     np.testing.assert_allclose(found.features(batch), expected, 1e-4, 1e-3)
     for pooling in ("avgmax", "covariance"):
         pooled = only(model, pooling, **SCALING)
         maps = only(network, pooling, **SCALING)
-        assert pooled.n_features == maps.n_features
+        assert pooled.widths == maps.widths
         np.testing.assert_allclose(
             pooled.features(batch), maps.features(batch), 1e-3, 1e-3
         )
@@ -359,7 +357,7 @@ def test_channels_first_is_what_keras_says(network, batch, monkeypatch):
 
     monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
     found = KerasNetwork(ChannelsFirst(), "first", "avg", SIZE, **SCALING)
-    assert found.n_features == 4
+    assert found.widths == [4]
     np.testing.assert_allclose(found.features(batch), expected, 1e-6)
 
 
@@ -484,27 +482,27 @@ def test_scaled_gives_bytes_and_floats_alike(batch):
 
 def test_covariances_are_those_of_numpy_with_signed_roots():
     maps = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
-    found = pool(maps, "covariance", (1, 2))
+    found = pool(maps, ("covariance",), (1, 2))
     assert found.shape == (2, 6)
     assert found.dtype == np.float32
     for row, each in zip(found, maps, strict=True):
         matrix = np.cov(each.reshape(-1, 3).T, bias=True)
         upper = matrix[np.triu_indices(3)]
         np.testing.assert_allclose(np.sign(row) * row**2, upper, atol=1e-6)
-    turned = pool(maps.transpose(0, 3, 1, 2), "covariance", (2, 3))
+    turned = pool(maps.transpose(0, 3, 1, 2), ("covariance",), (2, 3))
     np.testing.assert_allclose(turned, found, atol=1e-3)
 
 
 def test_one_position_has_no_covariance():
     maps = np.ones((2, 1, 1, 3), np.float32)
-    np.testing.assert_array_equal(pool(maps, "covariance", (1, 2)), np.zeros((2, 6)))
+    np.testing.assert_array_equal(pool(maps, ("covariance",), (1, 2)), np.zeros((2, 6)))
 
 
 def test_too_many_channels_for_covariances():
     maps = np.zeros((1, 2, 2, 513), np.float32)
     match = "maps of at most 512 channels; got 513: choose an earlier map"
     with pytest.raises(ValueError, match=match):
-        pool(maps, "covariance", (1, 2))
+        pool(maps, ("covariance",), (1, 2))
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
@@ -512,7 +510,7 @@ def test_covariances_of_a_backbone(name, batch):
     found = only(name, "covariance")
     n_channels = {"efficientnet_lite0": 112, "efficientnet_lite2": 120}[name]
     expected = n_channels * (n_channels + 1) // 2
-    assert (found.parts, found.n_features) == (("covariance",), expected)
+    assert (found.parts, found.widths) == (("covariance",), [expected])
     larger = np.repeat(np.repeat(batch, 8, axis=1), 8, axis=2)
     features = found.features(larger)
     assert features.shape == (len(batch), expected)
@@ -529,7 +527,7 @@ def test_covariances_of_a_keras_network(network, batch, save_onnx):
 
 
 def check_covariances(found, batch, weights):
-    assert (found.parts, found.n_features) == (("covariance",), 10)
+    assert (found.parts, found.widths) == (("covariance",), [10])
     for row, image in zip(found.features(batch), batch, strict=True):
         matrix = np.cov(image.reshape(-1, 3) @ weights.T.astype(float), rowvar=False)
         upper = matrix[np.triu_indices(4)] * (1 - 1 / np.prod(SIZE))
@@ -538,5 +536,5 @@ def check_covariances(found, batch, weights):
 
 def test_pooled_puts_averages_before_maxima():
     maps = np.array([[[[1.0, 5.0], [3.0, 9.0]]]])
-    np.testing.assert_array_equal(pool(maps, "avgmax", (1, 2)), [[2, 7, 3, 9]])
-    np.testing.assert_array_equal(pool(maps, "max", (2, 3)), [[9]])
+    np.testing.assert_array_equal(pool(maps, ("avg", "max"), (1, 2)), [[2, 7, 3, 9]])
+    np.testing.assert_array_equal(pool(maps, ("max",), (2, 3)), [[9]])

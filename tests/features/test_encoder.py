@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 from PIL import Image
@@ -20,6 +21,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sk_posters import PosterEncoder, PosterImageLoader
 from sk_posters._features import _encoder
+from sk_posters._features._backbones import BackboneNetwork
+from sk_posters._features._pooling import normalize_parts
 from sk_posters._images._decoding import decode_image
 from sk_posters._images._lazy import PosterImages
 from sk_posters.exceptions import PosterFileError
@@ -125,6 +128,110 @@ def test_avgmax_puts_both_poolings_side_by_side(paths, expected):
     maximum = small_encoder(pooling="max").transform(paths)
     np.testing.assert_array_equal(both, np.hstack([expected, maximum]))
     assert (maximum >= expected - 1e-5).all()
+
+
+def test_several_poolings_come_from_one_pass(paths, pixels, monkeypatch):
+    kinds = ("covariance", "max", "avg")
+    alone = [small_encoder(pooling=kind).transform(paths) for kind in kinds]
+    runs = []
+    run = BackboneNetwork._run
+    monkeypatch.setattr(
+        BackboneNetwork, "_run", lambda *given: runs.append(1) or run(*given)
+    )
+    encoder = small_encoder(pooling=kinds, batch_size=1)
+    np.testing.assert_array_equal(encoder.fit_transform(paths), np.hstack(alone))
+    assert len(runs) == len(paths)
+    names = encoder.get_feature_names_out()
+    assert list(names[[0, 6327, 6328, -1]]) == [
+        f"{LITE}_covariance_0",
+        f"{LITE}_covariance_6327",
+        f"{LITE}_max_0",
+        f"{LITE}_avg_1279",
+    ]
+    auto = small_encoder(pooling="auto").transform(paths)
+    np.testing.assert_array_equal(auto, np.hstack([alone[2], alone[0]]))
+
+
+@pytest.mark.parametrize(
+    ("pooling", "message"),
+    [
+        (("avg", "maximum"), r"a tuple of several.*got \('avg', 'maximum'\).*did you "),
+        (("avgmax", "max"), "each at most once and one at least"),
+        ((), "each at most once and one at least"),
+        ((1,), r"got \(1,\)$"),
+        (("avg", "cls"), "takes the first token of a transformer"),
+    ],
+)
+def test_other_poolings_are_refused(pooling, message, paths):
+    with pytest.raises(ValueError, match=message):
+        small_encoder(pooling=pooling).fit(paths)
+
+
+def test_normalised_parts_are_roots_of_one_length(paths, expected, tmp_path):
+    encoder = small_encoder(pooling="auto", normalize=True, cache_dir=tmp_path)
+    found = encoder.fit_transform(paths)
+    roots = np.sqrt(expected)
+    roots *= 1280**0.5 / np.linalg.norm(roots, axis=1, keepdims=True)
+    np.testing.assert_allclose(found[:, :1280], roots, rtol=1e-5)
+    plain = small_encoder(pooling="covariance", cache_dir=tmp_path)
+    covariances = plain.fit_transform(paths)
+    # The cache holds features as they were before, for both.
+    assert plain.n_computed_ == 0
+    covariances *= 1280**0.5 / np.linalg.norm(covariances, axis=1, keepdims=True)
+    np.testing.assert_allclose(found[:, 1280:], covariances, rtol=1e-5, atol=1e-6)
+
+
+def test_vectors_are_scaled_without_a_root(pixels, save_onnx):
+    settings = {"pooling": ("avg", "max"), "n_jobs": 1}
+    path = save_onnx(rank=2)
+    vectors = PosterEncoder(path, **settings).transform(pixels)
+    found = PosterEncoder(path, normalize=True, **settings).transform(pixels)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, vectors * 1280**0.5 / lengths, rtol=1e-5)
+
+
+def test_a_black_part_stays_zero():
+    rows = np.array([[0, 0, 4, 9], [4, -9, 0, 0]], dtype=np.float32)
+    normalize_parts(rows, ("avg", "covariance"), [2, 2])
+    expected = [[0, 0, 4 / 97**0.5, 9 / 97**0.5], [2 / 13**0.5, -3 / 13**0.5, 0, 0]]
+    np.testing.assert_allclose(rows, np.multiply(expected, 1280**0.5), rtol=1e-6)
+
+
+def test_features_of_eight_bits_are_kept_apart(paths, expected, tmp_path):
+    encoder = small_encoder(precision="int8", cache_dir=tmp_path)
+    found = encoder.fit_transform(paths)
+    assert encoder.precision_ == "int8"
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.95
+    assert not np.array_equal(found, expected)
+    exact = small_encoder(cache_dir=tmp_path)
+    np.testing.assert_array_equal(exact.fit_transform(paths), expected)
+    assert (exact.precision_, exact.n_computed_) == ("float32", N_POSTERS)
+    # What was fitted stays, whatever the parameter is set to.
+    encoder.set_params(precision="float32")
+    np.testing.assert_array_equal(encoder.transform(paths), found)
+    assert encoder.n_computed_ == 0
+    np.testing.assert_array_equal(encoder.fit_transform(paths), expected)
+
+
+def test_a_model_fitted_in_eight_bits_stays_on_the_cpu(paths, monkeypatch):
+    encoder = small_encoder(precision="auto").fit(paths)
+    features = encoder.transform(paths)
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    with pytest.warns(UserWarning, match="fitted in int8 and runs on the CPU, though"):
+        found = encoder.transform(paths)
+    np.testing.assert_array_equal(found, features)
+    assert encoder.devices_ == ["cpu"]
+
+
+def test_models_without_the_newer_parameters_are_asked_as_they_were(paths, expected):
+    encoder = small_encoder().fit(paths)
+    state = encoder.__getstate__()
+    for name in ("normalize", "precision", "precision_"):
+        del state[name]
+    older = PosterEncoder.__new__(PosterEncoder)
+    older.__setstate__(state)
+    np.testing.assert_array_equal(older.transform(paths), expected)
 
 
 def test_flip_is_the_mean_with_the_mirrored_image(pixels, expected):

@@ -351,7 +351,8 @@ def test_a_trained_backbone_is_explained_as_its_linear_head_says():
     (by_gradient,) = network_maps(network.model_, images, [0, 1], 3)
     kernel, _ = network.model_.layers[-1].get_weights()
     (network,) = list_networks(PosterEncoder(), (64, 96))
-    by_weights = np.moveaxis(network.maps(images) @ kernel, 3, 1) / (2 * 3)
+    (maps,) = network.maps(images)
+    by_weights = np.moveaxis(maps @ kernel, 3, 1) / (2 * 3)
     np.testing.assert_allclose(by_gradient, by_weights, atol=1e-5)
 
 
@@ -408,6 +409,19 @@ def test_covariances_are_divided_among_the_positions(
     found = exact.mean(axis=(2, 3)) + constant
     np.testing.assert_allclose(found, score, rtol=1e-3, atol=1e-3)
     assert np.corrcoef(steady.ravel(), exact.ravel())[0, 1] > 0.9
+
+
+def test_normalised_parts_are_divided_among_the_positions(
+    one_by_one, images, labels, monkeypatch
+):
+    monkeypatch.setattr("sk_posters.inspection._linear_maps.SMALLEST_CORRELATION", 0)
+    pooling = ("avg", "covariance")
+    pipe = one_by_one(images, labels, pooling=pooling, normalize=True, scaler=False)
+    maps, _ = signed_maps(pipe, images)
+    constant = [each.intercept_[0] for each in pipe[-1].estimators_]
+    np.testing.assert_allclose(
+        maps.mean(axis=(2, 3)) + constant, pipe.decision_function(images), atol=1e-4
+    )
 
 
 def test_a_backbone_shows_where_covariances_come_from(posters):
@@ -473,10 +487,10 @@ def test_channels_of_a_keras_backbone_may_come_first(monkeypatch):
     )
     (network,) = list_networks(encoder, (4, 6))
     image = np.zeros((1, 4, 6, 3), dtype=np.uint8)
-    assert network.maps(image).shape == (1, 4, 6, 2)
+    assert [maps.shape for maps in network.maps(image)] == [(1, 4, 6, 2)]
     monkeypatch.setattr(network, "_axes", (2, 3))
     monkeypatch.setattr(network, "_run", lambda batch: np.zeros((1, 2, 4, 6)))
-    assert network.maps(image).shape == (1, 4, 6, 2)
+    assert [maps.shape for maps in network.maps(image)] == [(1, 4, 6, 2)]
 
 
 def test_a_label_with_one_class_in_fit_has_an_empty_map(one_by_one, images, labels):

@@ -351,9 +351,9 @@ def test_settings_that_differ_are_shown_without_folders():
     pipe = make_poster_pipeline(cache_dir="/home/someone/cache", C=0.5)
     parts = {name: _model.list_settings(part) for name, part in list_parts(pipe)}
     assert parts == {
-        "encoder": {},
+        "encoder": {"pooling": "'auto'", "normalize": "True", "precision": "'auto'"},
         "novelty": {},
-        "scaler": {},
+        "scaler": {"with_std": "False"},
         "classifier": {"estimator": "LogisticRegression(C=0.5, max_iter=1000)"},
     }
 
@@ -361,10 +361,9 @@ def test_settings_that_differ_are_shown_without_folders():
 def test_parts_of_unions_and_searches_are_found():
     search = types.SimpleNamespace(best_estimator_=make_poster_pipeline("best"))
     assert [name for name, _ in list_parts(search)] == [
-        "efficientnet_lite0_avgmax",
-        "efficientnet_lite1_avgmax",
-        "efficientnet_lite2_avgmax",
-        "efficientnet_lite2_covariance",
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "efficientnet_lite2",
         "encoders",
         "novelty",
         "scaler",

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sk_posters._features._backbones import OUTPUTS, choose_precision, make_graph
 from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._features._encoder import find_settings
-from sk_posters._features._pooling import ROOTED, list_parts
+from sk_posters._features._pooling import LENGTH, ROOTED, list_parts
 from sk_posters._persistence._onnx._graph import refuse
 
 __all__ = ["add_frozen", "name_inputs"]
@@ -150,7 +150,9 @@ def _normalize(graph, features, part):
         root = graph.node("Sqrt", [size], f"{name}.root")
         features = graph.node("Mul", [sign, root], f"{name}.rooted")
     kind = "LpNormalization"
-    return graph.node(kind, [features], f"{name}.normalized", axis=1, p=2)
+    found = graph.node(kind, [features], f"{name}.direction", axis=1, p=2)
+    length = graph.constant("length", LENGTH)
+    return graph.node("Mul", [found, length], f"{name}.normalized")
 
 
 def _find_precision(encoder):
