@@ -22,6 +22,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sk_posters import (
     MultilabelTunedThresholdClassifierCV,
+    OneVsRestHead,
     PosterClassifier,
     PosterEncoder,
     PosterImageLoader,
@@ -531,7 +532,7 @@ def test_paths_are_explained_at_the_size_of_the_encoder(frozen, posters):
 
 def test_several_encoders_meet_at_the_largest_size(posters):
     pipe = make_poster_pipeline("best")
-    sizes = [(64, 32), (96, 64), (64, 64), (64, 64)]
+    sizes = [(64, 32), (96, 64), (64, 64)]
     for (name, _), size in zip(pipe[0].transformer_list, sizes, strict=True):
         pipe.set_params(**{f"encoders__{name}__image_size": size})
     pipe.fit(posters.data, posters.target)
@@ -546,7 +547,7 @@ def test_searches_and_thresholds_are_unwrapped(around, frozen, posters):
             make_poster_pipeline(image_size=(96, 64)), cv=2
         )
     else:
-        last = MultilabelTunedThresholdClassifierCV(OneVsRestClassifier(linear), cv=2)
+        last = MultilabelTunedThresholdClassifierCV(OneVsRestHead(linear), cv=2)
         tuned = make_pipeline(*frozen[:-1], last)
     if around == "search":
         tuned = GridSearchCV(tuned, {"posterencoder__flip": [False]}, cv=2)
