@@ -2,10 +2,12 @@
 
 Encoding from paths with Lite0 at 224×224, ours against the reference implementation in
 PyTorch (`pip install efficientnet_lite_pytorch`), which gets the same decoding in the
-same batches, channels last, all cores. Then `make_poster_pipeline("frozen")` on all
-posters from an empty feature cache, and again from the full one; a search over twelve
-candidates of the head's parameters on five folds, features cached, in two processes;
-and the answer for one new poster by a pipeline that has been loaded, after the first.
+same batches, channels last, all cores; and at the recipe's 320×224 in eight bits
+against float32. Then `make_poster_pipeline("frozen")` on all posters from an empty
+feature cache, and again from the full one; a search over twelve candidates of the
+head's parameters on five folds, features cached, in two processes; and the answer for
+one new poster by a pipeline that has been loaded, after the first. "as in 0.1.0" is
+the recipe of that version: averages in float32, standardised.
 """
 
 import importlib.util
@@ -15,13 +17,25 @@ import numpy as np
 from _common import Side, in_turn, job_of, median, parsed, parser, report
 from _side import PEAK, memory_mb, seconds_of
 
+OLD = {
+    "pooling": "avg",
+    "normalize": False,
+    "precision": "float32",
+    "with_std": True,
+    "C": 1e-3,
+}
 SIDES = {
     "encoding, ours": Side("encode_ours"),
     "encoding, PyTorch": Side("encode_torch"),
+    "encoding, float32": Side("encode_at", changes={"precision": "float32"}),
+    "encoding, int8": Side("encode_at", changes={"precision": "int8"}),
     "frozen, few": Side("frozen"),
     "frozen, all": Side("frozen"),
+    "frozen, as in 0.1.0": Side("frozen", changes={"recipe": OLD}),
     "search": Side("search"),
+    "search, as in 0.1.0": Side("search", changes={"recipe": OLD}),
     "one poster": Side("one_poster"),
+    "one poster, as in 0.1.0": Side("one_poster", changes={"recipe": OLD}),
 }
 SIZE = (224, 224)
 BATCH = 32
@@ -38,6 +52,16 @@ def encode_ours(job):
 
     encoder = PosterEncoder(image_size=SIZE)
     encoder.transform(job.paths[:BATCH])
+    paths = job.paths[:N_ENCODED]
+    return {FIGURE: len(paths) / seconds_of(lambda: encoder.transform(paths))}
+
+
+def encode_at(job):
+    """Encode at the recipe's size, in one precision, after a first pass."""
+    from sk_posters import PosterEncoder
+
+    encoder = PosterEncoder(precision=job.precision)
+    encoder.fit_transform(job.paths[:BATCH])
     paths = job.paths[:N_ENCODED]
     return {FIGURE: len(paths) / seconds_of(lambda: encoder.transform(paths))}
 
@@ -70,12 +94,17 @@ def encode_torch(job):
         return {FIGURE: len(images) / seconds_of(encode_all)}
 
 
+def recipe_of(job):
+    """Return what the side's recipe has otherwise than today's."""
+    return getattr(job, "recipe", {})
+
+
 def frozen(job):
     from sk_posters import make_poster_pipeline
 
     target = np.array(job.target)
     with tempfile.TemporaryDirectory() as folder:
-        pipe = make_poster_pipeline(cache_dir=folder)
+        pipe = make_poster_pipeline(cache_dir=folder, **recipe_of(job))
         cold = seconds_of(lambda: pipe.fit(job.paths, target))
         peak = memory_mb(peak=True)
         warm = seconds_of(lambda: pipe.fit(job.paths, target))
@@ -93,7 +122,7 @@ def search(job):
 
     warnings.simplefilter("ignore")  # Some labels are too rare for all folds.
     with tempfile.TemporaryDirectory() as folder:
-        pipe = make_poster_pipeline(cache_dir=folder)
+        pipe = make_poster_pipeline(cache_dir=folder, **recipe_of(job))
         pipe["encoder"].fit_transform(job.paths)
         candidates = {
             "classifier__estimator__C": [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2],
@@ -116,7 +145,7 @@ def one_poster(job):
     from sk_posters import make_poster_pipeline
 
     n_rows = min(N_ENCODED, len(job.paths) - 2)
-    pipe = make_poster_pipeline()
+    pipe = make_poster_pipeline(**recipe_of(job))
     pipe.fit(job.paths[:n_rows], np.array(job.target)[:n_rows])
     pipe = pickle.loads(pickle.dumps(pipe))
     first = seconds_of(lambda: pipe.predict_proba(job.paths[-1:]))
@@ -146,7 +175,11 @@ def main(arguments=None):
     runs = in_turn(__file__, sides, job, options.repeat)
     derived = {
         "peak memory, all ÷ a fourth": median(runs, "frozen, all", PEAK)
-        / median(runs, "frozen, few", PEAK)
+        / median(runs, "frozen, few", PEAK),
+        "images per second, int8 ÷ float32": median(runs, "encoding, int8", FIGURE)
+        / median(runs, "encoding, float32", FIGURE),
+        "cold fit, ours ÷ 0.1.0's": median(runs, "frozen, all", COLD)
+        / median(runs, "frozen, as in 0.1.0", COLD),
     }
     if "encoding, PyTorch" in sides:
         ours = median(runs, "encoding, ours", FIGURE)
