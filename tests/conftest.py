@@ -103,7 +103,7 @@ def reference():
 
 @pytest.fixture(autouse=True)
 def many_free_networks():
-    """Keep more networks for other tests than a user's fits need: tracing takes long."""
+    """Keep more networks for other tests than fits of a user need."""
     reuse = sys.modules.get("sk_posters._networks._reuse")
     if reuse is not None and reuse._free.maxlen == reuse.N_FREE:
         reuse._free = deque(reuse._free, 4 * reuse.N_FREE)
@@ -136,7 +136,8 @@ def shallow_backbones():
 def tiny():
     """Parameters of a network that is traced and trained in the least time.
 
-    It has convolution, normalisation and dropout; a dense layer would add none of these.
+    It has a convolution, batch normalisation and dropout, and no dense layer but
+    the last.
     """
     return {
         "filters": (4,),
@@ -146,6 +147,16 @@ def tiny():
         "batch_size": 8,
         "random_state": 0,
     }
+
+
+@pytest.fixture
+def few_layers(monkeypatch):
+    """Let networks have one block, unless their layers are given."""
+    from sk_posters import PosterClassifier
+
+    few = {"filters": (2,), "dense_units": ()}
+    create = PosterClassifier.__init__
+    monkeypatch.setattr(create, "__kwdefaults__", create.__kwdefaults__ | few)
 
 
 @pytest.fixture(scope="session")
