@@ -27,9 +27,9 @@ BUILDERS += ("sphinx_design", "sphinx_gallery")
 # The guide's pages, those that come before it, and the landing page.
 PAGES = sorted(DOCS.glob("[it]*.md")) + sorted(GUIDE.glob("*.md"))
 EXECUTED = [DOCS / "tour.md", *sorted(GUIDE.glob("*.md"))]  # Show their outputs.
-# Those that say so in a claim that a test holds them to.
-NEED_ALL_POSTERS = ["evaluation"]
+# Most posters that a page draws in a test, and pages whose claims need all of them.
 N_POSTERS = 60
+NEED_ALL_POSTERS = ["evaluation"]
 EXECUTED_PAGE = """\
 ---
 orphan: true
@@ -79,7 +79,7 @@ def few_posters(page, monkeypatch):
 
     draw = datasets.make_posters
 
-    def draw_few(n_samples=1000, *, image_size=(350, 350), **options):
+    def draw_few(n_samples, *, image_size=(148, 100), **options):
         image_size = min(image_size, (148, 100))
         return draw(min(n_samples, N_POSTERS), image_size=image_size, **options)
 
@@ -138,12 +138,14 @@ def site(tmp_path_factory):
     said = io.StringIO()
     # In this process, which has imported most of it already; it sets variables.
     with (
-        mock.patch.dict(os.environ),
+        mock.patch.dict(os.environ, PYTHONPATH=str(ROOT)),
         mock.patch.object(sys, "path", sys.path.copy()),
         warnings.catch_warnings(action="ignore"),
         contextlib.redirect_stderr(said),
     ):
         assert main(words) == 0, said.getvalue()
+    for name in ["console", "gallery_order"]:  # Of the copy.
+        sys.modules.pop(name, None)
     return folder / "html"
 
 
