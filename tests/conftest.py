@@ -4,6 +4,8 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -99,17 +101,62 @@ def reference():
     pytest.skip("no reference: set SK_POSTERS_TEST_REFERENCE to a folder of its npz")
 
 
+@pytest.fixture(autouse=True)
+def many_free_networks():
+    """Keep more networks for other tests than fits of a user need."""
+    reuse = sys.modules.get("sk_posters._networks._reuse")
+    if reuse is not None and reuse._free.maxlen == reuse.N_FREE:
+        reuse._free = deque(reuse._free, 4 * reuse.N_FREE)
+
+
+@pytest.fixture(scope="module")
+def shallow_backbones():
+    """Let the backbones that Keras builds have few blocks, with their weights.
+
+    They have the seven stages of the real ones and a residual sum, and are traced in
+    half the time.
+    """
+    from sk_posters._features._efficientnet import iterate_convolutions
+    from sk_posters._networks import _backbone_models, _reuse
+
+    def iterate_few(stages):
+        for each in iterate_convolutions(stages):
+            if each.block in ("stem", "head", "block2b") or each.block.endswith("a"):
+                yield each
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_backbone_models, "iterate_convolutions", iterate_few)
+        # No network goes from these tests to others, or the other way.
+        patch.setattr(_reuse, "_free", deque(maxlen=_reuse.N_FREE))
+        yield
+        gc.collect()
+
+
 @pytest.fixture
 def tiny():
-    """Parameters of a network that trains in no time."""
+    """Parameters of a network that is traced and trained in the least time.
+
+    It has a convolution, batch normalisation and dropout, and no dense layer but
+    the last.
+    """
     return {
         "filters": (4,),
-        "dense_units": (8,),
+        "dense_units": (),
         "dropout": 0.1,
         "epochs": 1,
         "batch_size": 8,
         "random_state": 0,
     }
+
+
+@pytest.fixture
+def few_layers(monkeypatch):
+    """Let networks have one block, unless their layers are given."""
+    from sk_posters import PosterClassifier
+
+    few = {"filters": (2,), "dense_units": ()}
+    create = PosterClassifier.__init__
+    monkeypatch.setattr(create, "__kwdefaults__", create.__kwdefaults__ | few)
 
 
 @pytest.fixture(scope="session")

@@ -88,12 +88,13 @@ save_html_report(
 )
 predict_to_parquet(pipe, posters.data, folder / "out")
 network = make_poster_pipeline(
-    "cnn", image_size=(16, 16), filters=(4,), dense_units=(4,), dropout=0.1, epochs=1
+    "cnn", image_size=(16, 16), filters=(4,), dense_units=(), dropout=0.1, epochs=1
 )
 network.fit(posters.data, posters.target).predict(posters.data)
 table = str(next((folder / "data").rglob("train.csv")))
 model = str(folder / "cli.model")
-assert main(["train", table, "--output", model]) == 0
+small = "image_size=(48, 32)"
+assert main(["train", table, "--output", model, "--param", small]) == 0
 assert main(["predict", model, posters.data[0], "--output", str(folder / "p.csv")]) == 0
 print("done")
 """

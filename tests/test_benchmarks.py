@@ -125,7 +125,7 @@ CASES = {
         },
     ),
     "bench_models": (
-        ["--n-samples", "20", "--recipes", "frozen"],
+        ["--n-samples", "8", "--recipes", "frozen"],
         {"frozen": "equal bytes (1: yes)"},
     ),
     "bench_faults": (
@@ -182,13 +182,11 @@ SMALLER = {
 
 
 @pytest.fixture
-def small_networks(monkeypatch):
-    """Let networks have few layers, whatever a benchmark asks for."""
-    from sk_posters import PosterClassifier
-
-    few = {"filters": (2,), "dense_units": (4,), "dropout": 0.1}
-    create = PosterClassifier.__init__
-    monkeypatch.setattr(create, "__kwdefaults__", create.__kwdefaults__ | few)
+def small_networks(few_layers, benchmark_of, monkeypatch):
+    """Let networks have few layers, ours and the tutorial's."""
+    tutorial = importlib.import_module("_tutorial")
+    monkeypatch.setattr(tutorial, "BLOCKS", [(2, 0.1)])
+    monkeypatch.setattr(tutorial, "DENSE", [])
 
 
 def run_in_this_process(benchmark):

@@ -22,7 +22,7 @@ N_POSTERS, N_LABELS = 40, 6
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(few_layers, tmp_path, monkeypatch, capsys):
     """Run the main job with some options; return what it printed."""
     monkeypatch.setenv("SK_POSTERS_DATA", str(tmp_path / "data"))
     output = tmp_path / "output"
@@ -111,7 +111,7 @@ def one_epoch():
     keras.config.set_max_epochs(None)
 
 
-@pytest.mark.usefixtures("one_epoch")
+@pytest.mark.usefixtures("one_epoch", "few_layers")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that so few rows lack.
 @pytest.mark.parametrize("script", GALLERY, ids=lambda script: script.stem)
 def test_a_gallery_example_runs_and_draws(script, few_posters, monkeypatch, capsys):

@@ -147,6 +147,7 @@ def test_best_looks_with_three_networks(posters):
     assert pipe.predict_proba(posters.data).shape == (24, 3)
 
 
+@pytest.mark.usefixtures("shallow_backbones")
 def test_finetuned_trains_a_pretrained_network(posters):
     pipe = make_poster_pipeline("finetuned")
     assert pipe["images"].image_size == (288, 208)

@@ -2,30 +2,29 @@
 
 Searches by processes and threads are in test_search.py and test_classifier.py, workers
 of Dask in test_distributed.py, files of models in test_persistence.py.
+
+This file is also the program of the other process.
 """
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 
-import pytest
-
-from sk_posters.datasets import make_posters
-
-# Makes all answers once for each setting in the arguments.
-JOB = """
-import hashlib, json, os, sys
 import numpy as np
-from sk_posters import MultilabelTunedThresholdClassifierCV, PosterClassifier
-from sk_posters import PosterImageLoader, make_poster_pipeline
+import pytest
+from sklearn.pipeline import make_pipeline
+
+from sk_posters import (
+    MultilabelTunedThresholdClassifierCV,
+    PosterClassifier,
+    PosterImageLoader,
+    make_poster_pipeline,
+)
 from sk_posters.datasets import make_posters
 from sk_posters.metrics import multilabel_report
 from sk_posters.model_selection import MultilabelStratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
-
-posters = make_posters(24, n_labels=3, random_state=0, data_home=sys.argv[1])
-X, y = posters.data, posters.target
 
 
 def digest(values):
@@ -33,8 +32,10 @@ def digest(values):
     return hashlib.sha256(content).hexdigest()
 
 
-def answer(n_jobs=1, seed=0, cache=""):
-    os.environ["SK_POSTERS_CACHE"] = cache
+def compute(home, n_jobs=1, seed=0):
+    """Return a digest of each answer."""
+    posters = make_posters(24, n_labels=3, random_state=0, data_home=home)
+    X, y = posters.data, posters.target
     pipe = make_poster_pipeline(image_size=(48, 32), encoder__n_jobs=n_jobs)
     scores = pipe.fit(X, y).predict_proba(X)
     tuned = MultilabelTunedThresholdClassifierCV(
@@ -44,7 +45,7 @@ def answer(n_jobs=1, seed=0, cache=""):
     folds = MultilabelStratifiedGroupKFold(3, shuffle=True, random_state=seed)
     splits = folds.split(X, y, posters.groups)
     network = PosterClassifier(
-        filters=(4,), dense_units=(8,), dropout=0.3, epochs=2, random_state=seed
+        filters=(4,), dense_units=(), dropout=0.3, epochs=2, random_state=seed
     )
     loader = PosterImageLoader(image_size=(16, 12), n_jobs=n_jobs)
     return {
@@ -56,50 +57,45 @@ def answer(n_jobs=1, seed=0, cache=""):
     }
 
 
-if __name__ == "__main__":
-    print(json.dumps([answer(**each) for each in json.loads(sys.argv[2])]))
-"""
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder with the posters in it, drawn once."""
-    folder = tmp_path_factory.mktemp("home")
-    make_posters(24, n_labels=3, random_state=0, data_home=folder)
-    return folder
-
-
-def answers(home, *settings, hash_seed):
-    """Return a digest of each answer of a fresh process, for each of some settings."""
-    kept = {key: value for key, value in os.environ.items() if "SK_POSTERS" not in key}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", JOB, home, json.dumps(settings)],
-        capture_output=True,
-        text=True,
-        env={**kept, "PYTHONHASHSEED": hash_seed},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="module")
-def first_and_other(home):
-    """Answers of one process by two seeds."""
-    return answers(home, {}, {"seed": 1}, hash_seed="1")
+def first(home):
+    """Answers of this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SK_POSTERS_CACHE", "")
+        return compute(home)
 
 
-def test_processes_jobs_and_a_cache_change_nothing(home, first_and_other, tmp_path):
-    first, _ = first_and_other
+def test_processes_jobs_and_a_cache_change_nothing(home, first, tmp_path):
     assert len(first) == 5
-    many = {"n_jobs": 2, "cache": str(tmp_path)}
-    # The cache is filled, then read.
-    assert answers(home, many, many, hash_seed="2") == [first] * 2
+    kept = {key: value for key, value in os.environ.items() if "SK_POSTERS" not in key}
+    changes = {"PYTHONHASHSEED": "2", "SK_POSTERS_CACHE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", __file__, home],
+        capture_output=True,
+        text=True,
+        env=kept | changes,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [first] * 2
     assert os.listdir(tmp_path)
 
 
-def test_another_seed_gives_other_predictions(first_and_other):
-    first, other = first_and_other
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that few rows lack.
+def test_another_seed_gives_other_predictions(home, first, monkeypatch):
+    monkeypatch.setenv("SK_POSTERS_CACHE", "")
+    other = compute(home, seed=1)
     assert {name for name in first if other[name] != first[name]} >= {
         *("folds", "intervals", "network")
     }
     assert other["frozen"] == first["frozen"]
+
+
+if __name__ == "__main__":
+    # The cache is filled, then read.
+    print(json.dumps([compute(sys.argv[1], n_jobs=2) for _ in range(2)]))

@@ -58,6 +58,8 @@ from sk_posters import (
     make_poster_pipeline,
 )
 
+pytestmark = pytest.mark.usefixtures("shallow_backbones")
+
 REFUSALS = (AttributeError, NotImplementedError, TypeError, ValueError)
 SCORERS = {"macro": "f1_macro", "auc": "roc_auc", "subsets": "accuracy"}
 ONE_LABEL = ("ClassifierChain", "MultiOutputClassifier", "OneVsRestClassifier")
@@ -135,6 +137,7 @@ ON_ROWS = {
 NETWORK = {
     "filters": (),
     "dense_units": (4,),
+    "batch_norm": False,
     "dropout": 0.0,
     "epochs": 1,
     "random_state": 0,

@@ -18,6 +18,8 @@ from sk_posters.inspection import grad_cam
 from sk_posters.metrics import get_multilabel_scorer
 from sk_posters.model_selection import MultilabelStratifiedKFold
 
+pytestmark = pytest.mark.usefixtures("shallow_backbones")
+
 SCORING = get_multilabel_scorer("micro_average_precision")
 
 

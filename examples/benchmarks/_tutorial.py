@@ -2,6 +2,10 @@
 
 import numpy as np
 
+# Filters and dropout of each block, then units and dropout of each dense layer.
+BLOCKS = [(16, 0.3), (32, 0.3), (64, 0.4), (128, 0.5)]
+DENSE = [(128, 0.5), (128, 0.5)]
+
 
 def load_images(paths, side):
     """Load all posters, one after the other, into one float array."""
@@ -28,16 +32,16 @@ def network(image_shape, n_labels):
     )
 
     model = Sequential([Input(image_shape)])
-    for filters, rate in [(16, 0.3), (32, 0.3), (64, 0.4), (128, 0.5)]:
+    for filters, rate in BLOCKS:
         model.add(Conv2D(filters, (3, 3), activation="relu"))
         model.add(BatchNormalization())
         model.add(MaxPooling2D(2, 2))
         model.add(Dropout(rate))
     model.add(Flatten())
-    for _ in range(2):
-        model.add(Dense(128, activation="relu"))
+    for units, rate in DENSE:
+        model.add(Dense(units, activation="relu"))
         model.add(BatchNormalization())
-        model.add(Dropout(0.5))
+        model.add(Dropout(rate))
     model.add(Dense(n_labels, activation="sigmoid"))
     model.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
     return model

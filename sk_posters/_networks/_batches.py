@@ -1,5 +1,7 @@
 """The one way from images of any kind to the batches that a network takes."""
 
+import weakref
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,6 +28,8 @@ __all__ = [
 ]
 
 N_READY = 2  # Batches that wait for the network, 12 MB each at 32 images of 350×350.
+
+_free_feeds = defaultdict(list)
 
 
 class ImageBatches(keras.utils.PyDataset):
@@ -115,11 +119,42 @@ def for_keras(batches):
     signature = tuple(
         tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]
     )
-    dataset = tf.data.Dataset.from_generator(batches.epoch, output_signature=signature)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    feed = _take_feed(signature)
+    feed.batches = batches
+    cardinality = tf.data.experimental.assert_cardinality(len(batches))
     options = tf.data.Options()
     options.autotune.enabled = False
-    return dataset.prefetch(N_READY).with_options(options)
+    dataset = feed.dataset.apply(cardinality).prefetch(N_READY).with_options(options)
+    weakref.finalize(dataset, feed.set_free).atexit = False
+    return dataset
+
+
+class _Feed:
+    """A dataset that takes the batches that it is given.
+
+    To trace one takes a third of a fit to few images, so that a free one is used again.
+    """
+
+    def __init__(self, signature):
+        import tensorflow as tf
+
+        self.batches = None
+        self._signature = signature
+        self.dataset = tf.data.Dataset.from_generator(
+            lambda: self.batches.epoch(), output_signature=signature
+        )
+
+    def set_free(self):
+        """Forget the batches, and serve another fit."""
+        self.batches = None
+        _free_feeds[self._signature].append(self)
+
+
+def _take_feed(signature):
+    try:
+        return _free_feeds[signature].pop()
+    except IndexError:
+        return _Feed(signature)
 
 
 def check_images(X):

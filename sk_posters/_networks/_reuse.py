@@ -22,7 +22,8 @@ __all__ = ["CompiledNetwork", "get_compiled_network"]
 
 # Unused networks, the oldest first. With the moments of its optimizer, one takes 80 MB
 # at 350×350 pixels.
-_free = deque(maxlen=4)
+N_FREE = 4
+_free = deque(maxlen=N_FREE)
 _taking = threading.Lock()
 
 

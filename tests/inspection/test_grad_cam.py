@@ -799,7 +799,7 @@ def network_model(game):
         learning_rate=3e-3,
         random_state=0,
     )
-    loader = PosterImageLoader(image_size=(96, 64), interpolation="box")
+    loader = PosterImageLoader(image_size=(72, 48), interpolation="box")
     return make_pipeline(loader, classifier).fit(game.train, game.y_train)
 
 

@@ -1,11 +1,15 @@
 """Batches: the same rows with the same labels, whatever the images are kept in."""
 
+import gc
+from collections import defaultdict
+
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 from sk_posters import PosterImageLoader
+from sk_posters._networks import _batches
 from sk_posters._networks._batches import (
     ImageBatches,
     NextOrder,
@@ -203,6 +207,30 @@ def test_keras_gets_the_orders_of_the_batches_with_a_fixed_number_ready(tf):
         orders.append(found.tolist())
         NextOrder(batches).on_epoch_end(epoch)
     assert orders[0] != orders[1]
+
+
+def test_a_dataset_that_nobody_uses_any_more_serves_other_batches(tf, monkeypatch):
+    free = defaultdict(list)
+    monkeypatch.setattr(_batches, "_free_feeds", free)
+    images = np.zeros((4, 4, 4, 3), np.uint8)
+    targets = np.arange(4).reshape(4, 1)
+    first, second = (ImageBatches(images, targets + more) for more in (0, 10))
+
+    def read(dataset):
+        return [target for _, part in dataset for target in part.numpy().ravel()]
+
+    dataset = for_keras(first)
+    assert read(dataset) == [0, 1, 2, 3]
+    del dataset
+    gc.collect()
+    [[feed]] = free.values()
+    assert feed.batches is None
+    again, beside = for_keras(second), for_keras(first)
+    assert feed.batches is second
+    assert (read(beside), read(again)) == ([0, 1, 2, 3], [10, 11, 12, 13])
+    other = for_keras(ImageBatches(images[:, :3], targets, np.ones(4), batch_size=3))
+    assert [len(batch) for batch in other] == [3, 3]
+    assert list(free.values()) == [[], []]
 
 
 def test_an_epoch_keeps_its_order_when_the_next_one_is_drawn_meanwhile():

@@ -45,7 +45,7 @@ def poster_files(images, tmp_path):
 
 
 def test_it_learns_from_informative_features(tiny, images, labels):
-    tiny |= {"epochs": 40, "learning_rate": 0.02}
+    tiny |= {"epochs": 20, "learning_rate": 0.03}
     classifier = PosterClassifier(**tiny).fit(images, labels)
     scores = classifier.predict_proba(images)
     learned = average_precision_score(labels, scores, average=None)

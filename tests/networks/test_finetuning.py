@@ -29,6 +29,8 @@ from sk_posters._networks._finetuning import (
 )
 from sk_posters.exceptions import DivergenceError
 
+pytestmark = pytest.mark.usefixtures("shallow_backbones")
+
 NAME = "efficientnet_lite0"
 SHAPE = (64, 48, 3)
 ROWS = np.arange(12)
@@ -66,12 +68,12 @@ def params():
 
 
 @pytest.fixture(scope="module")
-def fitted(params, images, labels):
+def fitted(shallow_backbones, params, images, labels):
     return PosterClassifier(**params).fit(images, labels)
 
 
 @pytest.fixture(scope="module")
-def network():
+def network(shallow_backbones):
     model = build_finetuning_network(NAME, SHAPE, 3, unfreeze=2)
     renew(model, 0)
     return model
@@ -104,7 +106,7 @@ def changed(before, after):
     [
         (0, set()),
         (1, {"block7a", "head"}),
-        (2, {"block6a", "block6b", "block6c", "block6d", "block7a", "head"}),
+        (2, {"block6a", "block7a", "head"}),
     ],
 )
 def test_the_last_stages_are_trained(unfreeze, expected):

@@ -239,7 +239,7 @@ def test_a_second_fit_takes_the_weights_of_its_own_labels(tiny, images, labels):
 
 
 def test_adjusted_logits_lift_the_predictions_for_rare_labels(tiny, images, labels):
-    tiny |= {"epochs": 30, "learning_rate": 0.01}
+    tiny |= {"epochs": 8, "learning_rate": 0.03}
     plain = PosterClassifier(**tiny).fit(images, labels)
     adjusted = PosterClassifier(**tiny, logit_adjustment=1.0).fit(images, labels)
     rare = [plain, adjusted]

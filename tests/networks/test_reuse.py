@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+from collections import deque
 
 import keras
 import numpy as np
@@ -20,13 +21,10 @@ def little_to_search():
 
 
 @pytest.fixture(autouse=True)
-def nothing_free(little_to_search):
-    """Begin and end without free networks."""
+def nothing_free(little_to_search, monkeypatch):
+    """Begin without free networks, and keep as few as outside of tests."""
     gc.collect()
-    _reuse._free.clear()
-    yield
-    gc.collect()
-    _reuse._free.clear()
+    monkeypatch.setattr(_reuse, "_free", deque(maxlen=_reuse.N_FREE))
 
 
 def fit(tiny, images, labels, **parameters):
