@@ -160,7 +160,8 @@ class _Problem:
         rate = np.ones(len(before), self.X.dtype)
         for _ in range(MAX_HALVINGS):
             moved = _Vectors(at.coefficients + rate * step.coefficients, None)
-            worse = self.loss(moved, margins + rate * change) > before * (1 + 1e-6)
+            found = self.loss(moved, margins + rate * change)
+            worse = ~(found <= before * (1 + 1e-6))  # Also where it is not a number.
             if not worse.any():
                 break
             rate[worse] /= 2
