@@ -31,17 +31,29 @@ SUPPORTED = 30  # Positives of labels whose mean few posters move little.
 JITTER = 1e-4
 INNER_FOLDS = 3
 WIDTH = 1280  # Averages or maxima of one network.
-REFERENCE = "Lite0, 320×224, average, C=0.001 (recipe frozen)"
-BEST = "mix: three larger, average, maximum, covariance (recipe best)"
+REFERENCE = "Lite0, 320×224, average, C=0.001 (recipe frozen of 0.1.0)"
+BEST = "mix: three larger, average, maximum, covariance (recipe best of 0.1.0)"
+NORMALISED = "normalised, float32: average and covariance, C={}"
+QUANTISED = "normalised, int8: average and covariance, C={}"
 LITE0 = ("efficientnet_lite0", 320, 224)
 LITE1 = ("efficientnet_lite1", 352, 240)
 LITE2 = ("efficientnet_lite2", 368, 256)
 LARGE = (("efficientnet_lite0", 384, 272), LITE1, ("efficientnet_lite2", 448, 320))
 
 
-def setting(networks, pooling="avg", flip=False, head="logistic", C=1e-3):
+def setting(
+    networks,
+    pooling="avg",
+    flip=False,
+    head="logistic",
+    C=1e-3,
+    normalize=False,
+    precision="float32",
+):
     """Return one combination of choices."""
     return {
+        "normalize": normalize,
+        "precision": precision,
         "networks": networks,
         "pooling": pooling,
         "flip": flip,
@@ -90,14 +102,25 @@ SETTINGS = {
     BEST: setting(
         [*LARGE, (*LARGE[2], "covariance")], pooling="avgmax", flip=True, C=2e-4
     ),
+    "normalised, float32: average": setting([(*LITE0, "avg")], C=3e-3, normalize=True),
+}
+BOTH = (*LITE0, ("avg", "covariance"))
+CS = (4e-4, 8e-4, 1.5e-3, 3e-3)
+SETTINGS |= {
+    name.format(C): setting([BOTH], C=C, normalize=True, precision=precision)
+    for name, precision in ((NORMALISED, "float32"), (QUANTISED, "int8"))
+    for C in CS
 }
 # What the inner folds choose from.
-CANDIDATES = [
-    "mix: three larger, average and maximum",
-    "mix: those of the recipe best, C=0.0001",
-    BEST,
-]
-CHOSEN = "chosen in inner folds among the mixes"
+CHOICES = {
+    "chosen in inner folds among the mixes": [
+        "mix: three larger, average and maximum",
+        "mix: those of the recipe best, C=0.0001",
+        BEST,
+    ],
+    "chosen in inner folds, normalised, float32": [NORMALISED.format(C) for C in CS],
+    "chosen in inner folds, normalised, int8": [QUANTISED.format(C) for C in CS],
+}
 LOSSES = {
     "cross-entropy": {},
     "asymmetric loss": {"classifier__loss": "asymmetric"},
@@ -126,22 +149,23 @@ class Features:
 
     def of(self, choice):
         """Return the features of a setting, and the seconds that they cost."""
-        keys = [(network, choice["flip"]) for network in choice["networks"]]
+        kinds = (choice["flip"], choice["normalize"], choice["precision"])
+        keys = [(network, *kinds) for network in choice["networks"]]
         columns = {
             "avg": slice(0, WIDTH),
             "max": slice(WIDTH, None),
             "avgmax": slice(None),
         }[choice["pooling"]]
         parts = [
-            self._part(network, flip)[:, columns if len(network) == 3 else slice(None)]
-            for network, flip in keys
+            self._part(*key)[:, columns if len(key[0]) == 3 else slice(None)]
+            for key in keys
         ]
         return np.hstack(parts), sum(self.seconds[key] for key in keys)
 
-    def _part(self, network, flip):
+    def _part(self, network, flip, normalize, precision):
         from sk_posters import PosterEncoder
 
-        key = network, flip
+        key = network, flip, normalize, precision
         if key not in self.parts:
             name, height, width, *pooling = network
             encoder = PosterEncoder(
@@ -149,6 +173,8 @@ class Features:
                 image_size=(height, width),
                 pooling=pooling[0] if pooling else "avgmax",
                 flip=flip,
+                normalize=normalize,
+                precision=precision,
                 cache_dir=self.cache_dir,
             )
             started = time.perf_counter()
@@ -182,20 +208,21 @@ class SpannedSpace(TransformerMixin, BaseEstimator):
 def head(choice, is_wide=False):
     """Return the classifier of a setting; `is_wide` if features outnumber rows."""
     from sklearn.linear_model import LogisticRegression, RidgeClassifier
-    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.multioutput import ClassifierChain
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    from sk_posters import OneVsRestHead
+
     kind = choice["head"]
     weight = "balanced" if kind == "balanced" else None
     logistic = LogisticRegression(C=choice["C"], max_iter=1000, class_weight=weight)
     # All regularisation is of the order that suits 1280 standardised features.
     classifiers = {
-        "logistic": OneVsRestClassifier(logistic, n_jobs=-1),
-        "balanced": OneVsRestClassifier(logistic, n_jobs=-1),
+        "logistic": OneVsRestHead(logistic, n_jobs=-1),
+        "balanced": OneVsRestHead(logistic, n_jobs=-1),
         "ridge": RidgeClassifier(alpha=3000),
         "neighbours": KNeighborsClassifier(50, metric="cosine", weights="distance"),
         "chain": ClassifierChain(logistic, order="random", random_state=0),
@@ -204,7 +231,8 @@ def head(choice, is_wide=False):
         ),
     }
     rotations = [SpannedSpace()] if is_wide else []
-    return make_pipeline(StandardScaler(), *rotations, classifiers[kind])
+    scaler = StandardScaler(with_std=not choice["normalize"])
+    return make_pipeline(scaler, *rotations, classifiers[kind])
 
 
 def scores_of(classifier, X, n_labels):
@@ -231,7 +259,7 @@ def grouped(n_splits, y, groups):
     return list(folds.split(np.zeros(len(y)), y, groups))
 
 
-def chosen(features, y, groups, splits):
+def chosen(candidates, features, y, groups, splits):
     """Return scores of settings that inner folds choose, and what they chose."""
     from sk_posters.metrics import mean_average_precision_score
 
@@ -239,7 +267,7 @@ def chosen(features, y, groups, splits):
     for train, test in splits:
         inner = grouped(INNER_FOLDS, y[train], groups[train])
         found = {}
-        for name in CANDIDATES:
+        for name in candidates:
             X, _ = features.of(SETTINGS[name])
             held_out = out_of_fold(SETTINGS[name], X[train], y[train], inner)
             found[name] = mean_average_precision_score(y[train], held_out)
@@ -329,7 +357,7 @@ def frozen_part(posters, y, groups, splits, options):
     frequencies = np.empty(y.shape)
     for train, test in splits:
         frequencies[test] = y[train].mean(axis=0)
-    wanted = options.settings or ["", CHOSEN]
+    wanted = options.settings or [""]
     for name, choice in SETTINGS.items():
         if not name.startswith((REFERENCE, *wanted)):
             continue
@@ -346,17 +374,18 @@ def frozen_part(posters, y, groups, splits, options):
             )
         reference = scores[REFERENCE]
         rows.append(table_row(name, y, scores[name], reference, groups, **cost))
-    if CHOSEN not in wanted:
-        return rows
-    started = time.perf_counter()
-    scores[CHOSEN], names = chosen(features, y, groups, splits)
-    cost = {
-        "seconds to encode": np.nan,
-        "seconds of a fit": (time.perf_counter() - started) / len(splits),
-        "chosen": names,
-    }
-    reference = scores[REFERENCE]
-    rows.append(table_row(CHOSEN, y, scores[CHOSEN], reference, groups, **cost))
+    for name, candidates in CHOICES.items():
+        if not name.startswith(tuple(wanted)):
+            continue
+        started = time.perf_counter()
+        scores[name], names = chosen(candidates, features, y, groups, splits)
+        cost = {
+            "seconds to encode": np.nan,
+            "seconds of a fit": (time.perf_counter() - started) / len(splits),
+            "chosen": names,
+        }
+        reference = scores[REFERENCE]
+        rows.append(table_row(name, y, scores[name], reference, groups, **cost))
     return rows
 
 
@@ -405,7 +434,7 @@ def main(arguments=None):
         nargs="+",
         metavar="START",
         help="which settings of frozen features, by the start of their names; "
-        f"{CHOSEN!r} is one (default: all)",
+        "those of inner folds are among them (default: all)",
     )
     options.add_argument(
         "--part", choices=["frozen", "networks"], default="frozen", help="what to study"

@@ -34,7 +34,10 @@ CARD, ESTIMATOR = "manifest.json", "estimator.skops"
 TRAINING_ROWS = "training_rows.bin"
 MAX_CARD = 1_000_000
 # Parameters that decide what pixels a network gets and which features are kept.
-PREPROCESSING = ("image_size", "interpolation", "backbone", "pooling", "flip")
+PREPROCESSING = (
+    *("image_size", "interpolation"),
+    *("backbone", "pooling", "flip", "normalize", "precision"),
+)
 NEXT = "Nothing in it was run. Get the file again, or save the model once more"
 
 
@@ -470,6 +473,7 @@ def _describe_encoder(step):
         for name, value in find_settings(step)._asdict().items()
         if value is not None and getattr(step, name, None) is None
     }
+    found["precision"] = getattr(step, "precision_", step.precision)
     revisions = get_pinned(step)
     return found | ({"revisions": dict(revisions)} if revisions else {})
 

@@ -754,8 +754,10 @@ def test_a_model_file_has_the_commit_and_fetches_nothing_by_itself(
             "image_size": [8, 8],
             "interpolation": "bicubic",
             "crop_from": 8,
-            "pooling": "avg",
+            "pooling": "auto",
             "flip": False,
+            "normalize": True,
+            "precision": "float32",
             "revisions": {"hf://openai/clip": pinned},
         }
     ]
@@ -776,6 +778,9 @@ def test_a_model_file_has_the_commit_and_fetches_nothing_by_itself(
 def test_a_report_shows_the_commit(fitted):
     assert list_settings(fitted[0][0]) == {
         "backbone": "'hf://openai/clip'",
+        "pooling": "'auto'",
+        "normalize": "True",
+        "precision": "'auto'",
         "revisions_": f"hf://openai/clip@{FIRST}/onnx/vision_model.onnx",
     }
 

@@ -245,8 +245,10 @@ def test_the_model_card_says_what_was_given(posters, tmp_path):
         "backbone": "efficientnet_lite0",
         "image_size": [64, 64],
         "interpolation": "bilinear",
-        "pooling": "avg",
+        "pooling": "auto",
         "flip": False,
+        "normalize": True,
+        "precision": "int8",
     }
 
 
@@ -282,9 +284,8 @@ def test_the_model_card_says_what_each_encoder_does(tmp_path):
         "Sequential",
         ["efficientnet_lite0", "efficientnet_lite1"],
         "efficientnet_lite2",
-        "efficientnet_lite2",
     ]
-    assert found[-1]["pooling"] == "covariance"
+    assert found[-1]["pooling"] == ["avg", "max", "covariance"]
     assert found[-1]["flip"] is True
 
 
