@@ -594,7 +594,8 @@ def test_a_search_on_dask_finds_what_it_finds_alone(client, posters, tmp_path):
     with dask_backend(client):
         here = search(n_jobs=-1)
     # Each image was computed by one of the workers, and found by all others.
-    encoder = PosterEncoder(image_size=SIZE, cache_dir=tmp_path / "cache")
+    pipe = make_poster_pipeline(image_size=SIZE, cache_dir=tmp_path / "cache")
+    encoder = pipe["encoder"]
     encoder.transform(posters.data)
     assert (encoder.n_computed_, encoder.n_cached_) == (0, N_ROWS)
     with joblib.parallel_config(backend="dask"):
