@@ -9,6 +9,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from sk_posters._images._depth import scale_colours, scale_grey
 from sk_posters._images._heic import is_heic, register_heic
+from sk_posters._images._machine import (
+    MISSING,
+    NO_FILE,
+    NO_PERMISSION,
+    explain_machine,
+)
 from sk_posters._images._sources import MemoryImage, Refused, open_source
 from sk_posters.exceptions import PosterFileError
 
@@ -96,6 +102,9 @@ def _decode(source, new_size, resample):
         return np.array(image), depth
     # Damaged files make Pillow's plugins raise nearly anything.
     except Exception as error:
+        fault = explain_machine(error, source)
+        if fault is not None:
+            raise fault from error
         raise PosterFileError([(str(source), _reason(error))]) from error
 
 
@@ -204,12 +213,12 @@ def _reason(error):
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, FileNotFoundError):
-        return "no such file"
+        return MISSING
     # Windows calls a directory a file without permission.
     if isinstance(error, OSError) and os.path.isdir(error.filename or ""):
-        return "is a directory, not a file"
+        return NO_FILE
     if isinstance(error, PermissionError):
-        return "no permission to read it"
+        return NO_PERMISSION
     if isinstance(error, Image.DecompressionBombError):
         return (
             f"more than the {Image.MAX_IMAGE_PIXELS} pixels allowed, as in a "

@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 
 from sk_posters._base._compat import StrOptions, validate_params
 from sk_posters._base._validation import shorten
+from sk_posters._images._machine import explain_machine
 from sk_posters._images._suffixes import has_image_suffix
 from sk_posters.datasets._tables._column import SPLIT_NAME
 
@@ -177,13 +178,12 @@ def _find(root):
 
 
 def _list(folder, found):
-    """Return what is in a folder by name; what cannot be read counts as skipped."""
+    """Yield what is in a folder by name; a link in a circle counts as skipped."""
     try:
         with os.scandir(folder) as entries:
             entries = sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        found.skipped.append(str(folder))
-        return
+    except OSError as error:
+        raise (explain_machine(error, folder, is_folder=True) or error) from error
     for entry in entries:
         if entry.name.startswith("."):
             continue

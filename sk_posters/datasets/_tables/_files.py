@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sk_posters._images._machine import explain_machine
 from sk_posters._images._suffixes import image_suffixes, split_suffix
 
 __all__ = ["IMAGES_FOLDER", "ImageFinder", "check_ids"]
@@ -77,9 +78,16 @@ def _list_files(path):
                         names.append(entry.name)
                 except OSError:
                     continue  # A link in a circle.
-    except OSError:
-        return []
+    except OSError as error:
+        _raise_machine(error, path)
     return sorted(names)
+
+
+def _raise_machine(error, folder):
+    """Raise an error of the machine: all files of a folder would seem to be missing."""
+    fault = explain_machine(error, folder)
+    if fault is not None:
+        raise fault from error
 
 
 def check_ids(ids, source):
@@ -273,7 +281,8 @@ def _list_folders(folder):
     try:
         with os.scandir(folder) as entries:
             names = [e.name for e in entries if e.is_dir() and e.name[0] != "."]
-    except OSError:
+    except OSError as error:
+        _raise_machine(error, folder)
         return []
     return [Path(folder, name) for name in sorted(names)[:MAX_FOLDERS]]
 
