@@ -146,7 +146,8 @@ def load_network(path):
         raise FileNotFoundError(
             f"backbone: there is no Keras file {path!r} ({error.strerror})"
         ) from error
-    return _load(path, (status.st_size, status.st_mtime_ns, status.st_ino))
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return _load(path, (status.st_size, *times, status.st_ino))
 
 
 @lru_cache(2)
