@@ -36,7 +36,9 @@ def is_inside(file):
 
 def list_weights(content):
     """Return the names of the files that hold the weights of an ONNX file."""
-    found = {match["rest"][: _read_length(match)] for match in WEIGHTS.finditer(content)}
+    found = {
+        match["rest"][: _read_length(match)] for match in WEIGHTS.finditer(content)
+    }
     return sorted(os.fsdecode(name) for name in found)
 
 

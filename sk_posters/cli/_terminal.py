@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -13,6 +14,7 @@ from sk_posters.exceptions import PosterFileError, describe_failures
 __all__ = [
     "escape_control",
     "find_program",
+    "flush_streams",
     "format_error",
     "get_verbosity",
     "is_terminal",
@@ -70,6 +72,14 @@ def quote(path):
 def is_terminal(stream):
     """Tell whether a stream, or None, is a terminal."""
     return stream is not None and stream.isatty()
+
+
+def flush_streams():
+    """Write what is buffered, where the streams are still open."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError, ValueError):
+                stream.flush()
 
 
 def get_verbosity():
