@@ -76,7 +76,9 @@ def make_request(port, body, length=None):
     kind = b"multipart/form-data; boundary=" + BOUNDARY
     return (
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        b"Content-Type: " + kind + b"\r\nContent-Length: %d\r\n\r\n" % (length or len(body))
+        b"Content-Type: "
+        + kind
+        + b"\r\nContent-Length: %d\r\n\r\n" % (length or len(body))
     ) + body
 
 
@@ -106,7 +108,8 @@ def send_all(port, posters, expected):
     def send(row):
         results[row] = predict(port, Path(posters.data[row]).read_bytes())
 
-    threads = [threading.Thread(target=send, args=(row,)) for row in range(len(results))]
+    rows = range(len(results))
+    threads = [threading.Thread(target=send, args=(row,)) for row in rows]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -167,7 +170,7 @@ OPEN = {
 
 
 def press_ctrl_c(file, what):
-    """Return the seconds until the page ends, the times Ctrl-C was pressed, the code."""
+    """Return how long the page takes to end, and how often Ctrl-C was pressed."""
     with serve(file) as (process, port):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/").read()
         opened = OPEN[what](port)

@@ -24,7 +24,7 @@ FAILED = re.compile(r"= -1 ")
 # Sockets that leave the process: IPv4 and IPv6, not those of this machine's services.
 ADDRESS = re.compile(r"sa_family=AF_INET6?, .*?inet_(?:addr|pton)\([^)]*?\"([^\"]+)\"")
 # Questions to a name server: labels behind their length, in strace's escapes.
-NAME = re.compile(r'send[^(]*\(.*?\\1\\0\\0\\0\\0\\0\\[01](\\.+?)\\0\\0(?:\\1|\\34)')
+NAME = re.compile(r"send[^(]*\(.*?\\1\\0\\0\\0\\0\\0\\[01](\\.+?)\\0\\0(?:\\1|\\34)")
 LENGTH = re.compile(r"\\(?:[0-7]{1,3}|[a-z])")
 
 RUN = """
@@ -161,9 +161,7 @@ def main(arguments=None):
             print(words[0])
             for what, items in found[words[0]].items():
                 print(f"  {what}: {items}")
-    write_json(
-        options, Path(__file__).stem, {"machine": machine(), "commands": found}
-    )
+    write_json(options, Path(__file__).stem, {"machine": machine(), "commands": found})
 
 
 if __name__ == "__main__":

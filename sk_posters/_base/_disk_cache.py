@@ -5,7 +5,6 @@ Hand-made, because diskcache is dormant and pickles what it keeps.
 
 import os
 import re
-import threading
 import time
 import uuid
 import warnings
@@ -13,6 +12,8 @@ import zlib
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+
+from sk_posters._base._threads import ForkSafeLock
 
 __all__ = ["CACHE_VARIABLE", "ArrayStore", "disable_caches"]
 
@@ -49,7 +50,7 @@ class _Tally:
     """What a process knows of the size of a folder of entries."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.lock = ForkSafeLock()
         self.size = None  # Unknown until the first write, so that readers never scan.
         self.unseen = 0
 
@@ -58,15 +59,6 @@ class _Tally:
 # list all entries again, a stream of batches would take a time that grows with the
 # square of their number.
 _tallies = {}
-
-
-def _forget_tallies():
-    # Another thread of the parent may have held a lock, which nobody would release.
-    _tallies.clear()
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork.
-    os.register_at_fork(after_in_child=_forget_tallies)
 
 
 class ArrayStore:
@@ -81,7 +73,7 @@ class ArrayStore:
         self.folder = folder
         self.max_bytes = max_bytes
         self._own_file = re.compile(OWN_FILE.format(self.suffix))
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._tally = _tallies.setdefault((folder, self.suffix), _Tally())
         self._writable = True
 

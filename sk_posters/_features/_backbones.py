@@ -13,7 +13,6 @@ one's features. A GPU gets whole batches.
 
 import os
 import sys
-import threading
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 
 from sk_posters._base._optional import import_optional
 from sk_posters._base._suggest import suggest
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._features._efficientnet import (
     BACKBONES,
     COVARYING_MAP,
@@ -80,7 +80,8 @@ CUDA = "CUDAExecutionProvider"
 # Keras differ from those of a CPU by 3e-2.
 CUDA_OPTIONS = {"use_tf32": "0"}
 
-_opening = threading.Lock()
+# A process that is forked while a session is half opened would wait for ever.
+_opening = ForkSafeLock(wait=True)
 
 
 class BackboneNetwork:

@@ -3,13 +3,13 @@
 import hashlib
 import os
 import re
-import threading
 from functools import lru_cache
 
 import numpy as np
 
 from sk_posters._base._gpus import list_gpus
 from sk_posters._base._keras import keras
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._features._pooling import (
     check_pooling,
     check_scaling,
@@ -24,7 +24,7 @@ __all__ = ["KerasNetwork", "check_device", "load_application", "load_network"]
 FETCH_FAILED = re.compile(r"URL fetch failure on (\S+): (.*)", flags=re.DOTALL)
 
 # Keras is parallel inside a call; two calls at once would only slow each other down.
-_running = threading.Lock()
+_running = ForkSafeLock()
 
 
 class KerasNetwork:

@@ -2,11 +2,11 @@
 
 import os
 import re
-import threading
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._images._depth import scale_colours, scale_grey
 from sk_posters._images._heic import is_heic, register_heic
 from sk_posters._images._machine import (
@@ -31,7 +31,7 @@ BITS_PER_SAMPLE = 258  # Tag of a TIFF.
 DEEP_COLOURS = re.compile(";16[BLN]$")
 
 # A PIL image that is still to be loaded cannot be loaded by two threads at once.
-_loading = threading.Lock()
+_loading = ForkSafeLock()
 
 # Transpositions that turn an image upright, by EXIF orientation.
 UPRIGHT = {

@@ -13,9 +13,9 @@ __all__ = [
     "split_suffix",
 ]
 
-# What is read, in the order in which files are tried. Pillow knows more formats: some it
-# hands to other programs, as PostScript, some hold files of any other format, as IPTC,
-# and each is more code that parses bytes of strangers.
+# What is read, in the order in which files are tried. Pillow knows more formats: it
+# hands some to other programs, as PostScript, some hold files of any other format, as
+# IPTC, and each is more code that parses bytes of strangers.
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "MPO", "PPM", "AVIF"),
     *("JPEG2000", "HEIF", "PSD", "QOI", "DDS", "SGI", "SUN", "PCX", "ICO", "TGA"),

@@ -8,13 +8,13 @@ over many fits. This dictates `_network_key` (what networks must share), `reseed
 takes a network out of the pool, and that the one-cycle schedule is a callback.
 """
 
-import threading
 import weakref
 from collections import deque
 
 import numpy as np
 
 from sk_posters._base._public_path import set_module
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._networks._cnn import reseed
 from sk_posters._networks._serialize import network_from_bytes, network_to_bytes
 
@@ -23,7 +23,7 @@ __all__ = ["CompiledNetwork", "get_compiled_network"]
 # Unused networks, the oldest first. With the moments of its optimizer, one takes 80 MB
 # at 350×350 pixels.
 _free = deque(maxlen=4)
-_taking = threading.Lock()
+_taking = ForkSafeLock()
 
 
 @set_module("sk_posters")

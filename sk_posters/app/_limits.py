@@ -73,6 +73,7 @@ def limit_time(receive):
 
 def make_protocol():
     """Return uvicorn's HTTP, with a time-out for headers and a limit per client."""
+    import h11
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class TimedProtocol(H11Protocol):
@@ -93,6 +94,11 @@ def make_protocol():
         def connection_lost(self, exc):
             self._stop()
             super().connection_lost(exc)
+
+        def shutdown(self):
+            super().shutdown()
+            if self.conn.their_state is h11.SEND_BODY:
+                self.transport.abort()  # Nobody knows when the rest will come.
 
         def _watch(self):
             """Start the clock while headers come, and stop it when they are there."""

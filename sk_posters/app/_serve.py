@@ -29,7 +29,7 @@ __all__ = ["make_app", "run_app"]
 
 PURPOSE = "The web page"
 # After Ctrl-C, requests that are not finished by then are dropped.
-SHUTDOWN_SECONDS = 1
+SHUTDOWN_SECONDS = 0.5
 NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 # What the rest of an upload would be read for.
 CUT_OFF = {408, 413, 503, 507}

@@ -1,4 +1,4 @@
-"""The thread that the model runs in, one poster after the other, each with a deadline."""
+"""The thread that the model runs in, poster after poster, each with a deadline."""
 
 import asyncio
 import queue
@@ -75,7 +75,7 @@ class Worker:
             return await _wait(
                 job.done,
                 POSTER_SECONDS,
-                f"This poster took longer than {POSTER_SECONDS} s. Save a smaller copy.",
+                f"This poster took over {POSTER_SECONDS} s. Save a smaller copy.",
             )
         finally:
             job.is_given_up = True

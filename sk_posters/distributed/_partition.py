@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import tempfile
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from PIL import Image
 from sk_posters._base._atomic import read_file, write_file
 from sk_posters._base._optional import import_optional
 from sk_posters._base._predictions import as_scores
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._base._unwrap import refuse_bad_files
 from sk_posters._base._zip import unpack
 from sk_posters._images._cache import hash_source
@@ -39,7 +39,7 @@ PART = re.compile(r"part-(\d{8})\.parquet")
 PURPOSE = "predict_to_parquet"
 
 _loaded = {}
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 
 
 class Job(NamedTuple):

@@ -120,18 +120,18 @@ def ask(address, content=GET, timeout=10):
 
 
 def test_the_page_ends_although_an_upload_does_not(monkeypatch, capsys, caplog):
-    with serving(monkeypatch) as (server, address, thread):
-        with (
-            socket.create_connection(address) as half,
-            socket.create_connection(address) as idle,
-        ):
-            half.sendall(UNFINISHED)
-            idle.sendall(b"GET / HT")
-            assert ask(address).startswith(b"HTTP/1.1 200")
-            started = time.perf_counter()
-            server.should_exit = True  # As Ctrl-C sets it.
-            thread.join(5)
-            assert time.perf_counter() - started < 2
+    with (
+        serving(monkeypatch) as (server, address, thread),
+        socket.create_connection(address) as half,
+        socket.create_connection(address) as idle,
+    ):
+        half.sendall(UNFINISHED)
+        idle.sendall(b"GET / HT")
+        assert ask(address).startswith(b"HTTP/1.1 200")
+        started = time.perf_counter()
+        server.should_exit = True  # As Ctrl-C sets it.
+        thread.join(5)
+        assert time.perf_counter() - started < 2
     assert "Traceback" not in caplog.text
 
 
@@ -182,10 +182,8 @@ def test_headers_must_come_in_time(monkeypatch):
 def test_one_client_has_so_many_connections(monkeypatch):
     monkeypatch.setattr(_limits, "N_CONNECTIONS", 1)
     with serving(monkeypatch) as (_, address, _):
-        with socket.create_connection(address):
-            with pytest.raises(ConnectionError):
-                assert ask(address) == b""
-                raise ConnectionError  # Closed before or after it was read.
+        with socket.create_connection(address), suppress(ConnectionResetError):
+            assert ask(address) == b""
         time.sleep(0.05)
         assert ask(address).startswith(b"HTTP/1.1 200")
 
@@ -272,7 +270,7 @@ def test_uploads_above_the_limit_are_refused_until_others_end(plain, monkeypatch
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("POSTER_SECONDS", r"This poster took longer than 0\.1 s. Save a smaller copy"),
+        ("POSTER_SECONDS", r"This poster took over 0\.1 s. Save a smaller copy"),
         ("QUEUE_SECONDS", "The posters of others take too long. Try again in a moment"),
     ],
 )

@@ -68,7 +68,9 @@ def test_postscript_inside_of_another_format_is_not_run(tmp_path, never_run):
 def test_postscript_of_both_forms_is_named(content, tmp_path, never_run):
     path = tmp_path / "it.jpg"
     path.write_bytes(content)
-    with pytest.raises(PosterFileError, match="it is PostScript, a program that Pillow"):
+    with pytest.raises(
+        PosterFileError, match="it is PostScript, a program that Pillow"
+    ):
         decode_image(path, (8, 8))
 
 
@@ -76,7 +78,7 @@ def test_postscript_of_both_forms_is_named(content, tmp_path, never_run):
 def test_an_opened_image_of_another_format_is_not_decoded(content, never_run):
     image = Image.open(io.BytesIO(content))
     loader = PosterImageLoader(image_size=(8, 8))
-    with pytest.raises(PosterFileError, match="its format, (EPS|IPTC), is not read"):
+    with pytest.raises(PosterFileError, match=r"its format, (EPS|IPTC), is not read"):
         loader.fit([image])
 
 
@@ -129,7 +131,9 @@ def test_a_strip_that_took_gigabytes_is_refused_by_its_header(tmp_path):
     content[16:24] = struct.pack(">2I", 25_000_000, 1)
     content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
     (tmp_path / "it.png").write_bytes(content)
-    with pytest.raises(PosterFileError, match="it has 25000000 x 1 pixels, and no side"):
+    with pytest.raises(
+        PosterFileError, match="it has 25000000 x 1 pixels, and no side"
+    ):
         decode_image(tmp_path / "it.png", (4, 4))
 
 
