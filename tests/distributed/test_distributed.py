@@ -107,6 +107,29 @@ def assert_same_files(first, second):
         assert one.read_bytes() == other.read_bytes()
 
 
+def test_a_file_that_was_away_is_tried_again(model_file, posters, tmp_path):
+    """As a disk that was not mounted while a partition was predicted."""
+    images = tmp_path / "Images"
+    images.mkdir()
+    paths = [str(images / f"{row}.jpg") for row in range(6)]
+    (images / "0.jpg").write_text("no image")
+
+    def call():
+        made = predict_to_parquet(model_file, paths, tmp_path / "out", partition_size=2)
+        return made.n_failed, made.n_computed
+
+    assert call() == (6, 3)
+    first = [file.read_bytes() for file in parts(tmp_path / "out")]
+    assert call() == (6, 0)  # They are still away, and the first one was read.
+    for path, poster in zip(paths[2:5], posters.data, strict=False):
+        Path(path).symlink_to(poster)
+    assert call() == (3, 2)
+    assert call() == (3, 0)
+    assert parts(tmp_path / "out")[0].read_bytes() == first[0]
+    (images / "5.jpg").mkdir()  # Still no file.
+    assert call() == (3, 0)
+
+
 def bag_of(paths, function, *arguments):
     """Return a bag of paths in the usual partitions, made by a function."""
     import dask.bag

@@ -34,12 +34,13 @@ class Folder:
         self.n_double = 0
         rank = {suffix: number for number, suffix in enumerate(image_suffixes())}
         for name in _list_files(self.path):
-            stem, suffix = split_suffix(unicodedata.normalize("NFC", name))
-            self.names.setdefault(stem + suffix, name)
-            if suffix:
-                self.stems.setdefault(stem, []).append((rank[suffix], name))
+            for text in _read_name(name):
+                stem, suffix = split_suffix(unicodedata.normalize("NFC", text))
+                self.names.setdefault(stem + suffix, name)
+                if suffix:
+                    self.stems.setdefault(stem, []).append((rank[suffix], name))
         for stem, files in self.stems.items():
-            self.n_double += len(files) > 1
+            self.n_double += len({name for _, name in files}) > 1
             self.stems[stem] = min(files)[1]
             if stem.isdecimal():
                 self.numbers.setdefault(int(stem), []).append(stem)
@@ -65,6 +66,17 @@ class Folder:
 
     def _take(self, stem, suffix):
         return self.names.get(stem + suffix) if suffix else self.stems.get(stem)
+
+
+def _read_name(name):
+    """Return a file's name, and what its bytes are in encodings that tables have."""
+    content = os.fsencode(name)
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        others = {content.decode(each, "replace") for each in ("cp1252", "latin-1")}
+        return [name, *sorted(others)]
+    return [name]
 
 
 def _list_files(path):
