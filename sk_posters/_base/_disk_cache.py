@@ -1,10 +1,15 @@
 """Arrays on disk, shared by folds, processes and later runs.
 
+Checksums find what accidents have changed. Whoever may write to the folder decides what
+is in it.
+
 Hand-made, because diskcache is dormant and pickles what it keeps.
 """
 
+import errno
 import os
 import re
+import stat
 import time
 import uuid
 import warnings
@@ -92,17 +97,18 @@ class ArrayStore:
     def holds(self, key, n_bytes):
         """Tell whether there is an entry of the right size, without reading it."""
         try:
-            status = os.stat(self._entry(key))
+            status = os.lstat(self._entry(key))
         except OSError:
             return False
-        return status.st_size == n_bytes + len(_checksum(b""))
+        is_file = stat.S_ISREG(status.st_mode)
+        return is_file and status.st_size == n_bytes + len(_checksum(b""))
 
     def read_into(self, key, array):
         """Read an entry into an array."""
         entry = self._entry(key)
         # Read, not mapped: mapped pages would count as memory of the process.
         try:
-            with open(entry, "rb", buffering=0) as file:
+            with open(entry, "rb", buffering=0, opener=_open_file) as file:
                 # A short entry leaves no checksum behind its values.
                 file.readinto(array)
                 checksum = file.read(len(_checksum(b"")))
@@ -202,10 +208,20 @@ class ArrayStore:
             for name in _names(folder, self._own_file):
                 path = os.path.join(folder, name)
                 try:
-                    status = os.stat(path)
+                    status = os.lstat(path)
                 except OSError:
                     continue  # Another process has removed it.
                 yield path, status
+
+
+def _open_file(path, flags):
+    """Open a file, and neither a link, nor a pipe or device, which might never end."""
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    number = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "not a file", path)
+    return number
 
 
 def _names(folder, pattern):

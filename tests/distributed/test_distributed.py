@@ -800,6 +800,31 @@ def test_where_there_is_no_gpu_none_is_pinned(fresh, monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
+@pytest.mark.parametrize("kind", ["link", "open", "foreign", "file"])
+def test_locks_of_gpus_lie_where_nobody_else_puts_links(
+    kind, fresh, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = _workers._own_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert _workers._own_folder() == folder
+    folder.rmdir()
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif kind == "file":
+        folder.touch(mode=0o600)
+    else:
+        folder.mkdir()
+        folder.chmod(0o777 if kind == "open" else 0o700)
+    if kind == "foreign":
+        user = os.getuid()
+        monkeypatch.setattr(_workers.os, "getuid", lambda: user + 1)
+        folder.rename(tmp_path / f"sk_posters-{user + 1}")
+    with pytest.raises(PermissionError, match="not a folder of yours alone: another"):
+        _workers._lock_gpu("GPU-0")
+
+
 def test_more_workers_than_gpus_are_refused(fresh, monkeypatch):
     gpu = f"GPU-{uuid.uuid4().hex}"
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpu)

@@ -426,6 +426,28 @@ def test_an_interrupt_leaves_no_temporary_file(cache, paths, monkeypatch):
     assert temporary_files(cache) == entries(cache) == []
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "folder"])
+def test_only_files_are_read_as_entries(kind, filled, cache, paths, expected):
+    """A pipe would hang, and /dev/zero give zeros whose checksum is right."""
+    for entry in entries(cache):
+        content = entry.read_bytes()
+        entry.unlink()
+        if kind == "pipe":
+            os.mkfifo(entry)
+        elif kind == "device":
+            entry.symlink_to("/dev/zero")
+        elif kind == "link":
+            elsewhere = cache.parent / f"of {entry.name}"
+            elsewhere.write_bytes(bytes(len(content)))
+            entry.symlink_to(elsewhere)
+        else:
+            entry.mkdir()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*cannot be kept in the folder")
+        images = small_loader(cache).fit_transform(paths)
+        np.testing.assert_array_equal(images.read(), expected)
+
+
 # ------------------------------------------------------------- a disk that will not
 
 
@@ -435,8 +457,8 @@ class FullDisk(io.FileIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def open_on_full_disk(path, mode, buffering=-1):
-    return FullDisk(path, mode) if "x" in mode else open(path, mode, buffering)
+def open_on_full_disk(path, mode, **options):
+    return FullDisk(path, mode) if "x" in mode else open(path, mode, **options)
 
 
 def no_folder(folder, exist_ok):
