@@ -1,6 +1,6 @@
 """What a run writes outside of its output, and which names it looks up: none.
 
-`bench_traces.py` shows the same by strace, of all commands and of native code.
+`study_traces.py` shows the same by strace, of all commands and of native code.
 """
 
 import os

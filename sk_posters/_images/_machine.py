@@ -34,8 +34,8 @@ NEXT_STEPS = {
         "Close files, or allow more of them (ulimit -n)",
     ),
     errno.ENOMEM: "Free some memory, or take fewer threads (n_jobs)",
+    getattr(errno, "ESTALE", errno.EIO): "Mount the folder again",
     errno.EIO: "The disk may fail: copy the images to another",
-    errno.ESTALE: "Mount the folder again",
     **dict.fromkeys(DENIED, "Make the folder readable"),
 }
 BYTES_PER_PIXEL = 4
