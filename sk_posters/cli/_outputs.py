@@ -9,8 +9,14 @@ from sk_posters._base._atomic import check_writable, name_target_in_errors
 __all__ = ["check_output", "check_stdout"]
 
 
-def check_output(path, *inputs):
-    """Raise if a file cannot be written, or is one of those that are read."""
+def check_output(path, *inputs, replaces=True):
+    """Raise if a file cannot be written, or is one of those that are read.
+
+    What only opens a path, and replaces no file, may write to a pipe or a device.
+    """
+    is_special = os.path.exists(path) and not os.path.isfile(path)
+    if is_special and not os.path.isdir(path) and not replaces:
+        return
     check_writable(path)
     for other in inputs:
         if _is_same(path, other):
@@ -18,8 +24,6 @@ def check_output(path, *inputs):
                 f"Cannot write to {str(path)!r}, which this command reads or writes as "
                 f"{str(other)!r}: choose another name."
             )
-    if path.exists() and not path.is_file():
-        return  # A pipe or a device is not replaced.
     with (
         name_target_in_errors(path, path.parent),
         tempfile.TemporaryFile(dir=path.parent),

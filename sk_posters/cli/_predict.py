@@ -116,7 +116,7 @@ def predict(
     if output is None:
         check_stdout("name a file with --output")
     else:
-        check_output(output, model, *paths)
+        check_output(output, model, *paths, replaces=False)
     classifier, names = open_model(model)
     predictor = Predictor(
         classifier,
