@@ -60,7 +60,7 @@ def commands(recipe):
     train = ["train", table, "-o", "m.model", "--held-out", "held.csv"]
     train += ["--test-size", "0.3", "--n-bootstrap", "20", "--recipe", recipe]
     if recipe == "cnn":
-        train += ["--param", "epochs=1", "--param", "image_size=(32, 32)"]
+        train += ["--param", "epochs=1", "--param", "image_size=(46, 46)"]
         train += ["--no-thresholds"]
     where = ["--images", f"demo/{folder}/Images"]
     evaluate = ["evaluate", "m.model", "held.csv", *where, "--n-bootstrap", "20"]
