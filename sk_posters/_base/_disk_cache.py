@@ -208,7 +208,7 @@ class ArrayStore:
             for name in _names(folder, self._own_file):
                 path = os.path.join(folder, name)
                 try:
-                    status = os.lstat(path)
+                    status = os.stat(path)
                 except OSError:
                     continue  # Another process has removed it.
                 yield path, status
