@@ -196,7 +196,10 @@ class OnnxNetwork:
     def _run_at_once(self, batch):
         session, digest = self._open()
         if digest != self._digest:
-            raise _report_change(self._name)
+            raise ValueError(
+                f"The ONNX file {self._name!r}, or its weights, changed while it was "
+                "used: call again"
+            )
         if self._scaling is None:
             pixels = as_bytes(batch)
         else:
@@ -290,17 +293,7 @@ def _session(source, stamp, device, weights, process):
     if stamp is None:
         return _Opened(_open_somewhere(source, None, device), None)
     files = read_onnx(source, weights)
-    session = _open_somewhere(source, files, device)
-    if stamp_onnx(source, weights) != stamp:
-        raise _report_change(source)
-    return _Opened(session, files.digest)
-
-
-def _report_change(source):
-    return ValueError(
-        f"The ONNX file {source!r}, or its weights, changed while it was used: call "
-        "again"
-    )
+    return _Opened(_open_somewhere(source, files, device), files.digest)
 
 
 def _open_somewhere(source, files, device):

@@ -73,8 +73,7 @@ def limit_time(receive):
 
 def make_protocol():
     """Return uvicorn's HTTP, with a time-out for headers and a limit per client."""
-    import h11
-    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.protocols.http.h11_impl import H11Protocol, h11
 
     class TimedProtocol(H11Protocol):
         _timer = None

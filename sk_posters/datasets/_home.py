@@ -42,8 +42,8 @@ def replace_folder_when_done(folder):
     work = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part")
     with name_target_in_errors(folder, work):
         work.mkdir(parents=True)
-        (work / MARK).write_text(MARKED, encoding="utf-8")
         try:
+            (work / MARK).write_text(MARKED, encoding="utf-8")
             yield work
             try:
                 work.rename(folder)
