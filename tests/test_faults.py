@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 from sk_posters._base._atomic import remove_abandoned, replace_when_done, write_file
 from sk_posters.datasets import make_posters
 from sk_posters.datasets._home import (
+    MARK,
+    MARKED,
     find_changed_files,
     lock_folder,
     replace_folder_when_done,
@@ -114,18 +116,46 @@ def test_files_of_an_unlistable_folder_stay(tmp_path):
     assert not (tmp_path / "missing").exists()
 
 
+def make_part(folder, name, digit, *, marked=True):
+    """Make a folder as killed processes leave it, with a folder in it."""
+    part = folder / f"{name}.{digit * 32}.part"
+    (part / "Images").mkdir(parents=True)
+    if marked:
+        (part / MARK).write_text(MARKED)
+        aged(part / MARK)
+    aged(part / "Images")
+    return aged(part)
+
+
 def test_an_abandoned_folder_is_removed_unless_a_file_in_it_is_new(tmp_path):
-    old, busy = (tmp_path / f"it.{digit * 32}.part" for digit in "ab")
-    for folder in (old, busy):
-        folder.mkdir()
-        (folder / "Images").mkdir()
-    aged(old / "Images")
-    aged(old)
-    aged(busy)
+    old, other = make_part(tmp_path, "it", "a"), make_part(tmp_path, "other", "b")
+    busy = make_part(tmp_path, "it", "c")
+    (busy / "new").touch()
+    empty = tmp_path / f"it.{'d' * 32}.part"
+    empty.mkdir()
+    aged(empty)
+    with replace_folder_when_done(tmp_path / "it") as work:
+        assert (work / MARK).exists()
+    assert not old.exists()
+    assert not other.exists()
+    assert not empty.exists()
+    assert busy.exists()
+    assert list((tmp_path / "it").iterdir()) == []
+
+
+def test_what_only_has_the_name_of_a_temporary_folder_stays(tmp_path):
+    foreign = make_part(tmp_path, "it", "a", marked=False)
+    file = tmp_path / f"it.{'b' * 32}.part"
+    file.write_text("of somebody else")
+    aged(file)
+    empty = tmp_path / f"other.{'c' * 32}.part"
+    empty.mkdir()
+    aged(empty)
     with replace_folder_when_done(tmp_path / "it"):
         pass
-    assert not old.exists()
-    assert busy.exists()
+    assert (foreign / "Images").exists()
+    assert file.read_text() == "of somebody else"
+    assert empty.exists()
 
 
 @pytest.mark.parametrize(
@@ -202,6 +232,13 @@ def test_damaged_checksums_are_noticed(tmp_path, line):
     (tmp_path / "a").write_text("a")
     (tmp_path / "sums").write_text(line)
     assert len(find_changed_files(tmp_path, "sums")) == 1
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "it.lock").symlink_to(tmp_path / "target")
+    with pytest.raises(OSError, match="symbolic link"), lock_folder(tmp_path / "it"):
+        pass
+    assert not (tmp_path / "target").exists()
 
 
 def test_one_process_at_a_time_makes_a_folder(tmp_path):

@@ -20,7 +20,7 @@ from PIL import Image
 
 from sk_posters import PosterEncoder, PosterImageLoader
 from sk_posters._features._torch_weights import parse_checkpoint
-from sk_posters._images._decoding import MAX_SCANS
+from sk_posters._images._scans import MAX_SCANS
 from sk_posters.cli._paths import iterate_paths
 from sk_posters.datasets._genres import MAX_TEXT, genres_to_indicators
 from sk_posters.datasets._tables import _source
@@ -160,7 +160,7 @@ def test_an_image_that_is_refined_for_ever_is_refused(tmp_path):
     path.write_bytes(scans(image, 0))
     PosterImageLoader(image_size=(8, 8)).fit([str(path)])
     path.write_bytes(scans(image, MAX_SCANS))
-    message = r"comes in \d+ scans, more than the 100 allowed, as in a decompression bo"
+    message = r"comes in \d+ scans, more than the 100 allowed for its size, as in"
     with pytest.raises(PosterFileError, match=message):
         PosterImageLoader(image_size=(8, 8)).fit([str(path)])
 

@@ -1,11 +1,15 @@
 """Arrays on disk, shared by folds, processes and later runs.
 
+Checksums find what accidents have changed. Whoever may write to the folder decides what
+is in it.
+
 Hand-made, because diskcache is dormant and pickles what it keeps.
 """
 
+import errno
 import os
 import re
-import threading
+import stat
 import time
 import uuid
 import warnings
@@ -13,6 +17,8 @@ import zlib
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
+
+from sk_posters._base._threads import ForkSafeLock
 
 __all__ = ["CACHE_VARIABLE", "ArrayStore", "disable_caches"]
 
@@ -49,7 +55,7 @@ class _Tally:
     """What a process knows of the size of a folder of entries."""
 
     def __init__(self):
-        self.lock = threading.Lock()
+        self.lock = ForkSafeLock()
         self.size = None  # Unknown until the first write, so that readers never scan.
         self.unseen = 0
 
@@ -58,15 +64,6 @@ class _Tally:
 # list all entries again, a stream of batches would take a time that grows with the
 # square of their number.
 _tallies = {}
-
-
-def _forget_tallies():
-    # Another thread of the parent may have held a lock, which nobody would release.
-    _tallies.clear()
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork.
-    os.register_at_fork(after_in_child=_forget_tallies)
 
 
 class ArrayStore:
@@ -81,7 +78,7 @@ class ArrayStore:
         self.folder = folder
         self.max_bytes = max_bytes
         self._own_file = re.compile(OWN_FILE.format(self.suffix))
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._tally = _tallies.setdefault((folder, self.suffix), _Tally())
         self._writable = True
 
@@ -100,17 +97,18 @@ class ArrayStore:
     def holds(self, key, n_bytes):
         """Tell whether there is an entry of the right size, without reading it."""
         try:
-            status = os.stat(self._entry(key))
+            status = os.lstat(self._entry(key))
         except OSError:
             return False
-        return status.st_size == n_bytes + len(_checksum(b""))
+        is_file = stat.S_ISREG(status.st_mode)
+        return is_file and status.st_size == n_bytes + len(_checksum(b""))
 
     def read_into(self, key, array):
         """Read an entry into an array."""
         entry = self._entry(key)
         # Read, not mapped: mapped pages would count as memory of the process.
         try:
-            with open(entry, "rb", buffering=0) as file:
+            with open(entry, "rb", buffering=0, opener=_open_file) as file:
                 # A short entry leaves no checksum behind its values.
                 file.readinto(array)
                 checksum = file.read(len(_checksum(b"")))
@@ -214,6 +212,16 @@ class ArrayStore:
                 except OSError:
                     continue  # Another process has removed it.
                 yield path, status
+
+
+def _open_file(path, flags):
+    """Open a file, and neither a link, nor a pipe or device, which might never end."""
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    number = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "not a file", path)
+    return number
 
 
 def _names(folder, pattern):

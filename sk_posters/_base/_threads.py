@@ -1,11 +1,66 @@
-"""How many threads to start, and functions in several of them."""
+"""How many threads to start, functions in several of them, and locks between them."""
 
 import multiprocessing
 import os
+import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
-__all__ = ["count_threads", "map_in_threads", "share_of_cores"]
+__all__ = ["ForkSafeLock", "count_threads", "map_in_threads", "share_of_cores"]
+
+# All locks, those that a fork waits for, and those of them that it holds meanwhile.
+_locks, _waited_for, _held = weakref.WeakSet(), [], []
+
+
+class ForkSafeLock:
+    """A lock that no process inherits held, as one that another thread held would be.
+
+    With `wait`, a fork waits until no thread holds it: where native code is at work
+    that a process cannot inherit half done.
+    """
+
+    def __init__(self, *, wait=False):
+        self.renew()
+        _locks.add(self)
+        if wait:
+            _waited_for.append(self)
+
+    def renew(self):
+        """Be free, whoever held the lock."""
+        # Of a thread: one that forks in the middle must not wait for itself.
+        self._lock = threading.RLock()
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, *error):
+        self._lock.release()
+
+
+def _before_fork():
+    for lock in tuple(_waited_for):
+        lock.__enter__()
+        _held.append(lock)
+
+
+def _after_in_parent():
+    while _held:
+        _held.pop().__exit__()
+
+
+def _after_in_child():
+    _held.clear()
+    for lock in list(_locks):
+        lock.renew()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork.
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_in_parent,
+        after_in_child=_after_in_child,
+    )
 
 
 def share_of_cores():

@@ -12,10 +12,8 @@ feature maps fit no processor cache; and no image can change the last bits of an
 one's features. A GPU gets whole batches.
 """
 
-import hashlib
 import os
 import sys
-import threading
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +23,7 @@ import numpy as np
 
 from sk_posters._base._optional import import_optional
 from sk_posters._base._suggest import suggest
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._features._efficientnet import (
     BACKBONES,
     COVARYING_MAP,
@@ -32,6 +31,7 @@ from sk_posters._features._efficientnet import (
     backbone_onnx,
 )
 from sk_posters._features._hub import PREFIX, fetch, pin
+from sk_posters._features._onnx_files import read_onnx, stamp_onnx
 from sk_posters._features._pooling import (
     check_output,
     check_parts,
@@ -89,7 +89,8 @@ CUDA = "CUDAExecutionProvider"
 # Keras differ from those of a CPU by 3e-2.
 CUDA_OPTIONS = {"use_tf32": "0"}
 
-_opening = threading.Lock()
+# A process that is forked while a session is half opened would wait for ever.
+_opening = ForkSafeLock(wait=True)
 
 
 class BackboneNetwork:
@@ -108,7 +109,7 @@ class BackboneNetwork:
             )
         self._graph = f"{name} {self.precision}"
         if self._wanted != "cpu":
-            self.device = _find_device(_open(self._graph, None, self._wanted))
+            self.device = _find_device(_open(self._graph, None, self._wanted).session)
         self.parts = list_parts(pooling, is_shipped=True)
         if "cls" in self.parts:
             raise refuse_cls(f"the backbone {name!r}")
@@ -135,7 +136,7 @@ class BackboneNetwork:
         return [found[name].transpose(0, 2, 3, 1) for name in names]
 
     def _run(self, outputs, batch):
-        session = _open(self._graph, None, self._wanted)
+        session = _open(self._graph, None, self._wanted).session
         found = [
             session.run(outputs, {"images": images})
             for images in _divide(as_bytes(batch), self.device)
@@ -165,10 +166,11 @@ class OnnxNetwork:
         self.path = os.path.abspath(path)
         self.precision = "float32"
         self.prefix = Path(path).stem if hub is None else hub.name
-        self._stamp = _stamp(self.path)
         self._wanted = _choose_device(device, self._name)
         self._weights = () if hub is None else hub.weights
-        session = _open(self.path, self._stamp, self._wanted, self._weights)
+        self._stamp = stamp_onnx(self.path, self._weights)
+        # Of the bytes that the session is made from: the file may change meanwhile.
+        session, self._digest = self._open()
         self.device = _find_device(session)
         self._input = _find_input(session, self._name)
         self._dtype = INPUT_TYPES[self._input.type]
@@ -186,7 +188,7 @@ class OnnxNetwork:
         self.widths = [count_pooled(part, n_channels) for part in self.parts]
         pool(first, self.parts, self._axes())  # Refuses what cannot be pooled.
         described = (
-            *(_digest(self.path, self._stamp), self._order, self._output),
+            *(self._digest, self._order, self._output),
             *(x.tolist() for x in self._scaling or ()),
             # Equal files of two commits are told apart, as their addresses are.
             *(() if address is None else (address,)),
@@ -211,8 +213,16 @@ class OnnxNetwork:
         for images in _divide(batch, self.device if takes_any else "cpu"):
             yield self._run_at_once(images)
 
+    def _open(self):
+        return _open(self.path, self._stamp, self._wanted, self._weights)
+
     def _run_at_once(self, batch):
-        session = _open(self.path, self._stamp, self._wanted, self._weights)
+        session, digest = self._open()
+        if digest != self._digest:
+            raise ValueError(
+                f"The ONNX file {self._name!r}, or its weights, changed while it was "
+                "used: call again"
+            )
         if self._scaling is None:
             pixels = as_bytes(batch)
         else:
@@ -312,8 +322,15 @@ def _find_device(session):
     return "cuda" if session.get_providers()[0] == CUDA else "cpu"
 
 
+class _Opened(NamedTuple):
+    """A session, and a checksum of the files that it was made from."""
+
+    session: object
+    digest: str | None
+
+
 def _open(source, stamp, device, weights=()):
-    """Return the session of a backbone (without stamp) or of a file."""
+    """Return the opened session of a backbone (without stamp) or of a file."""
     with _opening:  # Or else two threads would open the same one.
         return _session(source, stamp, device, weights, os.getpid())
 
@@ -321,18 +338,26 @@ def _open(source, stamp, device, weights=()):
 @lru_cache(N_SESSIONS)
 def _session(source, stamp, device, weights, process):
     """Open a session, of this process's own, whatever it was forked from."""
+    if stamp is None:
+        return _Opened(_open_somewhere(source, None, device), None)
+    files = read_onnx(source, weights)
+    return _Opened(_open_somewhere(source, files, device), files.digest)
+
+
+def _open_somewhere(source, files, device):
+    """Open a session on the GPU where that is wanted and possible, or on the CPU."""
     if device == "cpu":
-        return _open_on(source, stamp, weights, ["CPUExecutionProvider"])
+        return _open_on(source, files, ["CPUExecutionProvider"])
     _runtime(source).preload_dlls()
     problem = "its libraries cannot be loaded"
     try:
         providers = [(CUDA, CUDA_OPTIONS), "CPUExecutionProvider"]
-        session = _open_on(source, stamp, weights, providers)
+        session = _open_on(source, files, providers)
         if _find_device(session) == "cuda":
             return session
     except Exception as error:  # Of classes that onnxruntime does not document.
         problem = error
-    session = _open_on(source, stamp, weights, ["CPUExecutionProvider"])
+    session = _open_on(source, files, ["CPUExecutionProvider"])
     text = f"onnxruntime cannot use the GPU ({problem}). Its CUDA and cuDNN come with: "
     text += "pip install 'onnxruntime-gpu[cuda,cudnn]'"
     if device == "cuda":
@@ -341,7 +366,7 @@ def _session(source, stamp, device, weights, process):
     return session
 
 
-def _open_on(source, stamp, weights, providers):
+def _open_on(source, files, providers):
     """Open a session on the first of some providers that can be used."""
     runtime = _runtime(source)
     options = runtime.SessionOptions()
@@ -350,20 +375,22 @@ def _open_on(source, stamp, weights, providers):
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    model = make_graph(*source.split()) if stamp is None else source
-    # Read here, as onnxruntime refuses links to other folders since it can take weights
-    # in memory, and huggingface_hub may keep each file in a folder of its own.
-    take = getattr(options, "add_external_initializers_from_files_in_memory", None)
-    if weights and take is not None:
-        names, paths = zip(*weights, strict=True)
-        contents = [Path(path).read_bytes() for path in paths]
-        take(names, contents, [len(content) for content in contents])
+    model = make_graph(*source.split()) if files is None else files.model
+    if files is not None and files.weights:
+        # In memory, as they were read: onnxruntime would read them again, and refuses
+        # links to other folders, where huggingface_hub may keep them.
+        take = getattr(options, "add_external_initializers_from_files_in_memory", None)
+        if take is None:  # Older versions read them, and follow links.
+            model = source
+        else:
+            contents = list(files.weights.values())
+            take(list(files.weights), contents, list(map(len, contents)))
     try:
         return runtime.InferenceSession(
             model, options, providers=providers, enable_fallback=0
         )
     except Exception as error:  # Of classes that onnxruntime does not document.
-        if stamp is None:
+        if files is None:
             raise
         raise ValueError(
             f"{source!r} cannot be opened as an ONNX model, it may be damaged or need "
@@ -379,30 +406,6 @@ def make_graph(name, precision):
     from sk_posters._features._quantized import quantized_onnx
 
     return quantized_onnx(name)
-
-
-def _stamp(path):
-    """Return the state of a file: an open session is used while it stays the same."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise FileNotFoundError(
-            f"backbone: there is no ONNX file {path!r} ({error.strerror})"
-        ) from error
-    return status.st_size, status.st_mtime_ns, status.st_ino
-
-
-@lru_cache(16)
-def _digest(path, stamp):
-    """Return a checksum of a model, with the files beside it that hold its weights."""
-    content = Path(path).read_bytes()
-    digest = hashlib.blake2b(content, digest_size=16)
-    for beside in sorted(Path(path).parent.iterdir()):
-        # Exporters put large weights into files that the model names.
-        if beside.is_file() and str(beside) != path and beside.name.encode() in content:
-            with open(beside, "rb") as file:
-                hashlib.file_digest(file, lambda: digest)
-    return digest.hexdigest()
 
 
 def _find_input(session, path):

@@ -144,7 +144,8 @@ default="avg"
         What to do about files that are missing, damaged or not images. `"raise"`
         names them all in one error. `"blank"` puts a black image in place of each, so
         that rows never shift, warns once and keeps their paths or, such as ``"row 3:
-        bytes (12,345 B)"``, their rows in `failed_`.
+        bytes (12,345 B)"``, their rows in `failed_`. Errors of the machine, such as too
+        many open files or a disk that fails, are raised in either case.
     cache_dir : str, path-like or None, default=None
         Folder that keeps features, so that each image is encoded once for all folds,
         candidates, processes and later runs. None takes the environment variable

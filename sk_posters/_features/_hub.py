@@ -4,8 +4,6 @@ Only ONNX files, the weights that they name and JSON are fetched, and no code. A
 kept in the cache of huggingface_hub, where it is found again without a network.
 """
 
-import mmap
-import os
 import re
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -13,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from sk_posters._base._optional import import_optional
+from sk_posters._features._onnx_files import is_inside, list_weights
 from sk_posters._features._preprocessor import Preprocessor
 
 __all__ = ["PREFIX", "HubNetwork", "fetch", "pin"]
@@ -38,10 +37,6 @@ CANDIDATES = (
     *("onnx/model.onnx", "model.onnx"),
 )
 CONFIG = "preprocessor_config.json"
-# The entry of an ONNX file that names a file of weights: key, length, name.
-WEIGHTS = re.compile(
-    rb"\n\x08location\x12(?P<length>[\x01-\x7f])(?=(?P<rest>.{0,127}))", re.DOTALL
-)
 TIMEOUT = 10
 MAX_LISTED = 10
 
@@ -103,9 +98,9 @@ def fetch(pinned):
     hub = _import(pinned)
     path = _download(hub, address, address.file)
     weights = []
-    for name in _list_weights(path):
+    for name in list_weights(Path(path).read_bytes()):
         beside = (PurePosixPath(address.file).parent / name).as_posix()
-        if not _is_inside(name):
+        if not is_inside(name):
             raise ValueError(
                 f"backbone: {pinned!r} names the file of weights {name!r}, which is "
                 "outside of its folder. It was not opened: choose another export"
@@ -122,19 +117,13 @@ def _parse(text):
     if found and not found["repo"].startswith(NO_MODELS):
         revision = unquote(found["revision"] or "main")
         # Both are parts of paths in the cache.
-        if _is_inside(revision) and _is_inside(found["file"] or "file"):
+        if is_inside(revision) and is_inside(found["file"] or "file"):
             return Address(text, found["repo"], revision, found["file"])
     raise ValueError(f"{ALLOWED}; got {text!r}")
 
 
 def _write(address, commit, file):
     return f"{PREFIX}{address.repo}@{commit}/{file}"
-
-
-def _is_inside(file):
-    """Return whether a path within a repository stays below its folder."""
-    parts = file.replace("\\", "/").split("/")
-    return not {"", ".", ".."}.intersection(parts)
 
 
 def _import(text):
@@ -172,19 +161,6 @@ def _download_config(hub, address):
         raise _explain(error, hub, address, address.file) from error
     except errors.EntryNotFoundError:
         return None
-
-
-def _list_weights(path):
-    """Return the names of the files that hold the weights of an ONNX file."""
-    with open(path, "rb") as file:
-        if not os.fstat(file.fileno()).st_size:
-            return []
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            found = {
-                match["rest"][: match["length"][0]]
-                for match in WEIGHTS.finditer(content)
-            }
-    return sorted(name.decode(errors="replace") for name in found)
 
 
 def _refuse(address, names):

@@ -3,13 +3,13 @@
 import hashlib
 import os
 import re
-import threading
 from functools import lru_cache
 
 import numpy as np
 
 from sk_posters._base._gpus import list_gpus
 from sk_posters._base._keras import keras
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._features._pooling import (
     check_parts,
     check_scaling,
@@ -25,7 +25,7 @@ __all__ = ["KerasNetwork", "check_device", "load_application", "load_network"]
 FETCH_FAILED = re.compile(r"URL fetch failure on (\S+): (.*)", flags=re.DOTALL)
 
 # Keras is parallel inside a call; two calls at once would only slow each other down.
-_running = threading.Lock()
+_running = ForkSafeLock()
 
 
 class KerasNetwork:
@@ -146,7 +146,8 @@ def load_network(path):
         raise FileNotFoundError(
             f"backbone: there is no Keras file {path!r} ({error.strerror})"
         ) from error
-    return _load(path, (status.st_size, status.st_mtime_ns, status.st_ino))
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return _load(path, (status.st_size, *times, status.st_ino))
 
 
 @lru_cache(2)

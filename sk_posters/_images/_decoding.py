@@ -2,27 +2,36 @@
 
 import os
 import re
-import threading
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._images._depth import scale_colours, scale_grey
 from sk_posters._images._heic import is_heic, register_heic
+from sk_posters._images._machine import (
+    MISSING,
+    NO_FILE,
+    NO_PERMISSION,
+    explain_machine,
+)
+from sk_posters._images._scans import check_scans
 from sk_posters._images._sources import MemoryImage, Refused, open_source
+from sk_posters._images._suffixes import FORMATS, list_formats
 from sk_posters.exceptions import PosterFileError
 
 __all__ = ["decode_image", "decode_whole", "decode_within"]
 
-# Encoders write about ten scans, each of which refines all pixels.
-START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
+# Longer ones are no pictures, and resizing a strip of millions of pixels takes minutes.
+MAX_SIDE = 65_535
+POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 BITS_PER_SAMPLE = 258  # Tag of a TIFF.
 # 16 bits a channel; "BGR;16" has 16 bits a pixel.
 DEEP_COLOURS = re.compile(";16[BLN]$")
 
 # A PIL image that is still to be loaded cannot be loaded by two threads at once.
-_loading = threading.Lock()
+_loading = ForkSafeLock()
 
 # Transpositions that turn an image upright, by EXIF orientation.
 UPRIGHT = {
@@ -53,9 +62,7 @@ def decode_image(source, image_size, interpolation="nearest", crop_from=None):
         if isinstance(crop_from, tuple):
             return crop_from[::-1]
         sides = [int(crop_from * side / min(size)) for side in size]
-        limit = Image.MAX_IMAGE_PIXELS
-        if limit is not None and sides[0] * sides[1] > limit:  # A strip.
-            raise Image.DecompressionBombError
+        _check_size(*sides)  # Of a strip.
         return tuple(sides)
 
     return _crop_centre(_decode(source, enlarge, resample)[0], height, width)
@@ -96,6 +103,9 @@ def _decode(source, new_size, resample):
         return np.array(image), depth
     # Damaged files make Pillow's plugins raise nearly anything.
     except Exception as error:
+        fault = explain_machine(error, source)
+        if fault is not None:
+            raise fault from error
         raise PosterFileError([(str(source), _reason(error))]) from error
 
 
@@ -110,44 +120,49 @@ def _read_upright_rgb(source):
 
 def _open(file):
     """Read the header of an image and refuse what is too large to decode."""
-    if not file.read(1):
+    head = file.read(4)
+    if not head:
         raise Refused("the file is empty (0 bytes)")
-    file.seek(0)
-    try:
-        image = Image.open(file)
-    except UnidentifiedImageError:
-        if not is_heic(file):
-            raise
-        register_heic()
-        image = Image.open(file)
-    _check_header(image)
-    if "progressive" in image.info:
-        _check_scans(file)
-    return image
-
-
-def _check_header(image):
-    if image.format == "EPS":
+    if head in POSTSCRIPT:
         raise Refused(
             "it is PostScript, a program that Pillow would have executed: "
             "save it as JPEG or PNG"
         )
+    file.seek(0)
+    try:
+        image = Image.open(file, formats=list_formats())
+    except UnidentifiedImageError:
+        if not is_heic(file):
+            raise
+        register_heic()
+        image = Image.open(file, formats=["HEIF"])
+    _check_header(image)
+    if image.format in ("JPEG", "MPO"):
+        check_scans(file, image.width * image.height)
+    return image
+
+
+def _check_header(image):
+    if image.format not in (None, *FORMATS):
+        raise Refused(
+            f"its format, {image.format}, is not read: save it as JPEG or PNG, or pass "
+            'what Pillow decodes (image.convert("RGB"))'
+        )
+    _check_size(*image.size)
+
+
+def _check_size(width, height):
+    """Refuse an image that is too large to decode, or was."""
     # Pillow only warns up to twice its limit, and a warning can be overlooked.
     limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
+    if limit is None:
+        return
+    if width * height > limit:
         raise Image.DecompressionBombError
-
-
-def _check_scans(file):
-    """Refuse an image with so many scans that decoding takes minutes."""
-    start = file.tell()
-    file.seek(0)
-    n_scans = file.read().count(START_OF_SCAN)
-    file.seek(start)
-    if n_scans > MAX_SCANS:
+    if max(width, height) > MAX_SIDE:
         raise Refused(
-            f"it comes in {n_scans} scans, more than the {MAX_SCANS} allowed, as in a "
-            "decompression bomb: save it again"
+            f"it has {width} x {height} pixels, and no side may be longer than "
+            f"{MAX_SIDE}: cut it into pieces"
         )
 
 
@@ -155,6 +170,8 @@ def _upright_rgb(image, file=None):
     """Return an image as upright RGB, and how more than 8 bits were scaled, or None."""
     declared, raw_mode = _find_declared_bits(image), _find_raw_mode(image)
     image.load()
+    # Some formats hold a file of another one, whose size the header does not tell.
+    _check_size(*image.size)
     orientation, depth = _orientation(image), None
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         image, depth = scale_grey(image, declared)
@@ -204,12 +221,12 @@ def _reason(error):
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, FileNotFoundError):
-        return "no such file"
+        return MISSING
     # Windows calls a directory a file without permission.
     if isinstance(error, OSError) and os.path.isdir(error.filename or ""):
-        return "is a directory, not a file"
+        return NO_FILE
     if isinstance(error, PermissionError):
-        return "no permission to read it"
+        return NO_PERMISSION
     if isinstance(error, Image.DecompressionBombError):
         return (
             f"more than the {Image.MAX_IMAGE_PIXELS} pixels allowed, as in a "
@@ -217,7 +234,7 @@ def _reason(error):
             "PIL.Image.MAX_IMAGE_PIXELS)"
         )
     if isinstance(error, UnidentifiedImageError):
-        return "not an image, or in a format that Pillow does not read"
+        return "not an image, or in a format that is not read"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return (

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sk_posters._images._sources import Refused
+from sk_posters._images._suffixes import list_formats
 
 __all__ = ["scale_colours", "scale_grey"]
 
@@ -62,7 +63,7 @@ def _read_low_bytes(raw_mode, file):
     """Return the colours of a file whose bytes are taken in the other order."""
     other = raw_mode[:-1] + OTHER_ORDER[raw_mode[-1]]
     file.seek(0)
-    image = Image.open(file)
+    image = Image.open(file, formats=list_formats())
     image.tile = [_replace_raw_mode(tile, other) for tile in image.tile]
     image.load()
     return _list_colours(image)

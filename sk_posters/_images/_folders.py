@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 
+from sk_posters._images._machine import MISSING, NO_PERMISSION, explain_machine
 from sk_posters._images._suffixes import has_image_suffix
 
 __all__ = ["NOT_A_FILE", "Skipped", "explain", "iterate_images"]
@@ -58,7 +59,7 @@ def iterate_images(folder, skipped):
                     else:
                         yield from _judge(entry, skipped)
         except OSError as error:
-            yield folder, explain(error)
+            yield folder, explain(error, folder)
         waiting += sorted(subfolders, reverse=True)
 
 
@@ -80,13 +81,16 @@ def _find_problem(entry):
     except FileNotFoundError:
         return "a link to a file that does not exist"
     except OSError as error:  # Links in a circle, among others.
-        return explain(error)
+        return explain(error, entry.path)
 
 
-def explain(error):
-    """Return in a few words why a path cannot be read."""
+def explain(error, path):
+    """Return in a few words why a path cannot be read; raise errors of the machine."""
+    fault = explain_machine(error, path)
+    if fault is not None:
+        raise fault from error
     if isinstance(error, FileNotFoundError):
-        return "no such file"
+        return MISSING
     if isinstance(error, PermissionError):
-        return "no permission to read it"
+        return NO_PERMISSION
     return getattr(error, "strerror", None) or str(error)

@@ -48,7 +48,8 @@ default="nearest"
         decoded once to find them all. `"raise"` names them in one error. `"blank"`
         puts a black image in place of each, so that rows never shift, warns once
         and keeps their paths or, such as ``"row 3: bytes (12,345 B)"``, their rows in
-        `failed_`.
+        `failed_`. Errors of the machine, such as too many open files or a disk that
+        fails, are raised in either case.
     cache_dir : str, path-like or None, default=None
         Folder that keeps decoded images, so that each poster is decoded once for all
         folds, candidates, processes and later runs that load it alike. None takes the
@@ -94,6 +95,10 @@ default="nearest"
     the range of 8 or 12. Floats up to 1 are multiplied by 255, and larger ones
     rounded. Negative values, NaN and values above 65535 are refused.
     :func:`~sk_posters.check_posters` lists such images.
+
+    Read are JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, HEIC, PNM, PSD, QOI, DDS,
+    SGI, SUN, PCX, ICO and TGA, with at most ``PIL.Image.MAX_IMAGE_PIXELS`` pixels,
+    65,535 on a side, and 100 scans of a JPEG, fewer of a large one.
 
     The cache identifies files by their content, not by their names, and never changes
     an image: an entry that is missing or damaged is decoded again. If the folder cannot

@@ -5,15 +5,31 @@ import os
 
 from PIL import Image
 
-__all__ = ["has_image_suffix", "image_suffixes", "split_suffix"]
+__all__ = [
+    "FORMATS",
+    "has_image_suffix",
+    "image_suffixes",
+    "list_formats",
+    "split_suffix",
+]
 
-# Pillow hands these to other programs or only recognises them, and PostScript is
-# refused when it is decoded.
-NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# What is read, in the order in which files are tried. Pillow knows more formats: it
+# hands some to other programs, as PostScript, some hold files of any other format, as
+# IPTC, and each is more code that parses bytes of strangers.
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "MPO", "PPM", "AVIF"),
+    *("JPEG2000", "HEIF", "PSD", "QOI", "DDS", "SGI", "SUN", "PCX", "ICO", "TGA"),
+)
 # Where several files differ in nothing but their suffix, the first is taken.
 PREFERRED = (".jpg", ".jpeg", ".png")
 # Of HEIC, which pillow-heif registers when the first such file is decoded.
 HEIC = {".heic", ".heif", ".hif"}
+
+
+def list_formats():
+    """Return what is read of what Pillow knows here, now that all of it is loaded."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 @functools.cache
@@ -22,7 +38,7 @@ def image_suffixes():
     known = {
         suffix
         for suffix, name in Image.registered_extensions().items()
-        if name in Image.OPEN and name not in NOT_DECODED
+        if name in FORMATS and name in Image.OPEN
     }
     return (*PREFERRED, *sorted((known | HEIC).difference(PREFERRED)))
 

@@ -8,13 +8,13 @@ over many fits. This dictates `_network_key` (what networks must share), `reseed
 takes a network out of the pool, and that the one-cycle schedule is a callback.
 """
 
-import threading
 import weakref
 from collections import deque
 
 import numpy as np
 
 from sk_posters._base._public_path import set_module
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._networks._cnn import reseed
 from sk_posters._networks._serialize import network_from_bytes, network_to_bytes
 
@@ -24,7 +24,7 @@ __all__ = ["CompiledNetwork", "get_compiled_network"]
 # at 350×350 pixels.
 N_FREE = 4
 _free = deque(maxlen=N_FREE)
-_taking = threading.Lock()
+_taking = ForkSafeLock()
 
 
 @set_module("sk_posters")

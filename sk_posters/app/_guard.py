@@ -62,16 +62,26 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        is_started = False
+
         async def send_guarded(message):
+            nonlocal is_started
             if message["type"] == "http.response.start":
+                is_started = True
                 message["headers"] = [*message.get("headers", ()), *self._headers]
             await send(message)
 
         problem = self._find_problem(scope)
-        if problem is None:
-            await self._app(scope, receive, send_guarded)
-        else:
+        if problem is not None:
             await _refuse(send_guarded, *problem)
+            return
+        try:
+            await self._app(scope, receive, send_guarded)
+        except Exception:
+            # Starlette's own page for errors lies outside, and has no such headers.
+            if not is_started:
+                await _refuse(send_guarded, 500, "The page failed; its log says why.")
+            raise
 
     def _find_problem(self, scope):
         headers = {

@@ -1,12 +1,14 @@
 """The web page: its routes, and the server of `run_app`."""
 
+import errno
 import html
 import importlib.util
 import ipaddress
+import json
+import logging
 import os
 import socket
-import threading
-from contextlib import suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.resources import files
 from numbers import Integral
 from types import SimpleNamespace
@@ -15,15 +17,22 @@ from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._disk_cache import disable_caches
 from sk_posters._base._optional import explain_missing, import_optional
 from sk_posters.app._guard import Guard, write_policy
+from sk_posters.app._limits import Slots, limit_time, make_protocol
 from sk_posters.app._showcase import Showcase
 from sk_posters.app._uploads import MAX_BYTES, Refused, keep_upload, limit_bytes
+from sk_posters.app._worker import Worker
+from sk_posters.exceptions import PosterFileError
 
 __all__ = ["make_app", "run_app"]
 
 # The page is written by hand: gradio would bring 30 packages, and calls home.
 
-N_UPLOADS = 8  # Received at a time; the model predicts them one by one.
 PURPOSE = "The web page"
+# After Ctrl-C, requests that are not finished by then are dropped.
+SHUTDOWN_SECONDS = 0.5
+NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# What the rest of an upload would be read for.
+CUT_OFF = {408, 413, 503, 507}
 
 
 def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
@@ -109,8 +118,8 @@ def _load_starlette():
     import_optional("starlette", extra="app", purpose=PURPOSE)
     if importlib.util.find_spec("python_multipart") is None:
         raise explain_missing("python-multipart", extra="app", purpose=PURPOSE)
-    names = ["applications", "concurrency", "exceptions", "middleware", "requests"]
-    names += ["responses", "routing"]
+    names = ["applications", "exceptions", "middleware", "requests", "responses"]
+    names += ["routing"]
     modules = {name: importlib.import_module(f"starlette.{name}") for name in names}
     return SimpleNamespace(**modules)
 
@@ -173,10 +182,8 @@ def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=786
             )
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        print(
-            f"sk_posters shows {os.fspath(model_file)} at {url} (Ctrl-C ends it)",
-            flush=True,
-        )
+        shown = _escape(os.fspath(model_file))
+        print(f"sk_posters shows {shown} at {url} (Ctrl-C ends it)", flush=True)
         config = uvicorn.Config(
             app,
             log_config=None,  # Its default resets the logging of the whole process.
@@ -184,9 +191,33 @@ def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=786
             server_header=False,
             ws="none",
             lifespan="off",
+            http=make_protocol(),
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
-        with suppress(KeyboardInterrupt):  # uvicorn raises it again after its shutdown.
-            uvicorn.Server(config).run(sockets=[listener])
+        server = uvicorn.Server(config)
+        # uvicorn raises it again after its shutdown.
+        with suppress(KeyboardInterrupt), _quiet_at_the_end(server):
+            server.run(sockets=[listener])
+
+
+@contextmanager
+def _quiet_at_the_end(server):
+    """Let uvicorn tell no errors of the requests that Ctrl-C has dropped."""
+    logger = logging.getLogger("uvicorn.error")
+
+    def is_told(record):
+        return not server.should_exit
+
+    logger.addFilter(is_told)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_told)
+
+
+def _escape(text):
+    """Return a path as text that can be encoded, whatever its bytes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _listen(host, port):
@@ -214,13 +245,13 @@ class _Views:
     def __init__(self, showcase, page, starlette):
         self._showcase = showcase
         self._page = (
-            page.replace("{{title}}", html.escape(showcase.title))
+            page.replace("{{title}}", html.escape(_escape(showcase.title)))
             .replace("{{max_bytes}}", str(MAX_BYTES))
             .replace("{{max_megabytes}}", f"{MAX_BYTES / 1e6:g}")
         )
         self._starlette = starlette
-        self._one_by_one = threading.Lock()
-        self._n_uploads = 0
+        self._worker = Worker()
+        self._slots = Slots()
 
     async def show_page(self, request):
         return self._starlette.responses.HTMLResponse(self._page)
@@ -246,32 +277,61 @@ class _Views:
 
     async def _process(self, request, function):
         """Return as JSON what a function makes of the poster in a request's form."""
-        if self._n_uploads >= N_UPLOADS:
-            raise Refused(503, "Too many uploads at once. Try again in a moment.")
-        self._n_uploads += 1
-        try:
-            request = type(request)(
-                request.scope, limit_bytes(request.receive, request.headers)
-            )
-            async with request.form(max_files=1, max_fields=1) as form:
+        with _refuse_faults(), self._slots.take(request.scope.get("client")):
+            receive = limit_bytes(limit_time(request.receive), request.headers)
+            request = type(request)(request.scope, receive)
+            async with self._read_form(request) as form:
                 if not hasattr(form.get("file"), "filename"):
                     raise Refused(
                         400,
                         "Send one poster, as the field 'file' of multipart/form-data.",
                     )
-                run = self._starlette.concurrency.run_in_threadpool
-                return self._respond(await run(self._apply_alone, function, form))
-        finally:
-            self._n_uploads -= 1
+                return self._respond(
+                    await self._worker.run(lambda: _apply(function, form))
+                )
 
-    def _apply_alone(self, function, form):
-        upload = form["file"]
-        with (
-            self._one_by_one,
-            disable_caches(),
-            keep_upload(upload.file, upload.filename) as path,
-        ):
-            return function(path, form)
+    @asynccontextmanager
+    async def _read_form(self, request):
+        try:
+            form = await request.form(max_files=1, max_fields=1)
+        except (LookupError, ValueError) as error:  # An encoding that there is not.
+            raise Refused(400, f"The form cannot be read ({error}).") from error
+        try:
+            yield form
+        finally:
+            await form.close()
 
     def _respond(self, content, status=200):
-        return self._starlette.responses.JSONResponse(content, status_code=status)
+        # In ASCII: names need not be text that can be encoded.
+        headers = {"connection": "close"} if status in CUT_OFF else None
+        return self._starlette.responses.Response(
+            json.dumps(content, separators=(",", ":")),
+            status,
+            headers,
+            "application/json",
+        )
+
+
+def _apply(function, form):
+    upload = form["file"]
+    with disable_caches(), keep_upload(upload.file, upload.filename) as path:
+        return function(path, form)
+
+
+@contextmanager
+def _refuse_faults():
+    """Let an error of the machine say what the visitor can do."""
+    try:
+        yield
+    except PosterFileError:
+        raise
+    except MemoryError as error:
+        raise Refused(503, "The server has no memory left. Try again.") from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        if error.errno in NO_SPACE:
+            message = "The server has no space left for an upload. Try a smaller copy."
+            raise Refused(507, message) from error
+        reason = os.strerror(error.errno)
+        raise Refused(503, f"The server failed ({reason}). Try again.") from error

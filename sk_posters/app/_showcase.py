@@ -19,9 +19,11 @@ from sk_posters._base._unwrap import (
     unwrap,
 )
 from sk_posters._base._validation import label_matrix
-from sk_posters._images._decoding import decode_within
+from sk_posters._features._encoder import list_encoders
+from sk_posters._images._decoding import decode_whole, decode_within
 from sk_posters._images._display import make_data_url, make_overlay, make_thumbnail
-from sk_posters._images._sources import check_sources
+from sk_posters._images._loader import PosterImageLoader
+from sk_posters._images._sources import as_source, check_sources
 from sk_posters._persistence._models import load_model, model_card
 from sk_posters.app._uploads import Refused
 
@@ -43,6 +45,7 @@ class Showcase:
                 label_names = model_card(file)["label_names"]
             model = refuse_bad_files(load_model(file))
         self._model = model
+        self._takes_images = _takes_images(model)
         if not hasattr(model, "predict_proba"):
             raise TypeError(
                 "model must be a fitted classifier with predict_proba, or the file of "
@@ -64,7 +67,7 @@ class Showcase:
             path = Path(folder) / "blank.png"
             Image.new("RGB", (200, 300)).save(path)
             with disable_caches():
-                return len(self._decide(path)[0])
+                return len(self._decide(self._open(path))[0])
 
     def _check_names(self, label_names, n_labels):
         if label_names is None:
@@ -98,11 +101,17 @@ class Showcase:
         names = np.array([str(name) for name in names], dtype=object)
         return [names[row == 1].tolist() for row in labels]
 
-    def _decide(self, path):
+    def _open(self, path):
+        """Return what the model takes of a poster, decoded once where it takes that."""
+        if self._takes_images:
+            return Image.fromarray(decode_whole(path)[0])
+        return os.fspath(path)
+
+    def _decide(self, poster):
         """Return 0/1 and the probability of each label."""
-        chosen, _ = label_matrix(self._model.predict([os.fspath(path)]), "predictions")
+        chosen, _ = label_matrix(self._model.predict([poster]), "predictions")
         n_labels = chosen.size
-        scores, _, _ = predict_scores(self._model, [os.fspath(path)], n_labels=n_labels)
+        scores, _, _ = predict_scores(self._model, [poster], n_labels=n_labels)
         return chosen.ravel(), scores.ravel()
 
     def _list_thresholds(self):
@@ -114,10 +123,11 @@ class Showcase:
 
     def predict(self, path):
         """Return the poster as a picture, its genres, novelty and nearest neighbors."""
-        picture = Image.fromarray(decode_within(path, SHOWN_SIDE))
-        chosen, scores = self._decide(path)
+        poster = self._open(path)
+        picture = Image.fromarray(decode_within(as_source(poster), SHOWN_SIDE))
+        chosen, scores = self._decide(poster)
         thresholds = self._list_thresholds()
-        novelty, neighbors = self._compare_with_training(path)
+        novelty, neighbors = self._compare_with_training(poster)
         genres = [
             {
                 "name": name,
@@ -137,12 +147,12 @@ class Showcase:
             "neighbors": neighbors,
         }
 
-    def _compare_with_training(self, path):
+    def _compare_with_training(self, poster):
         """Return the novelty of a poster and its neighbors, None where unknown."""
         encoder, *others = unwrap(self._model).estimators
         if self._posters is None and not any(map(gives_novelty, others)):
             return None, None
-        features = encoder.transform([os.fspath(path)])
+        features = encoder.transform([poster])
         _, novelty = pass_steps(others[:-1], features)
         novelty = None if novelty is None else float(novelty[0])
         neighbors = None if self._posters is None else self._find_neighbors(features)
@@ -170,10 +180,11 @@ class Showcase:
                 f"There is no genre {label!r}. Send one of these as 'label': "
                 f"{', '.join(self.label_names)}.",
             )
-        height, width = decode_within(path, SHOWN_SIDE).shape[:2]
+        poster = self._open(path)
+        height, width = decode_within(as_source(poster), SHOWN_SIDE).shape[:2]
         number = self.label_names.index(label)
         try:
-            saliency = grad_cam(self._model, [os.fspath(path)], labels=[number])[0, 0]
+            saliency = grad_cam(self._model, [poster], labels=[number])[0, 0]
         except ValueError as error:
             raise Refused(422, f"This model has no saliency maps: {error}") from error
         overlay = make_overlay(saliency, (width, height))
@@ -181,6 +192,14 @@ class Showcase:
             "image": make_data_url(overlay.save, "png"),
             "found": bool(saliency.any()),
         }
+
+
+def _takes_images(model):
+    """Return whether a model begins with a step that takes images in memory."""
+    return any(
+        isinstance(first, PosterImageLoader) or list_encoders(first)
+        for first in unwrap(model).estimators[:1]
+    )
 
 
 def _index_posters(model, posters):

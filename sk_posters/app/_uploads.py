@@ -1,5 +1,6 @@
 """Uploads: limited in size, checked to be images, deleted after use."""
 
+import os
 import tempfile
 import warnings
 from contextlib import contextmanager
@@ -8,12 +9,17 @@ from shutil import copyfileobj
 
 from PIL import Image, UnidentifiedImageError
 
+from sk_posters._images._decoding import MAX_SIDE
+from sk_posters._images._machine import explain_machine
+from sk_posters._images._scans import check_scans
+from sk_posters._images._sources import Refused as RefusedImage
 from sk_posters.exceptions import PosterFileError
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "Refused", "keep_upload", "limit_bytes"]
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
+MAX_SCANNED = 10 * MAX_PIXELS  # Pixels of all scans of a JPEG.
 # Boundaries and headers of the form around the file.
 FORM_BYTES = 10_000
 
@@ -58,12 +64,11 @@ def _check_length(n_bytes, max_bytes):
 
 @contextmanager
 def keep_upload(file, name, max_bytes=MAX_BYTES):
-    """Keep an upload in a temporary file while it is used, if it is a valid poster."""
-    with tempfile.TemporaryDirectory(prefix="sk_posters-") as folder:
-        path = Path(folder) / "poster"
-        with path.open("wb") as copy:
+    """Keep an upload as a file while it is used, if it is a valid poster."""
+    with _make_file() as path:
+        with open(path, "wb") as copy:
             copyfileobj(file, copy)
-        _check_length(path.stat().st_size, max_bytes)
+        _check_length(os.stat(path).st_size, max_bytes)
         name = repr(name if len(name) <= 80 else f"{name[:60]}…{name[-19:]}")
         _check_header(path, name)
         try:
@@ -71,6 +76,23 @@ def keep_upload(file, name, max_bytes=MAX_BYTES):
         except PosterFileError as error:
             reason = error.failed[0][1]
             raise Refused(422, f"{name}: {reason}.") from error
+
+
+@contextmanager
+def _make_file():
+    """Yield the path of a file; in memory where there are such, so that none stays."""
+    if hasattr(os, "memfd_create"):
+        number = os.memfd_create("sk_posters")
+        try:
+            # Not of "self", as processes that the model starts may read it.
+            path = Path(f"/proc/{os.getpid()}/fd/{number}")
+            if os.access(path, os.R_OK | os.W_OK):
+                yield path
+                return
+        finally:
+            os.close(number)
+    with tempfile.TemporaryDirectory(prefix="sk_posters-") as folder:
+        yield Path(folder) / "poster"
 
 
 def _check_header(path, name):
@@ -82,6 +104,10 @@ def _check_header(path, name):
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 width, height = image.size
+                if image.format in ("JPEG", "MPO"):
+                    check_scans(image.fp, width * height, MAX_SCANNED)
+    except RefusedImage as error:
+        raise Refused(422, f"{name}: {error}.") from error
     except Image.DecompressionBombError as error:
         raise _refuse_size(name, "more pixels than Pillow opens") from error
     except UnidentifiedImageError as error:
@@ -91,9 +117,18 @@ def _check_header(path, name):
             "GIF or BMP file.",
         ) from error
     except Exception as error:  # Damaged headers make Pillow raise nearly anything.
+        fault = explain_machine(error, path)
+        if fault is not None:
+            raise fault from error
         raise Refused(
             422, f"{name} cannot be read, it may be damaged ({type(error).__name__})."
         ) from error
+    if max(width, height) > MAX_SIDE:
+        raise Refused(
+            413,
+            f"{name} has {width} × {height} pixels; no side may be longer than "
+            f"{MAX_SIDE}. Save a smaller copy.",
+        )
     n_pixels = width * height
     if n_pixels > MAX_PIXELS:
         raise _refuse_size(

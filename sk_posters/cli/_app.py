@@ -1,5 +1,6 @@
 """The command ``sk-posters app``."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from typer import Option
 
 from sk_posters.cli._options import Cache, Model, use_cache
 from sk_posters.cli._tables import add_table_options, load_table
+from sk_posters.cli._terminal import flush_streams
 
 __all__ = ["app"]
 
@@ -47,6 +49,7 @@ def app(
       sk-posters app genres.model --posters train.csv --cache cache
     """
     from sk_posters.app import run_app
+    from sk_posters.app._worker import is_any_busy
     from sk_posters.cli._models import prepare_loading
 
     use_cache(cache)
@@ -58,3 +61,7 @@ def app(
         hint = "" if cache else "; --cache FOLDER keeps them"
         typer.echo(f"computing features of {len(paths)} posters{hint}", err=True)
     run_app(model, posters=paths, target=target, host=host, port=port)
+    if is_any_busy():
+        # A poster is still being predicted. Python would end while native code runs.
+        flush_streams()
+        os._exit(0)

@@ -71,10 +71,12 @@ def check(
       sk-posters check train.csv
       sk-posters check new_posters/
     """
-    from sk_posters._base._atomic import check_writable
+    from sk_posters.cli._outputs import check_output, check_stdout
 
-    if output is not None:
-        check_writable(output)
+    if output is None:
+        check_stdout("name a file with --output")
+    else:
+        check_output(output, table, find_table(table))
     result = _check_table_or_folder(
         table,
         options,
@@ -150,16 +152,21 @@ def _check_folder(folder, **options):
 
 
 def _write_findings(findings, path):
+    import pandas as pd
+
     from sk_posters._base._atomic import replace_when_done
     from sk_posters.cli._writers import escape_formula
 
-    findings = findings.copy()
-    for column in ("rows", "paths", "labels"):
-        findings[column] = [" | ".join(map(str, cell)) for cell in findings[column]]
+    # Objects, as names of files need not be UTF-8.
+    findings = findings.astype(object)
     for column in findings:
-        findings[column] = findings[column].map(escape_formula)
+        cells = findings[column]
+        if column in ("rows", "paths", "labels"):
+            cells = [" | ".join(map(str, cell)) for cell in cells]
+        texts = [escape_formula(cell) for cell in cells]
+        findings[column] = pd.Series(texts, findings.index, dtype=object)
     with replace_when_done(path) as part:
-        findings.to_csv(part, index=False)
+        findings.to_csv(part, index=False, errors="surrogateescape")
 
 
 def _list_first_files(findings):

@@ -7,7 +7,12 @@ import typer
 from typer import Option
 
 from sk_posters.cli._options import Seed
-from sk_posters.cli._terminal import get_verbosity, print_next_steps, quote
+from sk_posters.cli._terminal import (
+    get_verbosity,
+    print_next_steps,
+    print_or_remember,
+    quote,
+)
 
 __all__ = ["demo"]
 
@@ -35,6 +40,7 @@ def demo(
     Example:
       sk-posters demo
     """
+    from sk_posters.cli._outputs import check_output
     from sk_posters.cli._training import (
         check_can_save,
         list_evaluate_words,
@@ -44,11 +50,12 @@ def demo(
 
     check_can_save("demo")
     output.mkdir(parents=True, exist_ok=True)
+    check_output(output / "demo.model")
     posters = make_posters(
         n_samples, random_state=random_state, data_home=output, verbose=get_verbosity()
     )
     folder = Path(posters.data[0]).parents[1]
-    typer.echo(f"drew {n_samples} posters: {quote(folder)}")
+    print_or_remember(f"drew {n_samples} posters: {quote(folder)}")
     model, held_out = output / "demo.model", folder / "held_out.csv"
     split = train_and_save(
         posters,

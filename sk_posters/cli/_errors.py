@@ -1,6 +1,5 @@
 """How a command ends: errors in one line, exit codes, closed pipes, warnings."""
 
-import os
 import sys
 import traceback
 import warnings
@@ -8,7 +7,12 @@ from contextlib import contextmanager
 
 import typer
 
-from sk_posters.cli._terminal import escape_control, format_error
+from sk_posters.cli._terminal import (
+    discard_output,
+    escape_control,
+    format_error,
+    raise_lost,
+)
 
 __all__ = ["FAILED", "FOUND", "handle_errors"]
 
@@ -25,13 +29,14 @@ def handle_errors(*, with_traceback=False):
         warnings.showwarning = _show_warning
         try:
             yield
+            raise_lost()
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except KeyboardInterrupt:
             _print("interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            _discard(sys.stdout)
+            discard_output(sys.stdout)
             raise typer.Exit(PIPE_CLOSED) from None
         except Exception as error:
             if with_traceback:
@@ -48,10 +53,3 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):
 
 def _print(text):
     print(text, file=sys.stderr, flush=True)
-
-
-def _discard(stream):
-    """Discard what is buffered for a closed pipe, at exit too."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, stream.fileno())
-    os.close(devnull)

@@ -15,7 +15,12 @@ from sk_posters.cli._options import (
     Table,
     use_cache,
 )
-from sk_posters.cli._tables import add_table_options, load_table, print_reading
+from sk_posters.cli._tables import (
+    add_table_options,
+    find_table,
+    load_table,
+    print_reading,
+)
 from sk_posters.cli._terminal import escape_control, quote
 
 __all__ = ["evaluate", "select_labels"]
@@ -48,16 +53,18 @@ def evaluate(
       sk-posters evaluate genres.model held_out.csv
       sk-posters evaluate genres.model held_out.csv --html report.html
     """
-    from sk_posters._base._atomic import check_writable
     from sk_posters._base._predictions import predict_scores
     from sk_posters._base._unwrap import find_thresholds
     from sk_posters.cli._models import open_model, remember_probabilities
+    from sk_posters.cli._outputs import check_output, check_stdout
     from sk_posters.metrics import multilabel_report
 
     if grad_cam and html is None:
         raise typer.BadParameter("--grad-cam needs --html FILE")
-    if html is not None:
-        check_writable(html)
+    if html is None:
+        check_stdout("write a report with --html")
+    else:
+        check_output(html, model, table, find_table(table))
     use_cache(cache)
     posters = load_table(table, options)
     print_reading(posters)

@@ -43,11 +43,12 @@ def explain(
     Example:
       sk-posters explain genres.model endgame.jpg --output endgame.png --label Action
     """
-    from sk_posters._base._atomic import check_writable, replace_when_done
+    from sk_posters._base._atomic import replace_when_done
     from sk_posters._base._optional import import_optional
     from sk_posters.cli._models import open_model
+    from sk_posters.cli._outputs import check_output
 
-    check_writable(output)
+    check_output(output, model, *posters)
     matplotlib = import_optional(
         "matplotlib", extra="plot", purpose="sk-posters explain"
     )

@@ -25,11 +25,11 @@ def export(
     Example:
       sk-posters export genres.model genres.onnx
     """
-    from sk_posters._base._atomic import check_writable
     from sk_posters._persistence._onnx import export_onnx
     from sk_posters.cli._models import open_model
+    from sk_posters.cli._outputs import check_output
 
-    check_writable(output)
+    check_output(output, model)
     classifier, _ = open_model(model)
     card = export_onnx(classifier, output)
     typer.echo(f"wrote {quote(output)}, which computes probabilities from:")

@@ -21,6 +21,7 @@ from sk_posters.cli._fetch import fetch
 from sk_posters.cli._options import Traceback
 from sk_posters.cli._predict import predict
 from sk_posters.cli._report import report
+from sk_posters.cli._terminal import open_closed_streams
 from sk_posters.cli._train import train
 
 __all__ = ["command_line", "main"]
@@ -58,6 +59,7 @@ def main(arguments=None):
     sk-posters ...
     0
     """
+    open_closed_streams()
     # TensorFlow calls it an error that a machine has no GPU. What really fails raises.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Signals are not for other threads.

@@ -45,7 +45,7 @@ def _iterate_path(path, skipped):
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError) as error:  # ValueError: a null character.
-        yield path, explain(error)
+        yield path, explain(error, path)
         return
     if stat.S_ISDIR(mode):
         found = iterate_images(path, skipped)

@@ -108,13 +108,15 @@ def predict(
     """
     from tqdm import tqdm
 
-    from sk_posters._base._atomic import check_writable
     from sk_posters.cli._models import has_encoder, open_model
+    from sk_posters.cli._outputs import check_output, check_stdout
     from sk_posters.cli._streaming import Predictor
     from sk_posters.cli._writers import choose_format, open_writer
 
-    if output is not None:
-        check_writable(output)
+    if output is None:
+        check_stdout("name a file with --output")
+    else:
+        check_output(output, model, *paths, replaces=False)
     classifier, names = open_model(model)
     predictor = Predictor(
         classifier,
@@ -151,4 +153,8 @@ def predict(
 
 def _read_lines():
     """Yield the lines of standard input, which is left alone until it is needed."""
+    if sys.stdin is None:
+        raise OSError(
+            "- reads paths from standard input, which is closed: give files or folders."
+        )
     yield from sys.stdin.buffer

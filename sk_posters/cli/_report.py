@@ -43,7 +43,9 @@ def report(
       sk-posters report genres.model
     """
     from sk_posters._persistence._models import model_card
+    from sk_posters.cli._outputs import check_stdout
 
+    check_stdout("write to a file")
     card = model_card(model)
     typer.echo(json.dumps(card, indent=2) if as_json else format_card(card))
 

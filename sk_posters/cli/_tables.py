@@ -13,7 +13,7 @@ import typer
 from typer import Option
 
 from sk_posters.cli._options import TABLE_NAME
-from sk_posters.cli._terminal import escape_control
+from sk_posters.cli._terminal import escape_control, print_or_remember
 
 __all__ = [
     "add_table_options",
@@ -144,6 +144,8 @@ def load_folder(path, options):
 def _load(load, path, **options):
     try:
         posters = load(path, **options)
+    except UnicodeError:
+        raise
     except (OSError, ValueError) as error:
         raise type(error)(_translate(str(error))) from error
     posters.reading = _translate(posters.reading)
@@ -170,8 +172,7 @@ def _as_option(found):
 
 def print_reading(posters):
     """Print how a table was read."""
-    typer.echo(escape_control(posters.reading))
-    typer.echo()
+    print_or_remember(f"{escape_control(posters.reading)}\n")
 
 
 def list_table_words(options):
@@ -196,6 +197,8 @@ def name_test_set(posters, path, options):
         raise typer.BadParameter(
             "--held-out needs images in files, and those of this table are in it"
         )
+    import pandas as pd
+
     images = Path(posters.data[0]).parent
     if _has_ids_and_labels(posters):
         words = []
@@ -214,7 +217,9 @@ def name_test_set(posters, path, options):
         name for name in ("file", "path", "image") if name not in posters.target_names
     )
     posters.frame = posters.target.copy()
-    posters.frame.insert(0, name, list(map(str, files)))
+    # Objects, as names of files need not be UTF-8.
+    names = pd.Series(list(map(str, files)), posters.frame.index, dtype=object)
+    posters.frame.insert(0, name, names)
     if not posters.target.isna().any(axis=None):
         return []
     words = ["--unknown", "", "--id-column", name]

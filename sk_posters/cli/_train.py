@@ -17,6 +17,7 @@ from sk_posters.cli._options import (
 )
 from sk_posters.cli._tables import (
     add_table_options,
+    find_table,
     list_table_words,
     load_table,
     name_test_set,
@@ -110,7 +111,7 @@ def train(
     Example:
       sk-posters train train.csv --output genres.model --held-out held_out.csv
     """
-    from sk_posters._base._atomic import check_writable
+    from sk_posters.cli._outputs import check_output
     from sk_posters.cli._training import (
         check_can_save,
         list_evaluate_words,
@@ -118,9 +119,9 @@ def train(
     )
 
     check_can_save("train")
-    check_writable(output)
+    check_output(output, table, find_table(table))
     if held_out is not None:
-        check_writable(held_out)
+        check_output(held_out, output, table, find_table(table))
     use_cache(cache)
     params = _parse_params(param or [])
     posters = load_table(table, options)

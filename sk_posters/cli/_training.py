@@ -74,6 +74,7 @@ def train_and_save(
     except BaseException:
         typer.echo(f"wrote {quote(output)}, which has no scores: evaluation failed")
         raise
+    _save(model, posters, split, output, description, _list_scores(report, split))
     typer.echo(
         f"training set: {len(split.train_rows)} posters, test set: "
         f"{len(split.test_rows)} posters"
@@ -81,7 +82,6 @@ def train_and_save(
     for line in _list_unreadable(split):
         typer.echo(line)
     typer.echo(f"\n{escape_control(str(report))}")
-    _save(model, posters, split, output, description, _list_scores(report, split))
     typer.echo(f"\nwrote {quote(output)}")
     if held_out is not None:
         typer.echo(f"wrote {quote(held_out)}, the test set")
@@ -221,4 +221,6 @@ def _save(model, posters, split, path, description, scores=None):
 
 def _write_test_set(posters, split, path):
     with replace_when_done(path) as part:
-        posters.frame.iloc[np.sort(split.test_rows)].to_csv(part, index=False)
+        posters.frame.iloc[np.sort(split.test_rows)].to_csv(
+            part, index=False, errors="surrogateescape"
+        )

@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 
 from sk_posters._base._compat import StrOptions, validate_params
 from sk_posters._base._validation import shorten
+from sk_posters._images._machine import explain_machine
 from sk_posters._images._suffixes import has_image_suffix
 from sk_posters.datasets._tables._column import SPLIT_NAME
 
@@ -133,10 +134,12 @@ def load_poster_folder(root, *, same_name=None, return_X_y=False):
     data = np.array([file.path for file, _ in images], dtype=object)
     if return_X_y:
         return data, target
-    below = [f"{file.label}/{file.name}" for file, _ in images]
+    below = [Path(file.path).relative_to(root).as_posix() for file, _ in images]
     groups = np.array(below, dtype=object)
     frame = target.copy()
-    frame.insert(0, "file", groups, allow_duplicates=True)
+    # Objects, as names of files need not be UTF-8.
+    column = pd.Series(groups, dtype=object) if _is_odd(below) else groups
+    frame.insert(0, "file", column, allow_duplicates=True)
     reading = "\n".join(_describe(root, found, images, names, groups))
     return Bunch(
         data=data,
@@ -154,6 +157,11 @@ def load_poster_folder(root, *, same_name=None, return_X_y=False):
             reading=reading,
         ),
     )
+
+
+def _is_odd(names):
+    """Return whether names cannot be encoded, as those of files that are not UTF-8."""
+    return any("\udc80" <= letter <= "\udcff" for letter in "".join(names))
 
 
 def _find(root):
@@ -177,13 +185,12 @@ def _find(root):
 
 
 def _list(folder, found):
-    """Return what is in a folder by name; what cannot be read counts as skipped."""
+    """Yield what is in a folder by name; a link in a circle counts as skipped."""
     try:
         with os.scandir(folder) as entries:
             entries = sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        found.skipped.append(str(folder))
-        return
+    except OSError as error:
+        raise (explain_machine(error, folder, is_folder=True) or error) from error
     for entry in entries:
         if entry.name.startswith("."):
             continue
@@ -204,7 +211,9 @@ def _find_label(folder, found):
                 )
         elif has_image_suffix(entry.name) and entry.is_file():
             size = entry.stat().st_size
-            found.images.append(File(folder.name, entry.name, entry.path, size))
+            # A label is shown, so it must be text.
+            label = os.fsencode(folder.name).decode(errors="backslashreplace")
+            found.images.append(File(label, entry.name, entry.path, size))
         else:
             found.skipped.append(entry.path)
 

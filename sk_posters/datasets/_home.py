@@ -2,9 +2,10 @@
 
 import hashlib
 import os
+import re
 import shutil
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -21,6 +22,10 @@ __all__ = [
 
 ENVIRONMENT_VARIABLE = "SK_POSTERS_DATA"
 DEFAULT_HOME = "~/sk_posters_data"
+TEMPORARY = re.compile(r".+\.[0-9a-f]{32}\.part")
+# A file in each temporary folder: a name alone does not tell who made it.
+MARK = ".sk_posters_part"
+MARKED = "Made by sk_posters, which removes this folder if it is abandoned.\n"
 
 
 def get_data_home(data_home=None):
@@ -33,11 +38,12 @@ def get_data_home(data_home=None):
 @contextmanager
 def replace_folder_when_done(folder):
     """Yield a temporary folder that becomes ``folder`` if nothing goes wrong."""
-    remove_abandoned(folder.parent, r".+\.[0-9a-f]{32}\.part")
+    _remove_abandoned_folders(folder)
     work = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part")
     with name_target_in_errors(folder, work):
         work.mkdir(parents=True)
         try:
+            (work / MARK).write_text(MARKED, encoding="utf-8")
             yield work
             try:
                 work.rename(folder)
@@ -45,8 +51,33 @@ def replace_folder_when_done(folder):
                 # Another process may have made the same folder in the meantime.
                 if not folder.is_dir():
                     raise
+            else:
+                with suppress(OSError):
+                    (folder / MARK).unlink()
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def _remove_abandoned_folders(folder):
+    """Remove what killed processes left, where a file in it says that it is ours."""
+    home = folder.parent
+    with suppress(OSError):
+        for name in filter(TEMPORARY.fullmatch, os.listdir(home)):
+            is_namesake = name.startswith(f"{folder.name}.")
+            if _is_marked(home / name) or (is_namesake and _is_empty(home / name)):
+                remove_abandoned(home, re.escape(name))
+
+
+def _is_marked(place):
+    try:
+        text = (place / MARK).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    return MARKED.startswith(text)  # A process may be killed while it writes.
+
+
+def _is_empty(place):
+    return place.is_dir() and not os.listdir(place)
 
 
 @contextmanager
@@ -55,7 +86,9 @@ def lock_folder(folder):
     lock = folder.with_name(f"{folder.name}.lock")
     with name_target_in_errors(folder, lock):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock.touch()
+        # No link, which may be of another user where several share the folder.
+        flags = os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+        os.close(os.open(lock, flags, 0o666))
     with FileLock(lock):
         yield
 

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
 import tempfile
-import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +15,11 @@ from PIL import Image
 from sk_posters._base._atomic import read_file, write_file
 from sk_posters._base._optional import import_optional
 from sk_posters._base._predictions import as_scores
+from sk_posters._base._threads import ForkSafeLock
 from sk_posters._base._unwrap import refuse_bad_files
 from sk_posters._base._zip import unpack
 from sk_posters._images._cache import hash_source
+from sk_posters._images._machine import was_not_read
 from sk_posters._images._sources import MemoryImage, check_sources
 from sk_posters._persistence._models import load_model
 from sk_posters.exceptions import PosterFileError
@@ -39,7 +41,7 @@ PART = re.compile(r"part-(\d{8})\.parquet")
 PURPOSE = "predict_to_parquet"
 
 _loaded = {}
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 
 
 class Job(NamedTuple):
@@ -99,7 +101,24 @@ def find_finished_partition(paths, number, job):
             "for other posters, in another order or partition, or for another model. "
             "Pass another folder, or delete this one to start again."
         )
+    if _has_come_back(paths, table["error"].to_pylist()):
+        return None
     return Count(len(table), len(table) - table["error"].null_count)
+
+
+def _has_come_back(paths, errors):
+    """Return whether a file that could not be opened can be, now that a disk is back.
+
+    An image that was opened and refused stays as it is.
+    """
+    return any(
+        error is not None
+        and was_not_read(error)
+        and isinstance(source, str)
+        and os.path.isfile(source)
+        and os.access(source, os.R_OK)
+        for source, error in zip(_as_list(paths), errors, strict=True)
+    )
 
 
 def predict_partition(paths, number, job):
@@ -108,16 +127,34 @@ def predict_partition(paths, number, job):
     reasons, values, names = _predict(paths, job)
     names_of_rows = [str(path) for path in paths]
     bad = np.array([name in reasons for name in names_of_rows], dtype=bool)
-    frame = {"path": pd.array(names_of_rows, dtype="string")}
+    shown = [_encode_name(name) for name in names_of_rows]
+    frame = {"path": pd.array(shown, dtype="string")}
     for name, column in zip(names, values.T, strict=True):
         frame[name] = _with_gaps(column, bad)
     errors = [reasons.get(name) for name in names_of_rows]
+    errors = [error and _encode_text(error) for error in errors]
     frame["error"] = pd.array(errors, dtype="string")
     write_file(
         part_file(job.folder, number),
         _parquet(pd.DataFrame(frame), _metadata(paths, job)),
     )
     return Count(len(paths), int(bad.sum()))
+
+
+def _encode_name(path):
+    """Return a path as Parquet can hold it: one that is not UTF-8 as a ``file:`` URI.
+
+    No path is such a URI, as URLs are refused.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return Path(path).absolute().as_uri()
+    return path
+
+
+def _encode_text(text):
+    return text.encode(errors="backslashreplace").decode()
 
 
 def forget_models():

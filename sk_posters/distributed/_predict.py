@@ -88,7 +88,8 @@ def predict_to_parquet(
 ):
     """Predict any number of posters, with one Parquet file per partition of them.
 
-    Called again after a crash, it computes the partitions that are not finished.
+    Called again after a crash, it computes the partitions that are not finished, and
+    those with a file that could not be opened and now can be.
 
     Parameters
     ----------
@@ -143,7 +144,9 @@ def predict_to_parquet(
     bytes (12,345 B)"``), the predictions, and the column ``error``: empty, or
     why the file cannot be used. Then its predictions are empty, whatever `on_error` the
     model has, and the other rows are as they would be without it. Rows are in the order
-    of `paths`.
+    of `paths`. A file that could not be opened, as when a disk was away, is tried again
+    by the next call; an image that was read and refused is not. A path that is not
+    UTF-8 is written as its ``file:`` URI, as :meth:`pathlib.Path.as_uri` gives it.
 
     A file is written under a temporary name and then renamed, so it is there whole or
     not at all. It carries the fingerprints of the model and of its posters, and

@@ -1,8 +1,10 @@
 """Settings of a worker's process before TensorFlow starts: threads, and a GPU."""
 
 import os
+import stat
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -72,12 +74,29 @@ def _pin_gpu(gpus):
     )
 
 
+def _own_folder():
+    """Make a folder for temporary files in which no other user can put a link."""
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    folder = Path(tempfile.gettempdir(), f"sk_posters-{user}")
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = os.lstat(folder)
+    is_own = not hasattr(os, "getuid") or (
+        status.st_uid == os.getuid() and not status.st_mode & 0o022
+    )
+    if not (stat.S_ISDIR(status.st_mode) and is_own):
+        raise PermissionError(
+            f"{str(folder)!r} is not a folder of yours alone: another user may have "
+            "made it. Remove it, or set TMPDIR to another folder."
+        )
+    return folder
+
+
 def _lock_gpu(gpu):
     """Return the lock of a GPU, or None if another process has it."""
     # Two batch jobs on one host may give different GPUs the same number.
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    name = f"sk_posters-{user}-{os.environ.get('SLURM_JOB_ID', '')}-"
-    lock = FileLock(Path(tempfile.gettempdir(), f"{name}{gpu.replace('/', '_')}.gpu"))
+    job = os.environ.get("SLURM_JOB_ID", "")
+    lock = FileLock(_own_folder() / f"{job}-{gpu.replace('/', '_')}.gpu")
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -92,7 +92,8 @@ def nearest_posters(estimator, X, X_train, *, n_neighbors=5):
             "row": np.repeat(np.arange(len(indices)), n_neighbors),
             "rank": np.tile(np.arange(1, n_neighbors + 1), len(indices)),
             "index": indices.ravel(),
-            "path": paths[indices.ravel()],
+            # Objects, as names of files need not be UTF-8.
+            "path": pd.Series(paths[indices.ravel()], dtype=object),
             "distance": distances.ravel(),
         }
     )

@@ -98,7 +98,7 @@ def test_the_first_three_files_are_listed_and_the_others_counted(posters):
     for number in range(5):
         Path(f"posters/bad{number}.jpg").write_text("no image")
     result = run("check", "posters")
-    reason = "not an image, or in a format that Pillow does not read"
+    reason = "not an image, or in a format that is not read"
     assert f"  posters/bad2.jpg: {reason}\n  and 2 more" in result.stdout
 
 
@@ -113,7 +113,7 @@ def test_all_reasons_are_listed_with_how_many_files_have_them(posters):
     assert "error        4 × unreadable file" in result.stdout
     lines = [line.strip() for line in result.stdout.splitlines()]
     assert {
-        "2 × not an image, or in a format that Pillow does not read",
+        "2 × not an image, or in a format that is not read",
         "1 × the file is empty (0 bytes)",
         "1 × a link to a file that does not exist",
         "posters/dead.jpg: a link to a file that does not exist",

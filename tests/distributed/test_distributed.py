@@ -107,6 +107,29 @@ def assert_same_files(first, second):
         assert one.read_bytes() == other.read_bytes()
 
 
+def test_a_file_that_was_away_is_tried_again(model_file, posters, tmp_path):
+    """As a disk that was not mounted while a partition was predicted."""
+    images = tmp_path / "Images"
+    images.mkdir()
+    paths = [str(images / f"{row}.jpg") for row in range(6)]
+    (images / "0.jpg").write_text("no image")
+
+    def call():
+        made = predict_to_parquet(model_file, paths, tmp_path / "out", partition_size=2)
+        return made.n_failed, made.n_computed
+
+    assert call() == (6, 3)
+    first = [file.read_bytes() for file in parts(tmp_path / "out")]
+    assert call() == (6, 0)  # They are still away, and the first one was read.
+    for path, poster in zip(paths[2:5], posters.data, strict=False):
+        Path(path).symlink_to(poster)
+    assert call() == (3, 2)
+    assert call() == (3, 0)
+    assert parts(tmp_path / "out")[0].read_bytes() == first[0]
+    (images / "5.jpg").mkdir()  # Still no file.
+    assert call() == (3, 0)
+
+
 def bag_of(paths, function, *arguments):
     """Return a bag of paths in the usual partitions, made by a function."""
     import dask.bag
@@ -776,6 +799,31 @@ def test_where_there_is_no_gpu_none_is_pinned(fresh, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     _workers.prepare_process(1)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+
+
+@pytest.mark.parametrize("kind", ["link", "open", "foreign", "file"])
+def test_locks_of_gpus_lie_where_nobody_else_puts_links(
+    kind, fresh, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = _workers._own_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert _workers._own_folder() == folder
+    folder.rmdir()
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif kind == "file":
+        folder.touch(mode=0o600)
+    else:
+        folder.mkdir()
+        folder.chmod(0o777 if kind == "open" else 0o700)
+    if kind == "foreign":
+        user = os.getuid()
+        monkeypatch.setattr(_workers.os, "getuid", lambda: user + 1)
+        folder.rename(tmp_path / f"sk_posters-{user + 1}")
+    with pytest.raises(PermissionError, match="not a folder of yours alone: another"):
+        _workers._lock_gpu("GPU-0")
 
 
 def test_more_workers_than_gpus_are_refused(fresh, monkeypatch):

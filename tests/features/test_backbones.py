@@ -234,18 +234,115 @@ def test_a_changed_file_is_opened_again(batch, save_onnx):
     assert not np.array_equal(before.features(batch), after.features(batch))
 
 
-def test_weights_next_to_a_model_are_part_of_its_fingerprint(save_onnx, tmp_path):
-    path = save_onnx()
-    beside = tmp_path / "tiny.onnx.data"
-    content = path.read_bytes().replace(b"weights", b"w.data!")
-    path.write_bytes(content)
-    (tmp_path / "w.data!").write_bytes(b"weights")
-    beside.write_bytes(b"named by no model")
-    first = _backbones._digest(str(path), 0)
-    beside.write_bytes(b"changed")
-    assert _backbones._digest(str(path), 1) == first
-    (tmp_path / "w.data!").write_bytes(b"changed")
-    assert _backbones._digest(str(path), 2) != first
+def save_external(folder, factor, name="w.data"):
+    """Save a model whose weights are in another file, all of them one factor."""
+    onnx = pytest.importorskip("onnx")
+    helper, types = onnx.helper, onnx.TensorProto
+    weights = helper.make_tensor("w", types.FLOAT, [4, 3, 1, 1], np.zeros(12))
+    weights.ClearField("float_data")
+    weights.data_location = types.EXTERNAL
+    entry = weights.external_data.add()
+    entry.key, entry.value = "location", name
+    shapes = [["n", 3, "height", "width"], ["n", 4, "height", "width"]]
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["images", "w"], ["map"])],
+        "external",
+        [helper.make_tensor_value_info("images", types.FLOAT, shapes[0])],
+        [helper.make_tensor_value_info("map", types.FLOAT, shapes[1])],
+        [weights],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    if ".." not in name:
+        file = folder / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(np.full(12, factor, np.float32).tobytes())
+    return path
+
+
+@pytest.mark.parametrize("name", ["w.data", "folder/w.data", "n" * 200])
+def test_external_weights_that_change_give_other_features(name, tmp_path):
+    path = save_external(tmp_path, 1, name)
+    ones = np.full((1, 8, 8, 3), 1, np.uint8)
+    params = {"mean": 0, "std": 1, "image_size": (8, 8)}
+    before = only(path, **params)
+    assert before.features(ones).tolist() == [[3, 3, 3, 3]]
+    save_external(tmp_path, 5, name)
+    after = only(path, **params)
+    assert after.features(ones).tolist() == [[15, 15, 15, 15]]
+    assert before.fingerprint != after.fingerprint
+    save_external(tmp_path, 1, name)
+    assert only(path, **params).fingerprint == before.fingerprint
+
+
+def test_a_file_of_the_same_size_and_time_may_be_another(save_onnx):
+    before = only(path := save_onnx())
+    status = os.stat(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(save_onnx.weights.astype("<f4").tobytes())
+    content[place : place + 4] = np.float32(99).tobytes()
+    with open(path, "r+b") as file:  # The same inode, too.
+        file.write(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert only(path).fingerprint != before.fingerprint
+
+
+def test_a_network_that_changes_while_it_runs_is_noticed(batch, save_onnx):
+    network = only(path := save_onnx())
+    content = path.read_bytes()
+    weights = save_onnx.weights.astype("<f4").tobytes()
+    path.write_bytes(content.replace(weights, weights[::-1]))
+    _backbones._session.cache_clear()  # As other networks would do.
+    with pytest.raises(ValueError, match=r"tiny\.onnx', or its weights, changed while"):
+        network.features(batch)
+
+
+def test_files_beside_a_model_that_it_does_not_name_do_not_matter(save_onnx, tmp_path):
+    before = only(path := save_onnx())
+    (tmp_path / "weights").write_bytes(b"the name of a tensor")
+    assert only(path).fingerprint == before.fingerprint
+
+
+@pytest.mark.parametrize("name", ["../w.data", "/etc/passwd", "a/../w.data"])
+def test_weights_outside_of_the_folder_are_not_opened(name, tmp_path):
+    path = save_external(tmp_path, 1, name if ".." in name else "w.data")
+    if ".." not in name:
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"w.data", b"/etc/p"))
+    with pytest.raises(
+        ValueError, match=r"which is outside of its folder\. It was not"
+    ):
+        only(path, mean=0, std=1)
+
+
+def test_a_link_to_weights_elsewhere_is_not_followed(tmp_path):
+    (tmp_path / "in").mkdir()
+    path = save_external(tmp_path / "in", 1)
+    (tmp_path / "in" / "w.data").rename(tmp_path / "w.data")
+    (tmp_path / "in" / "w.data").symlink_to(tmp_path / "w.data")
+    with pytest.raises(
+        ValueError, match=r"which is outside of its folder\. It was not"
+    ):
+        only(path, mean=0, std=1)
+
+
+def test_missing_weights_are_named(tmp_path):
+    path = save_external(tmp_path, 1)
+    (tmp_path / "w.data").unlink()
+    message = (
+        r"names the file of weights 'w\.data', which cannot be read \(No such file"
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        only(path, mean=0, std=1)
+
+
+def test_weights_are_found_beside_a_link_and_beside_its_target(tmp_path):
+    (tmp_path / "in").mkdir()
+    save_external(tmp_path / "in", 1)
+    (tmp_path / "link.onnx").symlink_to(tmp_path / "in" / "model.onnx")
+    assert only(tmp_path / "link.onnx", mean=0, std=1).n_features == 4
 
 
 # ------------------------------------------------------------------------------ Keras

@@ -368,8 +368,8 @@ class FullDisk(io.FileIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def open_on_full_disk(path, mode, buffering=-1):
-    return FullDisk(path, mode) if "x" in mode else open(path, mode, buffering)
+def open_on_full_disk(path, mode, **options):
+    return FullDisk(path, mode) if "x" in mode else open(path, mode, **options)
 
 
 def no_folder(folder, exist_ok):

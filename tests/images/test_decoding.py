@@ -247,7 +247,7 @@ def test_truncated_file_is_refused(kind, share, tmp_path):
 
 def test_file_that_is_no_image_is_refused(tmp_path):
     (tmp_path / "a.jpg").write_text("<html>404 Not Found</html>", encoding="utf-8")
-    refuse(tmp_path / "a.jpg", "not an image, or in a format that Pillow does not read")
+    refuse(tmp_path / "a.jpg", "not an image, or in a format that is not read")
 
 
 @pytest.mark.filterwarnings("ignore:BMP support not installed")
@@ -257,7 +257,7 @@ def test_format_that_pillow_was_built_without_is_refused(tmp_path, monkeypatch):
     lacking = (factory, lambda prefix: "BMP support not installed")
     monkeypatch.setitem(Image.OPEN, "BMP", lacking)
     monkeypatch.setattr(Image, "ID", ["BMP"])
-    refuse(path, "in a format that Pillow does not read")
+    refuse(path, "in a format that is not read")
 
 
 def test_file_without_permission_is_refused(tmp_path, monkeypatch):

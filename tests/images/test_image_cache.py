@@ -426,6 +426,25 @@ def test_an_interrupt_leaves_no_temporary_file(cache, paths, monkeypatch):
     assert temporary_files(cache) == entries(cache) == []
 
 
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "device"])
+def test_only_files_are_read_as_entries(kind, filled, cache):
+    """A pipe would hang, and a link may name anything."""
+    [entry, *_] = entries(cache)
+    store = ImageStore.open(cache, 10**9)
+    image, key = np.empty((5, 4, 3), np.uint8), entry.stem
+    assert store.read_into(key, image)
+    assert store.holds(key, image.nbytes)
+    kept = entry.rename(cache / "kept")
+    if kind == "pipe":
+        os.mkfifo(entry)
+    elif kind == "folder":
+        entry.mkdir()
+    else:
+        entry.symlink_to(kept if kind == "link" else "/dev/zero")
+    assert not store.read_into(key, image)
+    assert not store.holds(key, image.nbytes)
+
+
 # ------------------------------------------------------------- a disk that will not
 
 
@@ -435,8 +454,8 @@ class FullDisk(io.FileIO):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def open_on_full_disk(path, mode, buffering=-1):
-    return FullDisk(path, mode) if "x" in mode else open(path, mode, buffering)
+def open_on_full_disk(path, mode, **options):
+    return FullDisk(path, mode) if "x" in mode else open(path, mode, **options)
 
 
 def no_folder(folder, exist_ok):

@@ -166,7 +166,7 @@ def test_an_error_names_the_row_and_the_path_of_a_dict(path):
         "row 2: bytes (0 B) of a.jpg",
         "row 3: bytes (300 B)",
     ]
-    assert unknown == "not an image, or in a format that Pillow does not read"
+    assert unknown == "not an image, or in a format that is not read"
     assert empty == "the file is empty (0 bytes)"
     assert damaged.startswith("cannot be decoded, it may be damaged or cut off")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sk_posters._images._machine import explain_machine
 from sk_posters._images._suffixes import image_suffixes, split_suffix
 
 __all__ = ["IMAGES_FOLDER", "ImageFinder", "check_ids"]
@@ -33,12 +34,13 @@ class Folder:
         self.n_double = 0
         rank = {suffix: number for number, suffix in enumerate(image_suffixes())}
         for name in _list_files(self.path):
-            stem, suffix = split_suffix(unicodedata.normalize("NFC", name))
-            self.names.setdefault(stem + suffix, name)
-            if suffix:
-                self.stems.setdefault(stem, []).append((rank[suffix], name))
+            for text in _read_name(name):
+                stem, suffix = split_suffix(unicodedata.normalize("NFC", text))
+                self.names.setdefault(stem + suffix, name)
+                if suffix:
+                    self.stems.setdefault(stem, []).append((rank[suffix], name))
         for stem, files in self.stems.items():
-            self.n_double += len(files) > 1
+            self.n_double += len({name for _, name in files}) > 1
             self.stems[stem] = min(files)[1]
             if stem.isdecimal():
                 self.numbers.setdefault(int(stem), []).append(stem)
@@ -66,6 +68,17 @@ class Folder:
         return self.names.get(stem + suffix) if suffix else self.stems.get(stem)
 
 
+def _read_name(name):
+    """Return a file's name, and what its bytes are in encodings that tables have."""
+    content = os.fsencode(name)
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        others = {content.decode(each, "replace") for each in ("cp1252", "latin-1")}
+        return [name, *sorted(others)]
+    return [name]
+
+
 def _list_files(path):
     """Return the names of the files in a folder, links to files among them."""
     names = []
@@ -77,9 +90,16 @@ def _list_files(path):
                         names.append(entry.name)
                 except OSError:
                     continue  # A link in a circle.
-    except OSError:
-        return []
+    except OSError as error:
+        _raise_machine(error, path)
     return sorted(names)
+
+
+def _raise_machine(error, folder):
+    """Raise an error of the machine: all files of a folder would seem to be missing."""
+    fault = explain_machine(error, folder)
+    if fault is not None:
+        raise fault from error
 
 
 def check_ids(ids, source):
@@ -273,7 +293,8 @@ def _list_folders(folder):
     try:
         with os.scandir(folder) as entries:
             names = [e.name for e in entries if e.is_dir() and e.name[0] != "."]
-    except OSError:
+    except OSError as error:
+        _raise_machine(error, folder)
         return []
     return [Path(folder, name) for name in sorted(names)[:MAX_FOLDERS]]
 
