@@ -298,11 +298,11 @@ HOSTILE = {
     "a card of something else": (other_parts(card=b"[1]"), "not that of a model"),
     "no versions": (
         lambda path, marker: rewritten(path, card=lambda card: card.pop("versions")),
-        "does not name the versions",
+        "lacks 'versions'",
     ),
     "checksums of another form": (
         lambda path, marker: rewritten(path, card=lambda card: card.update(parts=[])),
-        "match the checksum",
+        "'parts' in its manifest.json must be an object of parts",
     ),
     "pickle as estimators": (pickled_estimator, "estimators is no zip archive"),
     "functools.partial": (skops_of(partial_of_system), "not trusted: builtins|functoo"),
@@ -311,7 +311,10 @@ HOSTILE = {
     "a method": (edited_schema(method_node), "which no estimator needs"),
     "references": (edited_schema(laughs), "holds a CachedNode"),
     "a text for a model": (edited_schema(not_an_estimator), "not an estimator"),
-    "a text for attributes": (edited_schema(text_for_attributes), "cannot be read"),
+    "a text for attributes": (
+        edited_schema(text_for_attributes),
+        "the attributes of its .* are no dict",
+    ),
     # Python 3.13 reads it, and then it is a list.
     "a deep list": (edited_schema(deep_schema), "RecursionError|not an estimator"),
     "estimators that are no list": (

@@ -49,6 +49,7 @@ __all__ = [
     "ImageSettings",
     "OnnxNetwork",
     "as_bytes",
+    "count_features",
     "find_image_settings",
     "list_sources",
     "make_networks",
@@ -95,11 +96,7 @@ class BackboneNetwork:
             raise refuse_cls(f"the backbone {name!r}")
         self.parts = PARTS[pooling]
         backbone = BACKBONES[name]
-        self.n_features = (
-            count_pooled(pooling, backbone.n_covarying)
-            if pooling == "covariance"
-            else backbone.n_features
-        )
+        self.n_features = _count_part(backbone, pooling)
         self.fingerprint = f"{backbone!r} {_describe(_runtime(name), self.device)}"
 
     def features(self, batch):
@@ -120,6 +117,13 @@ class BackboneNetwork:
             for images in _divide(as_bytes(batch), self.device)
         ]
         return [np.concatenate(part) for part in zip(*found, strict=True)]
+
+
+def _count_part(backbone, pooling):
+    """Return the number of features of each part of a kind of pooling."""
+    if pooling == "covariance":
+        return count_pooled(pooling, backbone.n_covarying)
+    return backbone.n_features
 
 
 class OnnxNetwork:
@@ -457,6 +461,16 @@ def _is_address(backbone):
 def pin_backbones(backbone):
     """Return the pinned address for each address of a hub among backbones."""
     return {spec: pin(spec) for spec in _list_specs(backbone) if _is_address(spec)}
+
+
+def count_features(backbone, pooling):
+    """Return the number of features of backbones, None where a network must tell."""
+    specs = _list_specs(backbone)
+    if not all(isinstance(spec, str) and spec in BACKBONES for spec in specs):
+        return None
+    return len(PARTS[pooling]) * sum(
+        _count_part(BACKBONES[spec], pooling) for spec in specs
+    )
 
 
 def list_sources(backbone):

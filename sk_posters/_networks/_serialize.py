@@ -26,8 +26,7 @@ __all__ = [
     "save_network",
 ]
 
-# Where Keras keeps what networks are made of. All of it computes on numbers only, but
-# for the layers named below.
+# Where Keras keeps what networks are made of. All of it computes on numbers only.
 MODULES = {
     "builtins",  # Keras's own functions, such as the loss "binary_crossentropy".
     "keras",
@@ -42,10 +41,21 @@ MODULES = {
     "keras.regularizers",
     "keras.src.models.functional",
 }
+# Of these modules, only what the networks of this package are made of.
+KEPT = {
+    "keras": {"DTypePolicy", "Functional", "Sequential"},
+    "keras.layers": {
+        *("Activation", "Add", "BatchNormalization", "Conv2D", "Dense"),
+        *("DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D"),
+        *("InputLayer", "MaxPooling2D", "RandomBrightness", "RandomContrast"),
+        *("RandomFlip", "RandomTranslation", "RandomZoom", "ReLU", "Rescaling"),
+    },
+}
 FUNCTIONS = ("activations", "initializers", "losses", "metrics", "regularizers")
-REFUSED = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}
 # What a metric may count in: 40 MB of values, and lists of thresholds before them.
 MAX_VALUES, MAX_THRESHOLDS = 10_000_000, 100_000
+# What a layer may give for an image: 512 MB of floats.
+MAX_OUTPUTS = 2**27
 WITHOUT_MODULE = {"__keras_tensor__", "__tuple__"}
 
 
@@ -136,11 +146,15 @@ def network_from_bytes(content):
     config, n_bytes = check_network(content)
     try:
         bare = {**config, "compile_config": None}
-        n_values = _count_values(lambda: _build_again(bare).weights)
+        built = []
+        n_values = _count_values(
+            lambda: built.append(_build_again(bare)) or built[0].weights
+        )
         if 2 * n_values > n_bytes:  # A half float takes two bytes.
             raise ModelFileError(
                 f"the network in it needs {n_values} values, and brings {n_bytes} bytes"
             )
+        _check_outputs(built[0])
         check_metrics(config.get("compile_config"))
         return read_network(content)
     except ModelFileError:
@@ -184,6 +198,19 @@ def items_of(config):
             waiting.extend(item)
 
 
+def _check_outputs(model):
+    """Refuse a network with a layer whose outputs take far more than an image."""
+    for layer in model.layers:
+        shape = getattr(layer, "output", layer).shape
+        if math.prod(side or 1 for side in shape) > MAX_OUTPUTS:
+            raise ModelFileError(
+                f"the layer {layer.name!r} of the network in it gives outputs of shape "
+                f"{shape} for an image, more than {MAX_OUTPUTS:,} values"
+            )
+        if getattr(layer, "layers", None):
+            _check_outputs(layer)
+
+
 def _count_values(build):
     """Return how many numbers the variables hold that `build` returns, without room."""
     # Keras gives variables of such a scope their values later, on any occasion, unless
@@ -217,7 +244,8 @@ def _count_in(metric):
 def _check_class(item):
     name, module = item["class_name"], item.get("module")
     registered = item.get("registered_name")
-    is_plain = isinstance(name, str) and name.isidentifier() and name not in REFUSED
+    is_plain = isinstance(name, str) and name.isidentifier()
+    is_plain = is_plain and name in KEPT.get(module, {name})
     if is_plain and module is None and registered is None:
         fits = name in WITHOUT_MODULE
     elif is_plain and module == "sk_posters":
@@ -230,8 +258,8 @@ def _check_class(item):
     if not fits:
         raise ModelFileError(
             f"the network in it holds {registered or name!r} of {module!r}, and only "
-            "layers of Keras that run no code of their own, and those of sk_posters, "
-            "are allowed"
+            "layers of Keras that run no code of their own and that networks of "
+            "sk_posters are made of, and those of sk_posters, are allowed"
         )
 
 

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._base._atomic import read_file, write_file
+from sk_posters._base._atomic import check_writable, read_file, write_file
 from sk_posters._base._unwrap import find_label_names, list_parts, unwrap
 from sk_posters._base._validation import find_known
 from sk_posters._base._versions import find_versions
@@ -21,6 +21,8 @@ from sk_posters._features._backbones import list_sources
 from sk_posters._features._encoder import PosterEncoder, find_settings, get_pinned
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._images._sources import holds_sources
+from sk_posters._persistence._card import check_card, check_label_names
+from sk_posters._persistence._fields import count_labels
 from sk_posters._persistence._keras_parts import replace_parts
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
 from sk_posters._persistence._training_rows import hash_rows, match_rows, pack_hashes
@@ -135,9 +137,12 @@ def save_model(
     """
     check_is_fitted(model)
     _check_trusted(trusted)
+    check_writable(path)
     to_write, left_out = replace_parts(model, trusted)
+    names = _names(model, label_names)
     try:
-        content = estimator_to_bytes(to_write, trusted=trusted)
+        content, reset = estimator_to_bytes(to_write, trusted=trusted)
+        check_label_names(names, count_labels(model), "label_names")
     except ModelFileError as error:
         raise ModelFileError(
             f"The model cannot be saved to {os.fspath(path)!r}: {error}."
@@ -152,7 +157,7 @@ def save_model(
         "description": str(description),
         "model": [type(part).__name__ for _, part in list_parts(model)],
         "preprocessing": _describe_preprocessing(model),
-        "label_names": _names(model, label_names),
+        "label_names": names,
         "thresholds": _thresholds(model),
         "scores": _plain(dict(scores or {})),
         "training_data": summary,
@@ -163,6 +168,12 @@ def save_model(
             for name, part in parts.items()
         },
     }
+    try:
+        check_card(card, "model card")
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"The model cannot be saved to {os.fspath(path)!r}: {error}."
+        ) from error
     text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False).encode()
     if len(text) > MAX_CARD:
         raise ModelFileError(
@@ -173,6 +184,7 @@ def save_model(
     _warn_of_files(model)
     for loss in left_out:
         warnings.warn(f"{loss}.", stacklevel=2)
+    _warn_of_reset(reset, "not saved")
     write_file(path, pack({CARD: text, **parts}))
     return card
 
@@ -233,9 +245,12 @@ def load_model(path, *, trusted=()):
     _check_trusted(trusted)
     card, parts = _read_parts(path)
     try:
-        model = estimator_from_bytes(parts[ESTIMATOR], trusted=trusted)
+        model, reset = estimator_from_bytes(parts[ESTIMATOR], trusted=trusted)
+        what = f"'label_names' in its {CARD}"
+        check_label_names(card["label_names"], count_labels(model), what)
     except ModelFileError as error:
         raise _refusal(path, error) from error
+    _warn_of_reset(reset, f"left out of {os.fspath(path)!r}")
     _warn_of_versions(path, card["versions"])
     _warn_of_files(model)
     return model
@@ -369,14 +384,13 @@ def _card(parts):
         raise ModelFileError(f"its {CARD} is not that of a model of sk_posters")
     if card.get("format_version") != FORMAT_VERSION:
         raise ModelFileError(
-            f"it is of format version {card.get('format_version')!r}, and this "
+            f"it is of format version {card.get('format_version')!a:.50}, and this "
             f"sk_posters {version('sk-posters')} knows {FORMAT_VERSION} only: the file "
-            f"was written by sk_posters {_text(card, 'versions', 'sk-posters')}, "
+            f"was written by sk_posters {_text(card, 'versions', 'sk-posters')!a:.50}, "
             "install that one"
         )
+    check_card(card, CARD)
     _check_sums(card, parts)
-    if not isinstance(card.get("versions"), dict):
-        raise ModelFileError(f"its {CARD} does not name the versions of its writer")
     return card
 
 
@@ -416,6 +430,19 @@ def _warn_of_versions(path, versions):
         warnings.warn(
             f"{os.fspath(path)!r} was written with {', '.join(other)}. Predictions "
             "may differ: compare some, or install the versions of the file.",
+            stacklevel=3,
+        )
+
+
+def _warn_of_reset(names, how):
+    """Warn of parameters that take their default in a file, or in a loaded model."""
+    if names:
+        shown = ", ".join(
+            name.encode("ascii", "backslashreplace").decode() for name in names[:20]
+        )
+        warnings.warn(
+            f"{shown}: {how}, as they say what one machine does, or this version does "
+            "not know them. Set them again on the loaded model with set_params.",
             stacklevel=3,
         )
 

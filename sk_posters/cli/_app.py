@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from sk_posters.cli._options import Cache, Model, use_cache
+from sk_posters.cli._options import Cache, Model, Trust, use_cache
 from sk_posters.cli._tables import add_table_options, load_table
 
 __all__ = ["app"]
@@ -37,6 +37,7 @@ def app(
             min=0, max=65535, metavar="N", help="Port to listen on. 0: any free port."
         ),
     ] = 7860,
+    trust: Trust = None,
     options=None,
 ):
     """Serve a web page that predicts the labels of a poster.
@@ -57,4 +58,11 @@ def app(
         paths, target = table.data, table.target
         hint = "" if cache else "; --cache FOLDER keeps them"
         typer.echo(f"computing features of {len(paths)} posters{hint}", err=True)
-    run_app(model, posters=paths, target=target, host=host, port=port)
+    run_app(
+        model,
+        posters=paths,
+        target=target,
+        host=host,
+        port=port,
+        trusted=trust or (),
+    )

@@ -13,6 +13,7 @@ from sk_posters.cli._options import (
     Resamples,
     Seed,
     Table,
+    Trust,
     use_cache,
 )
 from sk_posters.cli._tables import add_table_options, load_table, print_reading
@@ -36,6 +37,7 @@ def evaluate(
     cache: Cache = None,
     n_bootstrap: Resamples = 1000,
     random_state: Seed = 0,
+    trust: Trust = None,
     options=None,
 ):
     """Score a model on a table, next to baselines that use no poster.
@@ -61,7 +63,7 @@ def evaluate(
     use_cache(cache)
     posters = load_table(table, options)
     print_reading(posters)
-    classifier, names = open_model(model)
+    classifier, names = open_model(model, trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
             f"{str(model)!r} gives no probabilities, which evaluate needs. Train a "
