@@ -319,7 +319,7 @@ HOSTILE = {
     "a deep list": (edited_schema(deep_schema), "RecursionError|not an estimator"),
     "estimators that are no list": (
         edited_schema(lambda *_: ([1], {})),
-        "not what",
+        "cannot be read",
     ),
     "a pickle in an array": (
         edited_schema(array_node(pickled_array)),
@@ -330,7 +330,7 @@ HOSTILE = {
         r"array of shape \(1000000000000,\)",
     ),
     "an array that is none": (edited_schema(array_node(b"x")), "NumPy cannot read"),
-    "an array that is not there": (edited_schema(missing_array), "not what skops"),
+    "an array that is not there": (edited_schema(missing_array), "cannot be read"),
     "a Lambda layer": (lambda_layer, "holds 'Lambda' of"),
     "a later format": (later_format, "format version 2, and this sk_posters"),
 }

@@ -315,7 +315,7 @@ def _check_novelty(step):
     if _is_fitted(step):
         n_columns = _check_columns(step)
         direction = _check_array(step, "direction_", (n_columns,))
-        if np.linalg.norm(direction.astype(float)) > 1.001:
+        if np.square(direction, dtype=float).sum() > 1.001:
             _refuse(step, "direction_", "a vector of length 1, or 0")
         distances = _check_array(step, "distances_", (None,), low=-1e-3, high=2.001)
         if not len(distances) or (np.diff(distances) < 0).any():
@@ -439,6 +439,9 @@ def _check_one_vs_rest(classifier):
     if is_matrix and not np.array_equal(classifier.classes_, range(n_classes)):
         _refuse(classifier, "classes_", "the positions of the labels")
     for estimator in estimators:
+        is_copy = type(estimator) is type(classifier.estimator)
+        if not is_copy and _name_of(estimator) != CONSTANT:
+            _refuse(classifier, "estimators_", "fitted copies of estimator")
         _require_fitted(estimator, _short(classifier))
         if _name_of(estimator) in LINEAR and len(estimator.classes_) != 2:
             _refuse(estimator, "classes_", "two classes, of one label")
@@ -456,6 +459,7 @@ def _check_one_vs_rest(classifier):
         _check_names_of(classifier, "label_names_", n_classes)
 
 
+CONSTANT = "sklearn.multiclass._ConstantPredictor"
 LINEAR = {
     "sklearn.linear_model._logistic.LogisticRegression",
     "sklearn.svm._classes.LinearSVC",
@@ -474,8 +478,11 @@ def _check_tuner(tuner):
     calibration = tuner.calibration_
     if (calibration and _name_of(calibration)) != kinds[tuner.calibration]:
         _refuse(tuner, "calibration_", f"that of calibration={tuner.calibration!r}")
-    if tuner._method not in ("predict_proba", "decision_function"):
-        _refuse(tuner, "_method", "predict_proba or decision_function")
+    if type(tuner.estimator_) is not type(tuner.estimator):
+        _refuse(tuner, "estimator_", "a fitted copy of estimator")
+    methods = ("predict_proba", "decision_function")
+    if tuner._method not in methods or not hasattr(tuner.estimator_, tuner._method):
+        _refuse(tuner, "_method", "predict_proba or decision_function, as there is")
     as_probabilities = tuner._method == "predict_proba" or calibration is not None
     if as_probabilities and (tuner.thresholds is None or _is_whole(tuner.thresholds)):
         high = ABOVE_ONE
@@ -710,7 +717,7 @@ CHECKS = {
     "sklearn.model_selection._split.ShuffleSplit": _check_shuffle_split,
     "sklearn.model_selection._split.StratifiedKFold": _check_folds,
     "sklearn.multiclass.OneVsRestClassifier": _check_one_vs_rest,
-    "sklearn.multiclass._ConstantPredictor": _check_constant,
+    CONSTANT: _check_constant,
     "sklearn.pipeline.FeatureUnion": _check_union,
     "sklearn.pipeline.Pipeline": _check_pipeline,
     f"{_ARRAYS}.MaxAbsScaler": _check_scaler("max_abs_", "scale_"),

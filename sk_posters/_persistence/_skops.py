@@ -63,9 +63,10 @@ def estimator_to_bytes(estimator, *, trusted=()):
         raise ModelFileError(
             f"skops cannot write the estimator ({type(error).__name__}: {error})"
         ) from error
-    checked = _check_content(skops, content, trusted)
+    content, left_out = _check_content(content, trusted)
+    _refuse_unknown(set(skops.get_untrusted_types(data=content)), trusted)
     check_fields(estimator)
-    return checked
+    return content, left_out
 
 
 def estimator_from_bytes(content, *, trusted=()):
@@ -74,7 +75,7 @@ def estimator_from_bytes(content, *, trusted=()):
     Everything is checked: names before any object is made, values before any is used.
     """
     skops = _skops("load_model")
-    content, left_out = _check_content(skops, content, trusted)
+    content, left_out = _check_content(content, trusted)
     try:
         with warnings.catch_warnings():
             # load_model speaks of versions itself.
@@ -102,7 +103,7 @@ def _list_trusted(trusted):
     return sorted({*KEPT, KERAS_PART, *trusted})
 
 
-def _check_content(skops, content, trusted):
+def _check_content(content, trusted):
     """Return the zip without what is left out; refuse what is not allowed."""
     parts = unpack(
         content,
@@ -118,8 +119,6 @@ def _check_content(skops, content, trusted):
         schema = json.loads(parts["schema.json"])
         checker.check(schema)
         parts["schema.json"] = json.dumps(schema).encode()
-        content = pack(parts)
-        found = set(skops.get_untrusted_types(data=content))
     except ModelFileError:
         raise
     except Exception as error:
@@ -127,7 +126,12 @@ def _check_content(skops, content, trusted):
             f"the list of its estimators is not what skops writes "
             f"({type(error).__name__}: {error})"
         ) from error
-    unknown = sorted((found | checker.unknown) - set(_list_trusted(trusted)))
+    _refuse_unknown(checker.unknown, trusted)
+    return pack(parts), sorted(checker.left_out)
+
+
+def _refuse_unknown(found, trusted):
+    unknown = sorted(found - set(_list_trusted(trusted)))
     if unknown:
         raise ModelFileError(
             f"it holds types that are not trusted: {', '.join(unknown)}. A file can "
@@ -135,7 +139,6 @@ def _check_content(skops, content, trusted):
             f"you know where it comes from, pass trusted={unknown!r}, or to a command "
             f"{' '.join(f'--trust {name}' for name in unknown)}"
         )
-    return content, sorted(checker.left_out)
 
 
 class _Checker:
