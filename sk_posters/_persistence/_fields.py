@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from sk_posters._base._compat import validate_params_of
+from sk_posters._base._unwrap import unwrap
 from sk_posters._features._backbones import count_features, list_sources
 from sk_posters._features._encoder import PosterEncoder
 from sk_posters._images._loader import PosterImageLoader
@@ -62,7 +63,7 @@ def count_labels(model):
         return len(model.best_thresholds_)
     if name == "sk_posters.PosterClassifier":
         return len(model.label_names_)
-    if name in ("sk_posters.OneVsRestHead", "sklearn.multiclass.OneVsRestClassifier"):
+    if name in ONE_VS_REST:
         return len(model.classes_)
     if name == "sklearn.dummy.DummyClassifier" and model.n_outputs_ > 1:
         return int(model.n_outputs_)
@@ -459,6 +460,7 @@ def _check_one_vs_rest(classifier):
         _check_names_of(classifier, "label_names_", n_classes)
 
 
+ONE_VS_REST = {"sk_posters.OneVsRestHead", "sklearn.multiclass.OneVsRestClassifier"}
 CONSTANT = "sklearn.multiclass._ConstantPredictor"
 LINEAR = {
     "sklearn.linear_model._logistic.LogisticRegression",
@@ -487,6 +489,9 @@ def _check_tuner(tuner):
     if as_probabilities and (tuner.thresholds is None or _is_whole(tuner.thresholds)):
         high = ABOVE_ONE
         _check_array(tuner, "best_thresholds_", (n_labels,), low=0, high=high)
+    head = unwrap(tuner.estimator_).head
+    if _name_of(head) in ONE_VS_REST and not head.multilabel_:
+        _refuse(head.label_binarizer_, "y_type_", "that of a label matrix")
     _check_real(tuner, "common_threshold_")
     _check_real(tuner, "best_score_")
     _check_names_of(tuner, "label_names_", n_labels)
@@ -701,7 +706,6 @@ _SPLITS = "sk_posters.model_selection.MultilabelStratified"
 CHECKS = {
     "sk_posters.FeatureNovelty": _check_novelty,
     "sk_posters.MultilabelTunedThresholdClassifierCV": _check_tuner,
-    "sk_posters.OneVsRestHead": _check_one_vs_rest,
     "sk_posters.PosterClassifier": _check_poster_classifier,
     "sk_posters.PosterEncoder": _check_encoder,
     "sk_posters.PosterImageLoader": _check_loader,
@@ -716,7 +720,7 @@ CHECKS = {
     "sklearn.model_selection._split.KFold": _check_folds,
     "sklearn.model_selection._split.ShuffleSplit": _check_shuffle_split,
     "sklearn.model_selection._split.StratifiedKFold": _check_folds,
-    "sklearn.multiclass.OneVsRestClassifier": _check_one_vs_rest,
+    **dict.fromkeys(ONE_VS_REST, _check_one_vs_rest),
     CONSTANT: _check_constant,
     "sklearn.pipeline.FeatureUnion": _check_union,
     "sklearn.pipeline.Pipeline": _check_pipeline,

@@ -180,6 +180,6 @@ def is_reset(name, value):
     if name != "n_jobs":
         return True
     # As many as a user would set here, and not what starts a process per row.
-    most = os.cpu_count() or 1
+    most = max(os.cpu_count() or 1, 8)
     whole = isinstance(value, int) and not isinstance(value, bool)
     return not (value is None or (whole and -most <= value <= most and value != 0))

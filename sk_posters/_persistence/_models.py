@@ -184,7 +184,7 @@ def save_model(
     _warn_of_files(model)
     for loss in left_out:
         warnings.warn(f"{loss}.", stacklevel=2)
-    _warn_of_reset(reset, "not saved")
+    _warn_of_reset(reset, "Not saved")
     write_file(path, pack({CARD: text, **parts}))
     return card
 
@@ -250,7 +250,7 @@ def load_model(path, *, trusted=()):
         check_label_names(card["label_names"], count_labels(model), what)
     except ModelFileError as error:
         raise _refusal(path, error) from error
-    _warn_of_reset(reset, f"left out of {os.fspath(path)!r}")
+    _warn_of_reset(reset, f"Left out of {os.fspath(path)!r}")
     _warn_of_versions(path, card["versions"])
     _warn_of_files(model)
     return model
@@ -435,14 +435,15 @@ def _warn_of_versions(path, versions):
 
 
 def _warn_of_reset(names, how):
-    """Warn of parameters that take their default in a file, or in a loaded model."""
+    """Warn of what takes its default in a file, or in a loaded model."""
     if names:
-        shown = ", ".join(
-            name.encode("ascii", "backslashreplace").decode() for name in names[:20]
-        )
+        shown = ", ".join(names[:20]).encode("ascii", "backslashreplace").decode()
+        shown = "".join(each if each.isprintable() else "?" for each in shown)
         warnings.warn(
-            f"{shown}: {how}, as they say what one machine does, or this version does "
-            "not know them. Set them again on the loaded model with set_params.",
+            f"{how}: {shown}. A model file does not decide where a machine keeps "
+            "things, how many processes it starts and what it prints, and holds only "
+            "attributes that sk_posters knows. Set parameters again on the loaded "
+            "model with set_params.",
             stacklevel=3,
         )
 

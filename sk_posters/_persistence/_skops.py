@@ -49,6 +49,7 @@ CODE = {
     *("PartialNode", "RandomGeneratorNode", "TreeNode"),
 }
 KERAS_PART = "sk_posters.KerasPart"
+TRUSTED = {*KEPT, KERAS_PART}
 UNKNOWN = object()
 
 
@@ -80,7 +81,7 @@ def estimator_from_bytes(content, *, trusted=()):
         with warnings.catch_warnings():
             # load_model speaks of versions itself.
             warnings.simplefilter("ignore", InconsistentVersionWarning)
-            estimator = skops.loads(content, trusted=_list_trusted(trusted))
+            estimator = skops.loads(content, trusted=sorted({*TRUSTED, *trusted}))
     except ModelFileError:
         raise
     except Exception as error:
@@ -97,10 +98,6 @@ def estimator_from_bytes(content, *, trusted=()):
 
 def _skops(purpose):
     return import_optional("skops.io", extra="models", purpose=purpose)
-
-
-def _list_trusted(trusted):
-    return sorted({*KEPT, KERAS_PART, *trusted})
 
 
 def _check_content(content, trusted):
@@ -131,7 +128,7 @@ def _check_content(content, trusted):
 
 
 def _refuse_unknown(found, trusted):
-    unknown = sorted(found - set(_list_trusted(trusted)))
+    unknown = sorted(found - TRUSTED - set(trusted))
     if unknown:
         raise ModelFileError(
             f"it holds types that are not trusted: {', '.join(unknown)}. A file can "
