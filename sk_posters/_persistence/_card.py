@@ -8,6 +8,7 @@ from sk_posters.exceptions import ModelFileError
 __all__ = ["check_card", "check_label_names"]
 
 VERSION = re.compile(r"[\w.+!-]{1,64}", re.ASCII)
+MAX_DEPTH = 20
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -121,14 +122,18 @@ def check_label_names(names, n_labels, what):
 
 
 def _check_readable(field, value, name):
-    """Refuse text that no UTF-8 can hold, in a value or below it."""
-    waiting = [field, value]
+    """Refuse lists without end, and text that no UTF-8 can hold, in a value."""
+    waiting = [(field, 0), (value, 0)]
     while waiting:
-        item = waiting.pop()
+        item, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise ModelFileError(
+                f"{field!a} in its {name} is nested more than {MAX_DEPTH} deep"
+            )
         if isinstance(item, dict):
-            waiting += [*item, *item.values()]
+            waiting += [(each, depth + 1) for each in (*item, *item.values())]
         elif isinstance(item, list):
-            waiting += item
+            waiting += [(each, depth + 1) for each in item]
         elif isinstance(item, str):
             try:
                 item.encode()

@@ -73,9 +73,9 @@ def save_model(
     description : str, default=""
         Any text for the model card.
     trusted : list of str, default=()
-        Dotted names of further types that the model holds, such as
-        ``"sklearn.tree._tree.Tree"`` for trees and forests, or a function of your own
-        that is a loss. They must be trusted for loading, too.
+        Dotted names of further types that the model holds, such as those of forests
+        or of a search, or a function of your own that is a loss: the error names them.
+        They must be trusted for loading, too.
 
     Returns
     -------
@@ -85,8 +85,11 @@ def save_model(
     Raises
     ------
     ModelFileError
-        If the model holds something that no such file can hold, or a type that is not
-        trusted. It is a ValueError.
+        If the model holds something that no such file can hold, a type that is not
+        trusted, or values that do not fit together; or if `label_names` do not fit
+        the model. It is a ValueError.
+    OSError
+        If the file cannot be written, or is a folder, a pipe or a device.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     ImportError
@@ -96,7 +99,8 @@ def save_model(
     -----
     UserWarning
         If something in `callbacks`, `metrics`, `loss` or `optimizer` of a
-        PosterClassifier is left out, or the model needs files that are not in it.
+        PosterClassifier is left out, or a parameter that belongs to one machine, or
+        the model needs files that are not in it.
 
     See Also
     --------
@@ -118,8 +122,10 @@ def save_model(
     without them, or with the default of the parameter.
     The pretrained networks of :class:`PosterEncoder` come with their packages, files
     that a user gives as `backbone` stay where they are, and of a network of the
-    Hugging Face hub the file has the address and the commit. `cache_dir` and
-    `failed_` are not saved: they belong to one machine.
+    Hugging Face hub the file has the address and the commit. `memory`, `cache_dir`,
+    `cache_size`, `verbose` and `failed_` are not saved, nor an `n_jobs` above the
+    number of processors (or 8): they belong to one machine. An existing file keeps its
+    permissions, and a link stays one.
 
     Examples
     --------
@@ -192,8 +198,8 @@ def save_model(
 def load_model(path, *, trusted=()):
     """Load what :func:`save_model` wrote, from any source: no code in it is run.
 
-    Everything is checked before any object is created: the form of the file, its
-    checksums, every type and every layer.
+    The form of the file, its checksums, every type and every layer are checked before
+    any object is created, and every value before the model is returned.
 
     Parameters
     ----------
@@ -201,7 +207,8 @@ def load_model(path, *, trusted=()):
         The file.
     trusted : list of str, default=()
         Dotted names of further types that may be loaded. A file can use them in any
-        way: only do this for files of your own.
+        way, and with some estimators of scikit-learn end the process: only do this for
+        files of your own.
 
     Returns
     -------
@@ -220,7 +227,9 @@ def load_model(path, *, trusted=()):
     -----
     UserWarning
         If the file was written with other versions of libraries, or the model needs
-        files that are not in it, or networks that it would download when it predicts.
+        files that are not in it, or networks that it would download when it predicts,
+        or something was left out: parameters that belong to one machine, such as
+        `memory`, and attributes that a class does not have.
 
     See Also
     --------

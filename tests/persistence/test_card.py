@@ -29,6 +29,9 @@ def file(head, tmp_path):
     return tmp_path / "it.model"
 
 
+DEEP = []
+for _ in range(30):
+    DEEP = [DEEP]
 ESCAPE, SURROGATE = "\x1b[31m", "\ud800"
 WRONG = {
     "created": [None, 7],
@@ -37,7 +40,7 @@ WRONG = {
     "preprocessing": [[1], "x", None],
     "label_names": ["Drama", [], [1, 2], {"a": 1}, [SURROGATE, "War"], ["War", "War"]],
     "thresholds": [[], "x", ["0.5"], [True], {"a": 1}, [0.5, float("nan")]],
-    "scores": [[], None, "x", {SURROGATE: 1}],
+    "scores": [[], None, "x", {SURROGATE: 1}, {"a": DEEP}],
     "training_data": [7, [], {}, {"n_rows": -1}, {"n_rows": 1, "sha256": ESCAPE}],
     "versions": [{"numpy": ESCAPE}, {"numpy": 2}, {"numpy": ""}, [], None],
     "trusted": [None, "x", [1]],
