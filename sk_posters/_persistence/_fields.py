@@ -54,19 +54,16 @@ def check_fields(model):
 
 def count_labels(model):
     """Return how many labels a fitted model predicts, None if that is unknown."""
-    name = _name_of(model)
-    if isinstance(model, Pipeline):
-        return count_labels(model.steps[-1][1])
-    if hasattr(model, "best_estimator_"):
-        return count_labels(model.best_estimator_)
-    if name.endswith(".MultilabelTunedThresholdClassifierCV"):
-        return len(model.best_thresholds_)
+    parts = unwrap(model)
+    if parts.tuner is not None:
+        return len(parts.tuner.best_thresholds_)
+    name = _name_of(parts.head)
     if name == "sk_posters.PosterClassifier":
-        return len(model.label_names_)
+        return len(parts.head.label_names_)
     if name in ONE_VS_REST:
-        return len(model.classes_)
-    if name == "sklearn.dummy.DummyClassifier" and model.n_outputs_ > 1:
-        return int(model.n_outputs_)
+        return len(parts.head.classes_)
+    if name == "sklearn.dummy.DummyClassifier" and parts.head.n_outputs_ > 1:
+        return int(parts.head.n_outputs_)
     return None
 
 
