@@ -33,7 +33,7 @@ from _fuzzed import TARGETS, is_own
 from _written import are_installed
 
 HANG = 5.0
-N_CASES = {"images": 150, "ONNX file": 8}
+N_CASES = {"images": 150, "ONNX file": 8, "model file, structure": 12}
 # Keras takes seconds to load: the benchmark has it.
 NAMES = [
     name
