@@ -56,6 +56,7 @@ FUNCTIONS = ("activations", "initializers", "losses", "metrics", "regularizers")
 MAX_VALUES, MAX_THRESHOLDS = 10_000_000, 100_000
 # What a layer may give for an image: 512 MB of floats.
 MAX_OUTPUTS = 2**27
+MAX_STEPS = 100_000  # In one call of a compiled function.
 WITHOUT_MODULE = {"__keras_tensor__", "__tuple__"}
 
 
@@ -182,7 +183,21 @@ def check_network(content):
         ) from error
     for item in items_of(config):
         _check_class(item)
+    _check_compiled(config.get("compile_config") or {})
     return config, len(parts["model.weights.h5"])
+
+
+def _check_compiled(config):
+    """Refuse settings of compiling that Keras takes unseen, and trips over later."""
+    steps = config.get("steps_per_execution", 1)
+    fits = type(steps) is int and 1 <= steps <= MAX_STEPS
+    allowed = (True, False, None, "auto")
+    names = ("auto_scale_loss", "jit_compile", "run_eagerly")
+    if not fits or not all(config.get(name) in allowed for name in names):
+        raise ModelFileError(
+            "the network in it is compiled with steps_per_execution, jit_compile, "
+            f"run_eagerly or auto_scale_loss out of range; got {ascii(config)[:200]}"
+        )
 
 
 def items_of(config):

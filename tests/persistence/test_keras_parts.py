@@ -25,6 +25,7 @@ from sk_posters import (
     load_model,
     save_model,
 )
+from sk_posters._base._zip import pack, unpack
 from sk_posters._networks import _reuse, _serialize
 from sk_posters._networks._parts import KerasPart, write_part
 from sk_posters.exceptions import ModelFileError
@@ -629,6 +630,24 @@ def test_weights_that_are_not_finite_are_refused(network_file, tmp_path):
     classifier.model_.set_weights([weights[0] * np.nan, *weights[1:]])
     with pytest.raises(ModelFileError, match="has weights that are not finite"):
         save_model(classifier, tmp_path / "it.model")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("steps_per_execution", each) for each in ([1], 0, 10**9, True, "1")),
+        *(("jit_compile", "x"), ("run_eagerly", [1]), ("auto_scale_loss", 7)),
+    ],
+)
+def test_a_network_that_is_compiled_in_another_way_is_refused(name, value):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    parts = unpack(_serialize.save_network(model), what="it", names=".*", required=())
+    config = json.loads(parts["config.json"])
+    config["compile_config"][name] = value
+    content = pack({**parts, "config.json": json.dumps(config).encode()})
+    with pytest.raises(ModelFileError, match="compiled with steps_per_execution, jit_"):
+        _serialize.check_network(content)
 
 
 def test_layers_that_grow_without_end_are_refused(monkeypatch):
