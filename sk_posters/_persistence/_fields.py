@@ -282,6 +282,8 @@ def _check_encoder(encoder):
             _check_whole(encoder, name)
     if not set(vars(encoder).get("devices_", ())) <= {"cpu", "cuda"}:
         _refuse(encoder, "devices_", 'a list of "cpu" and "cuda"')
+    if vars(encoder).get("precision_", "float32") not in ("float32", "int8"):
+        _refuse(encoder, "precision_", "float32 or int8")
     _check_revisions(encoder, list_sources(backbones)[1])
 
 

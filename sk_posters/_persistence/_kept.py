@@ -71,6 +71,7 @@ KEPT = {
             "output device on_error cache_dir cache_size batch_size n_jobs verbose"
         ),
         optional=_words(
+            "normalize precision precision_ "
             "revisions_ failed_ devices_ n_computed_ n_cached_ image_size_"
         ),
     ),

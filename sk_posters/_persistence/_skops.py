@@ -196,11 +196,15 @@ class _Checker:
                     if attribute != "failed_":
                         self.left_out.add(f"{short}.{attribute}")
             elif attribute != "_sklearn_version" and not find_kept(name, attribute):
-                self.left_out.add(f"{short}.{attribute}")
                 if default is UNKNOWN:
+                    self.left_out.add(f"{short}.{attribute}")
                     _remove(node, attribute)
-                else:
-                    attributes[attribute] = _write_plain(default)
+                elif _read_plain(value) != default:  # Predictions may depend on it.
+                    raise ModelFileError(
+                        f"{attribute} of its {short} is a parameter that this version "
+                        "of sk_posters does not keep in model files: leave it at its "
+                        "default, or install the version that wrote the file"
+                    )
         if name == "sk_posters.PosterClassifier":
             _check_keras(attributes)
 

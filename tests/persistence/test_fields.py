@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from sk_posters import (
     save_model,
 )
 from sk_posters._persistence._kept import KEPT
+from sk_posters._persistence._skops import _find_default
 from sk_posters.exceptions import ModelFileError
 
 pytest.importorskip("skops.io")
@@ -316,6 +318,28 @@ def test_attributes_that_no_class_has_are_left_out(spoil):
         loaded = load_model(path)
     assert str(w[0].message).isprintable()
     assert vars(loaded).keys() == set(KEPT["sklearn.pipeline.Pipeline"].params)
+
+
+def test_all_parameters_of_the_classes_are_listed():
+    for name, kept in KEPT.items():
+        module, _, kind = name.rpartition(".")
+        found = getattr(import_module(module), kind)
+        if hasattr(found, "_get_param_names"):
+            names = set(found._get_param_names())
+            assert names <= {*kept.params, *kept.optional}, name
+
+
+def test_a_parameter_that_is_not_listed_must_have_its_default(tmp_path, monkeypatch):
+    name = "sklearn.preprocessing._data.StandardScaler"
+    kept = KEPT[name]._replace(params=("with_std", "copy"))
+    monkeypatch.setitem(KEPT, name, kept)
+    _find_default.cache_clear()
+    save_model(StandardScaler().fit(X), tmp_path / "it.model")
+    assert load_model(tmp_path / "it.model").with_mean is True
+    message = "with_mean of its StandardScaler is a parameter that this version"
+    with pytest.raises(ModelFileError, match=message):
+        save_model(StandardScaler(with_mean=False).fit(X), tmp_path / "it.model")
+    _find_default.cache_clear()
 
 
 # -- kinds of nodes and types ----------------------------------------------------------
