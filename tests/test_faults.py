@@ -180,9 +180,7 @@ def test_an_error_of_the_disk_names_the_file_and_what_to_do(tmp_path, number, st
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"Cannot write .*Make the folder first"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"Cannot write .*Make it first"):
         write_file(tmp_path / "missing" / "it.txt", b"")
 
 

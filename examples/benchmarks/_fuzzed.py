@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 import _mutations as mutations
+import _structure as structure
 import numpy as np
 from _written import SIZE, drawn_posters, fitted_pipeline, save_network
 
@@ -42,6 +43,7 @@ class Target:
 
     needs = ()
     share = 1.0  # Of the cases: less where one of them takes long.
+    limit = 5.0  # Seconds after which a case hangs.
     start_method = "fork"
 
     def begin(self):
@@ -211,17 +213,7 @@ class Models(Target):
             parts[name] = json.dumps(schema).encode()
         else:
             parts[name] = mutations.mutated(random, parts[name], list(parts.values()))
-        return self._sealed(parts), True
-
-    def _sealed(self, parts):
-        estimator = _zipped(parts)
-        card = json.loads(self.card)
-        card["parts"]["estimator.skops"] = {
-            "bytes": len(estimator),
-            "sha256": hashlib.sha256(estimator).hexdigest(),
-        }
-        text = json.dumps(card).encode()
-        return _zipped({"manifest.json": text, "estimator.skops": estimator})
+        return _sealed(self.card, parts), True
 
     def read(self, case):
         from sk_posters import load_model, model_card
@@ -232,6 +224,18 @@ class Models(Target):
         model = load_model(path)
         if not is_other:
             np.testing.assert_array_equal(model.predict_proba(self.rows), self.expected)
+
+
+def _sealed(card, parts):
+    """Return a model file of these parts, with checksums that fit."""
+    estimator = _zipped(parts)
+    card = json.loads(card)
+    card["parts"]["estimator.skops"] = {
+        "bytes": len(estimator),
+        "sha256": hashlib.sha256(estimator).hexdigest(),
+    }
+    text = json.dumps(card).encode()
+    return _zipped({"manifest.json": text, "estimator.skops": estimator})
 
 
 def _unzipped(content):
@@ -341,7 +345,156 @@ class Networks(Models):
         else:
             network[part] = mutations.mutated(random, network[part], [self.seed])
         parts[name] = _zipped(network)
-        return self._sealed(parts), True
+        return _sealed(self.card, parts), True
+
+
+class Structures(Target):
+    """The reader of models, given files whose form is right and whose values are not.
+
+    A file is refused, or predicts what it did before, or something else: that is said
+    with the change, and a problem unless the change may count.
+    """
+
+    name = "model file, structure"
+    needs = ("skops", "onnxruntime")
+
+    def __init__(self, folder, paths=None):
+        super().__init__(folder, paths)
+        from sk_posters import save_model
+        from sk_posters.datasets import make_posters
+
+        # Enough of them for each label to have both values in each half.
+        self.posters = make_posters(
+            24, n_labels=3, image_size=(48, 32), random_state=0, data_home=folder
+        )
+        self.rows = self.posters.data[:2]
+        self.seeds = []
+        for number, model in enumerate(self.models()):
+            path = os.path.join(folder, f"good{number}.model")
+            model.fit(self.posters.data, self.posters.target)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                save_model(model, path)
+            card, estimator = _unzipped(Path(path).read_bytes()).values()
+            expected = [_list_kinds(model), *self._predict(model)]
+            self.seeds.append((card, _unzipped(estimator), expected))
+
+    def models(self):
+        """Return what is saved: the recipes that need no Keras, small ones."""
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import RobustScaler
+        from sklearn.svm import LinearSVC
+
+        from sk_posters import (
+            MultilabelTunedThresholdClassifierCV,
+            OneVsRestHead,
+            PosterEncoder,
+            make_poster_pipeline,
+        )
+
+        small = {"image_size": (48, 32), "encoder__n_jobs": 1}
+
+        def tuned(classifier, **params):
+            return MultilabelTunedThresholdClassifierCV(
+                classifier, thresholds=10, cv=0.5, random_state=0, **params
+            )
+
+        best = make_poster_pipeline("best")
+        best["encoders"].transformer_list = best["encoders"].transformer_list[:2]
+        for _, encoder in best["encoders"].transformer_list:
+            encoder.set_params(image_size=(48, 32), n_jobs=1)
+        return [
+            make_poster_pipeline(**small),
+            tuned(make_poster_pipeline(**small), calibration="sigmoid"),
+            tuned(best, store_cv_results=True),
+            make_pipeline(
+                PosterEncoder(image_size=(48, 32), n_jobs=1),
+                RobustScaler(),
+                tuned(OneVsRestHead(LinearSVC()), calibration="temperature"),
+            ),
+        ]
+
+    def _predict(self, model):
+        return [np.asarray(model.predict_proba(self.rows)), model.predict(self.rows)]
+
+    def begin(self):
+        for card, parts, expected in self.seeds:
+            assert self.read((_sealed(card, parts), expected, ["same"])) == "same"
+
+    def case(self, random):
+        """Return bytes, what is predicted without the changes, and the changes."""
+        card, parts, expected = random.choice(self.seeds)
+        changes = []
+        for _ in range(random.choice((1, 1, 2))):
+            contents = structure.Contents(parts)
+            changes.append(structure.change(random, contents))
+            parts = contents.pack()
+        return _sealed(card, parts), expected, changes
+
+    def read(self, case):
+        from sk_posters import load_model
+
+        content, (kinds, *expected), changes = case
+        model = load_model(self.saved(content, "it.model"))
+        if _list_kinds(model) != kinds:  # It may take something else than posters.
+            return "other: other steps"
+        found = self._predict(model)
+        if all(
+            np.shape(one) == np.shape(other) and np.array_equal(one, other)
+            for one, other in zip(found, expected, strict=True)
+        ):
+            return "same"
+        # What follows a change may be its own, but one that must not count is alone.
+        silent = len(changes) == 1 and changes[0].startswith(structure.MUST_NOT_COUNT)
+        assert not silent, changes
+        assert np.isfinite(found[0]).all(), changes
+        return f"other: {' and '.join(sorted(changes))}"
+
+
+def _list_kinds(model):
+    from sk_posters._base._unwrap import list_parts
+
+    return [type(part).__name__ for _, part in list_parts(model)]
+
+
+class KerasStructures(Structures):
+    """The same for models with Keras networks."""
+
+    name = "model file, Keras structure"
+    needs = ("skops", "tensorflow")
+    share = 0.1
+    limit = 30.0
+    start_method = "spawn"
+
+    def models(self):
+        """Return the recipes with networks, small ones."""
+        from sk_posters import make_poster_pipeline
+
+        train = {"images__n_jobs": 1, "epochs": 1, "random_state": 0}
+        tiny = {"filters": (4,), "dense_units": (4,), "dropout": 0.1}
+        cnn = make_poster_pipeline("cnn", image_size=(16, 12), **tiny, **train)
+        train["unfreeze"] = 1
+        finetuned = make_poster_pipeline("finetuned", image_size=(48, 32), **train)
+        return [cnn, finetuned]
+
+    def case(self, random):
+        # The second has 22 MB.
+        card, parts, expected = self.seeds[random.random() < 0.1]
+        contents = structure.Contents(parts)
+        networks = [name for name in parts if name.endswith(".bin")]
+        if random.random() < 0.6:
+            words = structure.change(random, contents)
+        else:
+            network = _unzipped(parts[networks[0]])
+            if random.random() < 0.5:
+                config = json.loads(network["config.json"])
+                _change_json(random, config)
+                network["config.json"] = json.dumps(config).encode()
+                words = "config of the network"
+            else:
+                words = structure.change_weights(random, network)
+            contents.parts[networks[0]] = _zipped(network)
+        return _sealed(card, contents.pack()), expected, [words]
 
 
 class Tables(Target):
@@ -547,6 +700,7 @@ class Paths(Target):
 TARGETS = {
     target.name: target
     for target in (
-        *(Images, Weights, Models, Networks, Tables, Labels, OnnxFiles, Paths),
+        *(Images, Weights, Models, Networks, Structures, KerasStructures),
+        *(Tables, Labels, OnnxFiles, Paths),
     )
 }

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ __all__ = [
 # What is still temporary after a day was left behind by a process that was killed.
 ABANDONED_AFTER = 24 * 3600
 HEX = "[0-9a-f]{32}"
+MAX_NAME = 255  # Bytes of a file's name, on the usual file systems.
 
 # What keeps a file from being written, and what to do about it.
 NEXT_STEPS = {
@@ -36,6 +38,7 @@ NEXT_STEPS = {
         (errno.EROFS, errno.EACCES, errno.EPERM),
         "Make the folder writable, or write to another",
     ),
+    errno.ENAMETOOLONG: "Choose a shorter name",
     errno.ENOENT: "Make the folder first",
     errno.EIO: "The disk may fail: write to another",
 }
@@ -49,24 +52,39 @@ def read_file(path):
     return path.read_bytes()
 
 
-def check_writable(path):
-    """Return a path to write to, or raise before any work is done."""
+def check_writable(path, *, replaces=True):
+    """Return a path to write to, or raise before any work is done.
+
+    What only opens a path, and replaces no file, may write to a pipe or a device.
+    """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise IsADirectoryError(
             f"Cannot write to {str(path)!r}, which is a folder: name a file in it."
         )
-    if not path.parent.is_dir():
+    size = len(os.fsencode(path.name))
+    if size > MAX_NAME:
+        raise OSError(
+            errno.ENAMETOOLONG,
+            f"Cannot write {str(path)!r}: its name has {size} bytes, more than "
+            f"{MAX_NAME}. Choose a shorter one.",
+        )
+    if not os.path.isdir(path.parent):
         raise FileNotFoundError(
             f"Cannot write {str(path)!r}: there is no folder {str(path.parent)!r}. "
             "Make it first, or choose another."
+        )
+    if replaces and os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(
+            errno.EINVAL,
+            f"Cannot write {str(path)!r}, which is a pipe or a device: name a file.",
         )
     return path
 
 
 def write_file(path, content):
     """Write a file, all of it or nothing; what was there before is replaced."""
-    with replace_when_done(path) as part, open(part, "xb") as file:
+    with replace_when_done(path) as part, open(part, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -74,19 +92,62 @@ def write_file(path, content):
 
 @contextmanager
 def replace_when_done(path):
-    """Give the path of a file to write, which then takes the place of another."""
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
-    remove_abandoned(
-        path.parent, match_parts(re.escape(path.stem), re.escape(path.suffix))
-    )
+    """Give the path of an empty file to write, which then takes the place of another.
+
+    The new file has the permissions of the one that it replaces. A link stays, and the
+    file that it names is replaced.
+    """
+    path = check_writable(path)
+    target = _follow_link(path)
+    stem = _shorten(target.stem, target.suffix)
+    suffix = target.suffix if stem else ""
+    part = target.with_name(f".{stem}.{uuid.uuid4().hex}.part{suffix}")
+    remove_abandoned(target.parent, match_parts(re.escape(stem), re.escape(suffix)))
     with name_target_in_errors(path, part):
+        mode = _find_mode(target)
         try:
+            # Empty, and for nobody else to read if the old file was not.
+            private = 0o666 if mode is None else 0o600
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, private))
             yield part
-            os.replace(part, path)
+            if mode is not None:
+                os.chmod(part, mode)
+            os.replace(part, target)
         finally:
             with suppress(OSError):  # It was renamed, or could not be made.
                 part.unlink()
+
+
+def _follow_link(path):
+    """Return the file that a link names, unless somebody else may have put it there."""
+    if not path.is_symlink():
+        return path
+    # As Linux does for files that are opened.
+    folder, link = os.stat(path.parent), os.lstat(path)
+    is_shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
+    if is_shared and link.st_uid not in (os.geteuid(), folder.st_uid):
+        raise PermissionError(
+            errno.EACCES,
+            f"Cannot write {str(path)!r}, a link of another user in a folder that all "
+            "may write to: choose another name, or another folder.",
+        )
+    return Path(os.path.realpath(path))
+
+
+def _shorten(stem, suffix):
+    """Return as much of a stem as leaves room for the rest of a temporary name."""
+    room = MAX_NAME - len(os.fsencode(f"..{uuid.uuid4().hex}.part{suffix}"))
+    while len(os.fsencode(stem)) > max(room, 0):
+        stem = stem[:-1]
+    return stem
+
+
+def _find_mode(path):
+    """Return the permissions of a file, None if there is none."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Versions of the packages that predictions may depend on."""
 
 import platform
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["find_versions"]
@@ -14,10 +15,14 @@ PACKAGES = (
 
 def find_versions():
     """Return the versions of Python and of packages that predictions depend on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {name: _find_version(name) for name in PACKAGES}
+    installed = {name: found for name, found in found.items() if found is not None}
+    return {"python": platform.python_version(), **installed}
+
+
+@lru_cache(100)  # Reading it takes as long as reading a small model.
+def _find_version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -51,6 +51,7 @@ __all__ = [
     "OnnxNetwork",
     "as_bytes",
     "choose_precision",
+    "count_features",
     "find_image_settings",
     "list_sources",
     "make_graph",
@@ -114,11 +115,7 @@ class BackboneNetwork:
         if "cls" in self.parts:
             raise refuse_cls(f"the backbone {name!r}")
         backbone = BACKBONES[name]
-        n_channels = {"covariance": backbone.n_covarying}
-        self.widths = [
-            count_pooled(part, n_channels.get(part, backbone.n_features))
-            for part in self.parts
-        ]
+        self.widths = [_count_part(backbone, part) for part in self.parts]
         runtime = _describe(_runtime(name), self.device)
         kind = "" if self.precision == "float32" else f" {INT8}"
         self.fingerprint = f"{backbone!r} {runtime}{kind}"
@@ -142,6 +139,13 @@ class BackboneNetwork:
             for images in _divide(as_bytes(batch), self.device)
         ]
         return [np.concatenate(part) for part in zip(*found, strict=True)]
+
+
+def _count_part(backbone, part):
+    """Return the number of features of a part."""
+    if part == "covariance":
+        return count_pooled(part, backbone.n_covarying)
+    return backbone.n_features
 
 
 class OnnxNetwork:
@@ -518,6 +522,18 @@ def _is_address(backbone):
 def pin_backbones(backbone):
     """Return the pinned address for each address of a hub among backbones."""
     return {spec: pin(spec) for spec in _list_specs(backbone) if _is_address(spec)}
+
+
+def count_features(backbone, pooling):
+    """Return the number of features of backbones, None where a network must tell."""
+    specs = _list_specs(backbone)
+    if not all(isinstance(spec, str) and spec in BACKBONES for spec in specs):
+        return None
+    return sum(
+        _count_part(BACKBONES[spec], part)
+        for spec in specs
+        for part in list_parts(pooling, is_shipped=True)
+    )
 
 
 def list_sources(backbone):

@@ -104,7 +104,7 @@ def list_parts(pooling, is_shipped=False):
         return SHIPPED_PARTS if is_shipped else ("avg",)
     kinds = [pooling] if isinstance(pooling, str) else list(pooling)
     for kind in kinds:
-        if kind not in PARTS:
+        if not isinstance(kind, str) or kind not in PARTS:
             hint = suggest(kind, PARTS) if isinstance(kind, str) else ""
             raise _refuse_pooling(f"got {pooling!r}{hint}")
     parts = tuple(part for kind in kinds for part in PARTS[kind])

@@ -6,10 +6,16 @@ from numbers import Real
 
 from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
-from sk_posters._networks._serialize import check_metrics, find_function, items_of
+from sk_posters._networks._losses import NAMED
+from sk_posters._networks._serialize import (
+    MAX_THRESHOLDS,
+    check_metrics,
+    find_function,
+    items_of,
+)
 from sk_posters.exceptions import ModelFileError
 
-__all__ = ["KerasPart", "check_part", "is_part", "write_part"]
+__all__ = ["KerasPart", "check_parameter", "check_part", "is_part", "write_part"]
 
 # Where Keras's own parts are, and what they are.
 HOMES = {
@@ -22,6 +28,13 @@ HOMES = {
 # Those that hold no function, write no file and ask no server. They have no get_config:
 # what they are built from is in attributes of the same names.
 CALLBACKS = {"EarlyStopping", "ReduceLROnPlateau", "SwapEMAWeights", "TerminateOnNaN"}
+
+# Names that Keras does not look up, for parameters that take names.
+NAMES = {
+    "loss": {*NAMED},
+    "metrics": {"acc", "accuracy", "ce", "crossentropy"},
+    "optimizer": {"auto"},
+}
 
 
 @set_module("sk_posters")
@@ -107,6 +120,34 @@ def check_part(text):
             "file are allowed"
         )
     return part
+
+
+def check_parameter(name, value):
+    """Refuse a plain value of a classifier's parameter that Keras should not get."""
+    fits = not isinstance(value, dict)
+    if isinstance(value, str):
+        fits = name != "callbacks" and (name not in NAMES or _is_known(name, value))
+    elif isinstance(value, int) and name.startswith(("compile__", "metrics__")):
+        fits = abs(value) <= MAX_THRESHOLDS
+    if not fits:
+        raise ModelFileError(
+            f"its parameter {name} of PosterClassifier holds {str(value)[:200]!r}, and "
+            "only names of Keras's own losses, metrics and optimizers, and numbers up "
+            f"to {MAX_THRESHOLDS}, are allowed"
+        )
+
+
+def _is_known(parameter, name):
+    """Return whether Keras finds a loss, metric or optimizer of this name."""
+    home = {"loss": "losses", "metrics": "metrics", "optimizer": "optimizers"}
+    if name in NAMES[parameter]:
+        return True
+    try:
+        return getattr(keras, home[parameter]).get(name) is not None
+    except TypeError:  # It is there, and needs arguments.
+        return True
+    except ValueError:
+        return False
 
 
 def _build(part):

@@ -26,8 +26,7 @@ __all__ = [
     "save_network",
 ]
 
-# Where Keras keeps what networks are made of. All of it computes on numbers only, but
-# for the layers named below.
+# Where Keras keeps what networks are made of. All of it computes on numbers only.
 MODULES = {
     "builtins",  # Keras's own functions, such as the loss "binary_crossentropy".
     "keras",
@@ -42,10 +41,22 @@ MODULES = {
     "keras.regularizers",
     "keras.src.models.functional",
 }
+# Of these modules, only what the networks of this package are made of.
+KEPT = {
+    "keras": {"DTypePolicy", "Functional", "Sequential"},
+    "keras.layers": {
+        *("Activation", "Add", "BatchNormalization", "Conv2D", "Dense"),
+        *("DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D"),
+        *("InputLayer", "MaxPooling2D", "RandomBrightness", "RandomContrast"),
+        *("RandomFlip", "RandomTranslation", "RandomZoom", "ReLU", "Rescaling"),
+    },
+}
 FUNCTIONS = ("activations", "initializers", "losses", "metrics", "regularizers")
-REFUSED = {"FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper"}
 # What a metric may count in: 40 MB of values, and lists of thresholds before them.
 MAX_VALUES, MAX_THRESHOLDS = 10_000_000, 100_000
+# What a layer may give for an image: 512 MB of floats.
+MAX_OUTPUTS = 2**27
+MAX_STEPS = 100_000  # In one call of a compiled function.
 WITHOUT_MODULE = {"__keras_tensor__", "__tuple__"}
 
 
@@ -136,11 +147,15 @@ def network_from_bytes(content):
     config, n_bytes = check_network(content)
     try:
         bare = {**config, "compile_config": None}
-        n_values = _count_values(lambda: _build_again(bare).weights)
+        built = []
+        n_values = _count_values(
+            lambda: built.append(_build_again(bare)) or built[0].weights
+        )
         if 2 * n_values > n_bytes:  # A half float takes two bytes.
             raise ModelFileError(
                 f"the network in it needs {n_values} values, and brings {n_bytes} bytes"
             )
+        _check_outputs(built[0])
         check_metrics(config.get("compile_config"))
         return read_network(content)
     except ModelFileError:
@@ -168,7 +183,21 @@ def check_network(content):
         ) from error
     for item in items_of(config):
         _check_class(item)
+    _check_compiled(config.get("compile_config") or {})
     return config, len(parts["model.weights.h5"])
+
+
+def _check_compiled(config):
+    """Refuse settings of compiling that Keras takes unseen, and trips over later."""
+    steps = config.get("steps_per_execution", 1)
+    fits = type(steps) is int and 1 <= steps <= MAX_STEPS
+    allowed = (True, False, None, "auto")
+    names = ("auto_scale_loss", "jit_compile", "run_eagerly")
+    if not fits or not all(config.get(name) in allowed for name in names):
+        raise ModelFileError(
+            "the network in it is compiled with steps_per_execution, jit_compile, "
+            f"run_eagerly or auto_scale_loss out of range; got {ascii(config)[:200]}"
+        )
 
 
 def items_of(config):
@@ -182,6 +211,19 @@ def items_of(config):
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
+
+
+def _check_outputs(model):
+    """Refuse a network with a layer whose outputs take far more than an image."""
+    for layer in model.layers:
+        shape = getattr(layer, "output", layer).shape
+        if math.prod(side or 1 for side in shape) > MAX_OUTPUTS:
+            raise ModelFileError(
+                f"the layer {layer.name!r} of the network in it gives outputs of shape "
+                f"{shape} for an image, more than {MAX_OUTPUTS:,} values"
+            )
+        if getattr(layer, "layers", None):
+            _check_outputs(layer)
 
 
 def _count_values(build):
@@ -217,7 +259,8 @@ def _count_in(metric):
 def _check_class(item):
     name, module = item["class_name"], item.get("module")
     registered = item.get("registered_name")
-    is_plain = isinstance(name, str) and name.isidentifier() and name not in REFUSED
+    is_plain = isinstance(name, str) and name.isidentifier()
+    is_plain = is_plain and name in KEPT.get(module, {name})
     if is_plain and module is None and registered is None:
         fits = name in WITHOUT_MODULE
     elif is_plain and module == "sk_posters":
@@ -230,8 +273,8 @@ def _check_class(item):
     if not fits:
         raise ModelFileError(
             f"the network in it holds {registered or name!r} of {module!r}, and only "
-            "layers of Keras that run no code of their own, and those of sk_posters, "
-            "are allowed"
+            "layers of Keras that run no code of their own and that networks of "
+            "sk_posters are made of, and those of sk_posters, are allowed"
         )
 
 

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sk_posters._base._atomic import read_file, write_file
+from sk_posters._base._atomic import check_writable, read_file, write_file
 from sk_posters._base._unwrap import find_label_names, list_parts, unwrap
 from sk_posters._base._validation import find_known
 from sk_posters._base._versions import find_versions
@@ -21,6 +21,8 @@ from sk_posters._features._backbones import list_sources
 from sk_posters._features._encoder import PosterEncoder, find_settings, get_pinned
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._images._sources import holds_sources
+from sk_posters._persistence._card import check_card, check_label_names
+from sk_posters._persistence._fields import count_labels
 from sk_posters._persistence._keras_parts import replace_parts
 from sk_posters._persistence._skops import estimator_from_bytes, estimator_to_bytes
 from sk_posters._persistence._training_rows import hash_rows, match_rows, pack_hashes
@@ -74,9 +76,9 @@ def save_model(
     description : str, default=""
         Any text for the model card.
     trusted : list of str, default=()
-        Dotted names of further types that the model holds, such as
-        ``"sklearn.tree._tree.Tree"`` for trees and forests, or a function of your own
-        that is a loss. They must be trusted for loading, too.
+        Dotted names of further types that the model holds, such as those of forests
+        or of a search, or a function of your own that is a loss: the error names them.
+        They must be trusted for loading, too.
 
     Returns
     -------
@@ -86,8 +88,11 @@ def save_model(
     Raises
     ------
     ModelFileError
-        If the model holds something that no such file can hold, or a type that is not
-        trusted. It is a ValueError.
+        If the model holds something that no such file can hold, a type that is not
+        trusted, or values that do not fit together; or if `label_names` do not fit
+        the model. It is a ValueError.
+    OSError
+        If the file cannot be written, or is a folder, a pipe or a device.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     ImportError
@@ -97,7 +102,8 @@ def save_model(
     -----
     UserWarning
         If something in `callbacks`, `metrics`, `loss` or `optimizer` of a
-        PosterClassifier is left out, or the model needs files that are not in it.
+        PosterClassifier is left out, or a parameter that belongs to one machine, or
+        the model needs files that are not in it.
 
     See Also
     --------
@@ -119,8 +125,10 @@ def save_model(
     without them, or with the default of the parameter.
     The pretrained networks of :class:`PosterEncoder` come with their packages, files
     that a user gives as `backbone` stay where they are, and of a network of the
-    Hugging Face hub the file has the address and the commit. `cache_dir` and
-    `failed_` are not saved: they belong to one machine.
+    Hugging Face hub the file has the address and the commit. `memory`, `cache_dir`,
+    `cache_size`, `verbose` and `failed_` are not saved, nor an `n_jobs` above the
+    number of processors (or 8): they belong to one machine. An existing file keeps its
+    permissions, and a link stays one.
 
     Examples
     --------
@@ -138,9 +146,12 @@ def save_model(
     """
     check_is_fitted(model)
     _check_trusted(trusted)
+    check_writable(path)
     to_write, left_out = replace_parts(model, trusted)
+    names = _names(model, label_names)
     try:
-        content = estimator_to_bytes(to_write, trusted=trusted)
+        content, reset = estimator_to_bytes(to_write, trusted=trusted)
+        check_label_names(names, count_labels(model), "label_names")
     except ModelFileError as error:
         raise ModelFileError(
             f"The model cannot be saved to {os.fspath(path)!r}: {error}."
@@ -155,7 +166,7 @@ def save_model(
         "description": str(description),
         "model": [type(part).__name__ for _, part in list_parts(model)],
         "preprocessing": _describe_preprocessing(model),
-        "label_names": _names(model, label_names),
+        "label_names": names,
         "thresholds": _thresholds(model),
         "scores": _plain(dict(scores or {})),
         "training_data": summary,
@@ -166,6 +177,12 @@ def save_model(
             for name, part in parts.items()
         },
     }
+    try:
+        check_card(card, "model card")
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"The model cannot be saved to {os.fspath(path)!r}: {error}."
+        ) from error
     text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False).encode()
     if len(text) > MAX_CARD:
         raise ModelFileError(
@@ -176,6 +193,7 @@ def save_model(
     _warn_of_files(model)
     for loss in left_out:
         warnings.warn(f"{loss}.", stacklevel=2)
+    _warn_of_reset(reset, "Not saved")
     write_file(path, pack({CARD: text, **parts}))
     return card
 
@@ -183,8 +201,8 @@ def save_model(
 def load_model(path, *, trusted=()):
     """Load what :func:`save_model` wrote, from any source: no code in it is run.
 
-    Everything is checked before any object is created: the form of the file, its
-    checksums, every type and every layer.
+    The form of the file, its checksums, every type and every layer are checked before
+    any object is created, and every value before the model is returned.
 
     Parameters
     ----------
@@ -192,7 +210,8 @@ def load_model(path, *, trusted=()):
         The file.
     trusted : list of str, default=()
         Dotted names of further types that may be loaded. A file can use them in any
-        way: only do this for files of your own.
+        way, and with some estimators of scikit-learn end the process: only do this for
+        files of your own.
 
     Returns
     -------
@@ -211,7 +230,9 @@ def load_model(path, *, trusted=()):
     -----
     UserWarning
         If the file was written with other versions of libraries, or the model needs
-        files that are not in it, or networks that it would download when it predicts.
+        files that are not in it, or networks that it would download when it predicts,
+        or something was left out: parameters that belong to one machine, such as
+        `memory`, and attributes that a class does not have.
 
     See Also
     --------
@@ -236,9 +257,12 @@ def load_model(path, *, trusted=()):
     _check_trusted(trusted)
     card, parts = _read_parts(path)
     try:
-        model = estimator_from_bytes(parts[ESTIMATOR], trusted=trusted)
+        model, reset = estimator_from_bytes(parts[ESTIMATOR], trusted=trusted)
+        what = f"'label_names' in its {CARD}"
+        check_label_names(card["label_names"], count_labels(model), what)
     except ModelFileError as error:
         raise _refusal(path, error) from error
+    _warn_of_reset(reset, f"Left out of {os.fspath(path)!r}")
     _warn_of_versions(path, card["versions"])
     _warn_of_files(model)
     return model
@@ -372,14 +396,13 @@ def _card(parts):
         raise ModelFileError(f"its {CARD} is not that of a model of sk_posters")
     if card.get("format_version") != FORMAT_VERSION:
         raise ModelFileError(
-            f"it is of format version {card.get('format_version')!r}, and this "
+            f"it is of format version {card.get('format_version')!a:.50}, and this "
             f"sk_posters {version('sk-posters')} knows {FORMAT_VERSION} only: the file "
-            f"was written by sk_posters {_text(card, 'versions', 'sk-posters')}, "
+            f"was written by sk_posters {_text(card, 'versions', 'sk-posters')!a:.50}, "
             "install that one"
         )
+    check_card(card, CARD)
     _check_sums(card, parts)
-    if not isinstance(card.get("versions"), dict):
-        raise ModelFileError(f"its {CARD} does not name the versions of its writer")
     return card
 
 
@@ -419,6 +442,20 @@ def _warn_of_versions(path, versions):
         warnings.warn(
             f"{os.fspath(path)!r} was written with {', '.join(other)}. Predictions "
             "may differ: compare some, or install the versions of the file.",
+            stacklevel=3,
+        )
+
+
+def _warn_of_reset(names, how):
+    """Warn of what takes its default in a file, or in a loaded model."""
+    if names:
+        shown = ", ".join(names[:20]).encode("ascii", "backslashreplace").decode()
+        shown = "".join(each if each.isprintable() else "?" for each in shown)
+        warnings.warn(
+            f"{how}: {shown}. A model file does not decide where a machine keeps "
+            "things, how many processes it starts and what it prints, and holds only "
+            "attributes that sk_posters knows. Set parameters again on the loaded "
+            "model with set_params.",
             stacklevel=3,
         )
 

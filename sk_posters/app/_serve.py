@@ -35,7 +35,15 @@ NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 CUT_OFF = {408, 413, 503, 507}
 
 
-def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
+def make_app(
+    model,
+    *,
+    posters=None,
+    target=None,
+    label_names=None,
+    hosts=(),
+    trusted=(),
+):
     """Make a web page that predicts the genres of a poster.
 
     The page shows the probability of each genre as a bar, a saliency map of each genre,
@@ -60,6 +68,9 @@ def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
         Host names under which the page can be opened, in addition to ``localhost`` and
         IP addresses. Other names are refused, because another website could point a
         name of its own to this server.
+    trusted : list of str, default=()
+        Dotted names of further types in the file, as in
+        :func:`~sk_posters.load_model`.
 
     Returns
     -------
@@ -93,7 +104,13 @@ def make_app(model, *, posters=None, target=None, label_names=None, hosts=()):
     ['/', '/predict', '/explain']
     """
     starlette = _load_starlette()
-    showcase = Showcase(model, posters=posters, target=target, label_names=label_names)
+    showcase = Showcase(
+        model,
+        posters=posters,
+        target=target,
+        label_names=label_names,
+        trusted=trusted,
+    )
     page = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     views = _Views(showcase, page, starlette)
     make_route = starlette.routing.Route
@@ -128,7 +145,15 @@ def _load_starlette():
     {"port": [Interval(Integral, 0, 65535, closed="both")]},
     prefer_skip_nested_validation=False,
 )
-def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=7860):
+def run_app(
+    model_file,
+    *,
+    posters=None,
+    target=None,
+    host="127.0.0.1",
+    port=7860,
+    trusted=(),
+):
     """Serve the web page of :func:`make_app` until Ctrl-C.
 
     Parameters
@@ -146,6 +171,9 @@ def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=786
         encrypted.
     port : int, default=7860
         Port to listen on; 0 takes any free port.
+    trusted : list of str, default=()
+        Dotted names of further types in the file, as in
+        :func:`~sk_posters.load_model`.
 
     Raises
     ------
@@ -172,7 +200,9 @@ def run_app(model_file, *, posters=None, target=None, host="127.0.0.1", port=786
     with _listen(host, port) as listener:
         # On a network, the page may be opened under the name of this machine.
         hosts = [] if _is_loopback(host) else [host, socket.gethostname()]
-        app = make_app(model_file, posters=posters, target=target, hosts=hosts)
+        app = make_app(
+            model_file, posters=posters, target=target, hosts=hosts, trusted=trusted
+        )
         if hosts:
             print(
                 f"Warning: {host} can be reached from other computers. The page asks "

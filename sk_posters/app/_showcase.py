@@ -37,13 +37,15 @@ N_NEIGHBORS = 6
 class Showcase:
     """A model, and what it predicts for single posters."""
 
-    def __init__(self, model, *, posters=None, target=None, label_names=None):
+    def __init__(
+        self, model, *, posters=None, target=None, label_names=None, trusted=()
+    ):
         file = None
         if isinstance(model, str | os.PathLike):
             file = model
             if label_names is None:
                 label_names = model_card(file)["label_names"]
-            model = refuse_bad_files(load_model(file))
+            model = refuse_bad_files(load_model(file, trusted=trusted))
         self._model = model
         self._takes_images = _takes_images(model)
         if not hasattr(model, "predict_proba"):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from sk_posters.cli._options import Cache, Model, use_cache
+from sk_posters.cli._options import Cache, Model, Trust, use_cache
 from sk_posters.cli._tables import add_table_options, load_table
 from sk_posters.cli._terminal import flush_streams
 
@@ -39,6 +39,7 @@ def app(
             min=0, max=65535, metavar="N", help="Port to listen on. 0: any free port."
         ),
     ] = 7860,
+    trust: Trust = None,
     options=None,
 ):
     """Serve a web page that predicts the labels of a poster.
@@ -60,7 +61,14 @@ def app(
         paths, target = table.data, table.target
         hint = "" if cache else "; --cache FOLDER keeps them"
         typer.echo(f"computing features of {len(paths)} posters{hint}", err=True)
-    run_app(model, posters=paths, target=target, host=host, port=port)
+    run_app(
+        model,
+        posters=paths,
+        target=target,
+        host=host,
+        port=port,
+        trusted=trust or (),
+    )
     if is_any_busy():
         # A poster is still being predicted. Python would end while native code runs.
         flush_streams()

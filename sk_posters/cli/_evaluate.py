@@ -13,6 +13,7 @@ from sk_posters.cli._options import (
     Resamples,
     Seed,
     Table,
+    Trust,
     use_cache,
 )
 from sk_posters.cli._tables import (
@@ -41,6 +42,7 @@ def evaluate(
     cache: Cache = None,
     n_bootstrap: Resamples = 1000,
     random_state: Seed = 0,
+    trust: Trust = None,
     options=None,
 ):
     """Score a model on a table, next to baselines that use no poster.
@@ -68,7 +70,7 @@ def evaluate(
     use_cache(cache)
     posters = load_table(table, options)
     print_reading(posters)
-    classifier, names = open_model(model)
+    classifier, names = open_model(model, trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
             f"{str(model)!r} gives no probabilities, which evaluate needs. Train a "

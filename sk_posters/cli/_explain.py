@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from sk_posters.cli._options import Model
+from sk_posters.cli._options import Model, Trust
 from sk_posters.cli._terminal import quote
 
 __all__ = ["explain"]
@@ -36,6 +36,7 @@ def explain(
             "most probable labels of each poster.",
         ),
     ] = None,
+    trust: Trust = None,
 ):
     """Draw which parts of a poster contribute to a label (Grad-CAM).
 
@@ -55,7 +56,7 @@ def explain(
     matplotlib.use("Agg")  # Pictures go to files, even where there is a screen.
     from sk_posters.plotting import GradCAMDisplay
 
-    classifier, names = open_model(model)
+    classifier, names = open_model(model, trust)
     display = GradCAMDisplay.from_estimator(
         classifier,
         [str(path) for path in posters],

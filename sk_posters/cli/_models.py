@@ -21,10 +21,10 @@ __all__ = [
 KERAS = "sk_posters._base._keras"
 
 
-def open_model(path):
+def open_model(path, trusted=None):
     """Load a model, to raise on bad files; return it and its label names, or None."""
     names = prepare_loading(path).get("label_names")
-    model = refuse_bad_files(load_model(path))
+    model = refuse_bad_files(load_model(path, trusted=trusted or ()))
     return model, names if isinstance(names, list) else None
 
 

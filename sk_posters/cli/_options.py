@@ -14,6 +14,7 @@ __all__ = [
     "Seed",
     "Table",
     "Traceback",
+    "Trust",
     "use_cache",
 ]
 
@@ -48,6 +49,17 @@ Cache = Annotated[
         "--cache",
         metavar="FOLDER",
         help="Keep features of posters in this folder, for later runs.",
+    ),
+]
+Trust = Annotated[
+    list[str] | None,
+    Option(
+        "--trust",
+        metavar="CLASS",
+        show_default=False,
+        help="Class that the model file may hold, by its dotted name. Can be given "
+        "several times. For files of your own: such a class can end the process, or "
+        "run code.",
     ),
 ]
 Traceback = Annotated[

@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from sk_posters._images._folders import Skipped
 from sk_posters.cli._errors import FOUND
-from sk_posters.cli._options import Model
+from sk_posters.cli._options import Model, Trust
 from sk_posters.cli._paths import iterate_paths
 from sk_posters.cli._terminal import escape_control, is_terminal
 
@@ -86,6 +86,7 @@ def predict(
     batch_size: Annotated[
         int, Option(min=1, metavar="N", help="Posters per batch.")
     ] = 256,
+    trust: Trust = None,
 ):
     """Predict the labels of posters.
 
@@ -117,7 +118,7 @@ def predict(
         check_stdout("name a file with --output")
     else:
         check_output(output, model, *paths, replaces=False)
-    classifier, names = open_model(model)
+    classifier, names = open_model(model, trust)
     predictor = Predictor(
         classifier,
         names,

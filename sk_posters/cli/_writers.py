@@ -120,7 +120,7 @@ def open_writer(output, kind, names, probabilities, novelty=False):
         with open(output, "w", **how) as stream:  # A pipe or device is not replaced.
             yield WRITERS[kind](_Flushed(stream), names, probabilities, novelty)
     else:
-        with replace_when_done(Path(output)) as part, open(part, "x", **how) as stream:
+        with replace_when_done(Path(output)) as part, open(part, "w", **how) as stream:
             yield WRITERS[kind](stream, names, probabilities, novelty)
 
 

@@ -621,7 +621,7 @@ def test_by_default_only_this_computer_reaches_the_page(served, host, capsys):
     run_app("genres.model", host=host, port=0)
     (address,), made = served
     assert address[0] == "127.0.0.1"
-    assert made == {"posters": None, "target": None, "hosts": []}
+    assert made == {"posters": None, "target": None, "hosts": [], "trusted": ()}
     assert capsys.readouterr().out == (
         f"sk_posters shows genres.model at http://{host}:{address[1]} "
         "(Ctrl-C ends it)\n"
@@ -645,7 +645,7 @@ def test_other_addresses_are_warned_about(served, capsys):
     run_app("genres.model", posters=["a.jpg"], host="0.0.0.0", port=0)
     _, made = served
     assert made.pop("hosts") == ["0.0.0.0", socket.gethostname()]
-    assert made == {"posters": ["a.jpg"], "target": None}
+    assert made == {"posters": ["a.jpg"], "target": None, "trusted": ()}
     message = "Warning: 0.0.0.0 can be reached from other computers. The page asks for"
     assert capsys.readouterr().out.startswith(message)
 

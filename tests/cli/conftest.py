@@ -63,6 +63,6 @@ def stub(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = Stub()
     monkeypatch.setattr(
-        "sk_posters.cli._models.open_model", lambda path: (model, model.names)
+        "sk_posters.cli._models.open_model", lambda path, trusted: (model, model.names)
     )
     return model

@@ -23,8 +23,10 @@ def test_options_are_passed_to_run_app(trained, table, monkeypatch, tmp_path):
     monkeypatch.setenv("SK_POSTERS_CACHE", "set back in the end")
     assert run("app", trained.model, "--port", "8000").exit_code == 0
     options = {"posters": None, "target": None, "host": "127.0.0.1", "port": 8000}
+    options["trusted"] = ()
     assert calls == [((trained.model,), options)]
-    result = run("app", trained.model, "--posters", table)
+    result = run("app", trained.model, "--posters", table, "--trust", "a.B")
+    assert calls[1][1]["trusted"] == ["a.B"]
     hint = "; --cache FOLDER keeps them"
     assert result.stderr == f"computing features of 60 posters{hint}\n"
     loaded = load_poster_table(table)

@@ -89,10 +89,10 @@ def test_columns_of_the_table_are_selected_in_the_order_of_the_model():
         select_labels(target, ["a", "d"], "t.csv")
 
 
-def fit_and_save(classifier, data, path):
+def fit_and_save(classifier, data, path, trusted=()):
     model = make_pipeline(PosterEncoder(image_size=(64, 48)), classifier)
     model.fit(data.data[:20], data.target[:20])
-    save_model(model, path, label_names=data.target_names)
+    save_model(model, path, label_names=data.target_names, trusted=trusted)
     return model
 
 
@@ -104,9 +104,14 @@ def find_micro_f1(result):
 def test_a_model_with_labels_of_one_class_in_fit_is_scored(constant_table, tmp_path):
     data = load_poster_table(constant_table)
     classifier = MultiOutputClassifier(GaussianNB())
-    model = fit_and_save(classifier, data, tmp_path / "m.model")
+    types = (
+        "sklearn.multioutput.MultiOutputClassifier",
+        "sklearn.naive_bayes.GaussianNB",
+    )
+    model = fit_and_save(classifier, data, tmp_path / "m.model", types)
     html = tmp_path / "r.html"
     options = ["--n-bootstrap", "0", "--html", html]
+    options += [word for name in types for word in ("--trust", name)]
     result = run("evaluate", tmp_path / "m.model", constant_table, *options)
     assert result.exit_code == 0, result.output
     score = f1_score(data.target, model.predict(data.data), average="micro")

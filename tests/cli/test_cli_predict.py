@@ -42,7 +42,7 @@ from sk_posters.cli._paths import iterate_paths
 from sk_posters.cli._streaming import Predictor
 from sk_posters.cli._writers import open_writer
 from sk_posters.datasets import load_poster_table
-from sk_posters.exceptions import PosterFileError
+from sk_posters.exceptions import ModelFileError, PosterFileError
 from sk_posters.inspection import novelty
 
 
@@ -279,8 +279,15 @@ def test_labels_with_one_class_in_fit_have_probabilities(
     data = load_poster_table(constant_table)
     model = make_pipeline(PosterEncoder(image_size=(64, 48)), classifier)
     model.fit(data.data, data.target)
-    save_model(model, "m.model", label_names=data.target_names)
-    result = run("predict", "m.model", *posters, "-p", "-f", "jsonl")
+    with pytest.raises(ModelFileError, match=" --trust sklearn") as caught:
+        save_model(model, "m.model")
+    types = re.findall(r"--trust ([\w.]+\w)", str(caught.value))
+    save_model(model, "m.model", label_names=data.target_names, trusted=types)
+    command = ["predict", "m.model", *posters, "-p", "-f", "jsonl"]
+    refused = run(*command)
+    assert refused.exit_code == 2
+    assert f"to a command --trust {types[0]}" in refused.stderr
+    result = run(*command, *(word for name in types for word in ("--trust", name)))
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     names = np.array(data.target_names)

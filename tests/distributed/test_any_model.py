@@ -19,8 +19,11 @@ from sk_posters.datasets import make_posters
 from sk_posters.distributed import predict_to_parquet
 
 TRUSTED = [
+    "sklearn.ensemble._forest.RandomForestClassifier",
     "sklearn.metrics._scorer._PassthroughScorer",
-    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._search.GridSearchCV",
+    "sklearn.multioutput.MultiOutputClassifier",
+    "sklearn.tree._classes.DecisionTreeClassifier",
     "sklearn.tree._tree.Tree",
 ]
 

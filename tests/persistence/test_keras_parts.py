@@ -1,5 +1,6 @@
 """Objects of Keras in what is saved: kept by their config, or left out in words."""
 
+import gc
 import json
 import pickle
 import re
@@ -9,7 +10,7 @@ import joblib
 import keras
 import numpy as np
 import pytest
-from hostile_files import edited_schema, node
+from hostile_files import edited_schema, node, with_fields
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -20,9 +21,12 @@ from sklearn.pipeline import Pipeline
 from sk_posters import (
     MultilabelTunedThresholdClassifierCV,
     PosterClassifier,
+    PosterImageLoader,
     load_model,
     save_model,
 )
+from sk_posters._base._zip import pack, unpack
+from sk_posters._networks import _reuse, _serialize
 from sk_posters._networks._parts import KerasPart, write_part
 from sk_posters.exceptions import ModelFileError
 
@@ -329,8 +333,10 @@ def test_a_search_keeps_its_candidates(tiny, images, labels, tmp_path):
     }
     search = GridSearchCV(pipe, grid, cv=ShuffleSplit(1, random_state=0))
     search.fit(images, labels)
+    trusted = ["sklearn.metrics._scorer._PassthroughScorer"]
+    trusted += ["sklearn.model_selection._search.GridSearchCV"]
     search.best_params_["classifier__optimizer"].learning_rate = 0.25
-    texts, loaded = saved(search, tmp_path / "it.model")
+    texts, loaded = saved(search, tmp_path / "it.model", trusted=trusted)
     for start in ("LambdaCallback in classifier__callbacks", "squared in classifier__"):
         assert any(text.startswith(start) for text in texts)
     assert_array_equal(loaded.predict_proba(images), search.predict_proba(images))
@@ -376,8 +382,10 @@ def test_what_refers_to_itself_is_refused_in_words(tmp_path):
 def test_an_optimizer_of_another_library_is_not_replaced(tmp_path):
     model = LogisticRegression().fit([[0], [1]], [0, 1])
     model.optimizer = squared
-    with pytest.raises(ModelFileError, match=r"types that are not trusted: .*squared"):
+    message = r"Not saved: LogisticRegression\.optimizer\. .* that sk_posters knows"
+    with pytest.warns(UserWarning, match=message):
         save_model(model, tmp_path / "it.model")
+    assert not hasattr(load_model(tmp_path / "it.model"), "optimizer")
 
 
 # -- hostile files -------------------------------------------------------------------
@@ -489,3 +497,167 @@ def test_a_file_makes_no_other_calls(file):
     call_of("CompiledNetwork", "theirs", "key")(file, None)
     with pytest.raises(ModelFileError, match=r"a call of sk_posters\.CompiledNetwork"):
         load_model(file)
+
+
+@pytest.mark.parametrize(
+    "module", ["sk_posters", "sk_posters._networks._reuse", "sk_posters._networks"]
+)
+@pytest.mark.parametrize("kind", ["ConstructorFromReduceNode", "ListNode", "TupleNode"])
+def test_no_object_of_a_file_gets_into_the_pool(module, kind, file):
+    before = list(_reuse._free)
+    items = [
+        node("JsonNode", "builtins.str", content=json.dumps(each), is_json=True)
+        for each in ("theirs", "key")
+    ]
+    if kind == "ConstructorFromReduceNode":
+        items = node("TupleNode", "builtins.tuple", content=items)
+    call = node(kind, f"{module}.CompiledNetwork", content=items)
+    with_fields({"OneVsRestClassifier.estimator": call})(file, None)
+    for trusted in ([], [f"{module}.CompiledNetwork"]):
+        with pytest.raises(ModelFileError):
+            load_model(file, trusted=trusted)
+    gc.collect()
+    assert list(_reuse._free) == before
+
+
+# -- parameters and networks of hostile files ----------------------------------------
+
+
+@pytest.fixture(scope="module")
+def network_file(tmp_path_factory):
+    """Function that writes the file of a small network again, with other fields."""
+    images = np.zeros((6, 8, 8, 3), dtype=np.uint8)
+    tiny = {"filters": (2,), "dense_units": (2,), "dropout": 0.1, "epochs": 1}
+    path = tmp_path_factory.mktemp("network") / "it.model"
+    labels = np.eye(3, 2, dtype=int)[[0, 1, 2] * 2]
+    save_model(PosterClassifier(**tiny).fit(images, labels), path)
+    good = path.read_bytes()
+
+    def write(fields):
+        path.write_bytes(good)
+        with_fields(fields)(path, None)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("loss", {"class_name": "Lambda", "config": {}}),
+        ("loss", "get"),
+        ("optimizer", {"class_name": "SGD", "module": "theirs", "config": {}}),
+        ("optimizer", "deserialize"),
+        ("metrics", ["AUC", "deserialize"]),
+        ("metrics", {"a": {"config": 1}}),
+        ("metrics__num_thresholds", 10**9),
+        ("compile__weighted_metrics", [[10**9]]),
+        ("callbacks", "ModelCheckpoint"),
+        ("callbacks", ["ModelCheckpoint"]),
+    ],
+)
+def test_a_parameter_that_keras_would_build_anything_from_is_refused(
+    name, value, network_file
+):
+    message = f"its parameter {name} of PosterClassifier holds .*, and only names of K"
+    with pytest.raises(ModelFileError, match=message):
+        load_model(network_file({f"PosterClassifier.{name}": value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    {
+        "PosterClassifier.filters": [[10**9], [2.5], "x"],
+        "PosterClassifier.dense_units": [[0]],
+        "PosterClassifier.batch_size": [10**9, 0],
+        "PosterClassifier.predict__batch_size": [10**9, -1],
+        "PosterClassifier.n_features_in_": [7],
+        "PosterClassifier._kind": ["x"],
+        "PosterClassifier._has_unknown": [2],
+        "PosterClassifier._seed": [-1],
+        "PosterClassifier._balance": [[None], "x"],
+        "PosterClassifier._target_encoder": [None],
+        "PosterClassifier.label_names_": [np.arange(3)],
+        "PosterClassifier.history_": [{"loss": [1, "x"]}],
+        "PosterClassifier._network": [None, "x"],
+        "TargetEncoder.multilabel": [False, 2],
+        "TargetEncoder.classes": [np.arange(2)],
+        "TargetEncoder.label_names": [np.arange(3), np.array(["a", "a"])],
+        "CompiledNetwork.seeds": [[], [np.zeros(2)] * 9, "x"],
+    }.items(),
+)
+def test_a_value_of_a_classifier_that_makes_no_sense_is_refused(
+    field, values, network_file
+):
+    for value in values:
+        with pytest.raises(ModelFileError):
+            load_model(network_file({field: value}))
+
+
+def with_tuple(*values):
+    def edit(attributes, name):
+        items = [
+            node("JsonNode", "builtins.str", content=json.dumps(each), is_json=True)
+            for each in values
+        ]
+        shape = node("TupleNode", "builtins.tuple", content=items)
+        attributes["content"][name] = shape
+
+    return edit
+
+
+def test_a_network_for_other_images_is_refused(network_file):
+    fields = {"PosterClassifier.image_shape_": with_tuple(8, 9, 3)}
+    fields |= {"PosterClassifier.n_features_in_": 8 * 9 * 3}
+    message = (
+        r"inputs of shape \(None, 8, 8, 3\) .* needs \(None, 8, 9, 3\) and \(None,"
+    )
+    with pytest.raises(ModelFileError, match=message):
+        load_model(network_file(fields))
+
+
+def test_a_loader_of_other_images_than_its_network_is_refused(network_file):
+    classifier = load_model(network_file({}))
+    steps = [("a", PosterImageLoader(image_size=(9, 8))), ("b", classifier)]
+    message = r"image_size of its PosterImageLoader must be \(8, 8\), which its class"
+    with pytest.raises(ModelFileError, match=message):
+        save_model(Pipeline(steps), "it.model")
+
+
+def test_weights_that_are_not_finite_are_refused(network_file, tmp_path):
+    classifier = load_model(network_file({}))
+    weights = classifier.model_.get_weights()
+    classifier.model_.set_weights([weights[0] * np.nan, *weights[1:]])
+    with pytest.raises(ModelFileError, match="has weights that are not finite"):
+        save_model(classifier, tmp_path / "it.model")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("steps_per_execution", each) for each in ([1], 0, 10**9, True, "1")),
+        *(("jit_compile", "x"), ("run_eagerly", [1]), ("auto_scale_loss", 7)),
+    ],
+)
+def test_a_network_that_is_compiled_in_another_way_is_refused(name, value):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    parts = unpack(_serialize.save_network(model), what="it", names=".*", required=())
+    config = json.loads(parts["config.json"])
+    config["compile_config"][name] = value
+    content = pack({**parts, "config.json": json.dumps(config).encode()})
+    with pytest.raises(ModelFileError, match="compiled with steps_per_execution, jit_"):
+        _serialize.check_network(content)
+
+
+def test_layers_that_grow_without_end_are_refused(monkeypatch):
+    monkeypatch.setattr(_serialize, "MAX_OUTPUTS", 100)
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
+    message = r"gives outputs of shape \(None, 6, 6, 4\) for an image, more than 100 va"
+    with pytest.raises(ModelFileError, match=message):
+        _serialize.network_from_bytes(_serialize.save_network(model))
+    larger = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.UpSampling2D(2)])
+    with pytest.raises(
+        ModelFileError, match=r"holds 'UpSampling2D' of 'keras\.layers'"
+    ):
+        _serialize.network_from_bytes(_serialize.save_network(larger))
