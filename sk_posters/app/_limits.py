@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 
+from sk_posters._base._optional import import_optional
 from sk_posters.app._uploads import Refused
 
 __all__ = ["Slots", "limit_time", "make_protocol"]
@@ -73,9 +74,11 @@ def limit_time(receive):
 
 def make_protocol():
     """Return uvicorn's HTTP, with a time-out for headers and a limit per client."""
-    from uvicorn.protocols.http.h11_impl import H11Protocol, h11
+    http = import_optional(
+        "uvicorn.protocols.http.h11_impl", extra="app", purpose="The web page"
+    )
 
-    class TimedProtocol(H11Protocol):
+    class TimedProtocol(http.H11Protocol):
         _timer = None
 
         def connection_made(self, transport):
@@ -96,7 +99,7 @@ def make_protocol():
 
         def shutdown(self):
             super().shutdown()
-            if self.conn.their_state is h11.SEND_BODY:
+            if self.conn.their_state is http.h11.SEND_BODY:
                 self.transport.abort()  # Nobody knows when the rest will come.
 
         def _watch(self):
