@@ -22,6 +22,7 @@ from sk_posters._base._compat import (
     _num_samples,
     _raise_for_params,
     _safe_indexing,
+    validate_params_of,
 )
 from sk_posters._base._label_lists import refuse_label_lists
 from sk_posters._base._label_warnings import name_labels
@@ -288,7 +289,7 @@ class OneVsRestHead(OneVsRestClassifier):
 
 def _fit_together(estimator, X, labels, n_jobs, sample_weight=None):
     """Return a fitted clone for each label that has both classes."""
-    estimator._validate_params()
+    validate_params_of(estimator)
     first = clone(estimator)
     X = validate_data(first, X, dtype=[np.float64, np.float32], order="C")
     known = find_known(labels)

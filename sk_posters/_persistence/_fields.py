@@ -410,7 +410,8 @@ def _check_dummy(classifier):
         fits = fits and bool((priors >= 0).all())
         if not fits or not np.isclose(priors.sum(), 1):
             _refuse(classifier, "class_prior_", "probabilities of the classes")
-    if len(columns[0]) != n_outputs or classifier._strategy != classifier.strategy:
+    strategy = vars(classifier)["_strategy"]
+    if len(columns[0]) != n_outputs or strategy != classifier.strategy:
         _refuse(classifier, "n_outputs_", "the number of outputs, in all fields")
     if classifier.strategy == "constant" and np.size(classifier.constant) != n_outputs:
         _refuse(classifier, "constant", "a value for each output")
