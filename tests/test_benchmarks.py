@@ -485,7 +485,7 @@ def test_novelty_is_studied_with_one_command(
     rows = written["distances"]
     assert [row["distance"] for row in rows] == [*quick, study.UNSURE]
     assert all(list(row["areas"]) == kinds for row in rows)
-    assert rows[0]["numbers"] == 1280
+    assert rows[0]["numbers"] == 7608
     shares = written["FeatureNovelty, share above"]
     assert {"test", "posters, mirrored", *kinds} <= set(shares)
     assert "FeatureNovelty was fitted to 30 posters" in capsys.readouterr().out

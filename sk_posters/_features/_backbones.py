@@ -33,12 +33,12 @@ from sk_posters._features._efficientnet import (
 from sk_posters._features._hub import PREFIX, fetch, pin
 from sk_posters._features._onnx_files import read_onnx, stamp_onnx
 from sk_posters._features._pooling import (
+    PARTS,
     check_output,
     check_parts,
     check_scaling,
     check_size,
     count_pooled,
-    list_parts,
     pool,
     refuse_cls,
     scale_pixels,
@@ -46,6 +46,7 @@ from sk_posters._features._pooling import (
 
 __all__ = [
     "KERAS_NAMES",
+    "POOLINGS",
     "BackboneNetwork",
     "ImageSettings",
     "OnnxNetwork",
@@ -53,6 +54,7 @@ __all__ = [
     "choose_precision",
     "count_features",
     "find_image_settings",
+    "list_parts",
     "list_sources",
     "make_graph",
     "make_networks",
@@ -61,6 +63,10 @@ __all__ = [
 
 # What images are resized to and how, unless a user or a network of the hub says more.
 IMAGE_SIZE, INTERPOLATION = (320, 224), "bilinear"
+
+POOLINGS = {"auto", *PARTS}
+# What "auto" is for the networks that are shipped; averages for others.
+SHIPPED_PARTS = ("avg", "covariance")
 
 # The largest backbone takes 25 MB.
 N_SESSIONS = 4
@@ -97,7 +103,7 @@ _opening = ForkSafeLock(wait=True)
 class BackboneNetwork:
     """A backbone that is shipped; it scales its pixels itself."""
 
-    def __init__(self, name, pooling, device="auto", precision="auto"):
+    def __init__(self, name, parts, device="auto", precision="auto"):
         self.prefix = self._name = name
         self.precision = choose_precision(precision, name, device)
         self._wanted = self.device = _choose_device(device, name)
@@ -111,8 +117,8 @@ class BackboneNetwork:
         self._graph = f"{name} {self.precision}"
         if self._wanted != "cpu":
             self.device = _find_device(_open(self._graph, None, self._wanted).session)
-        self.parts = list_parts(pooling, is_shipped=True)
-        if "cls" in self.parts:
+        self.parts = parts
+        if "cls" in parts:
             raise refuse_cls(f"the backbone {name!r}")
         backbone = BACKBONES[name]
         self.widths = [_count_part(backbone, part) for part in self.parts]
@@ -154,7 +160,7 @@ class OnnxNetwork:
     def __init__(
         self,
         path,
-        pooling,
+        parts,
         image_size,
         *,
         mean=None,
@@ -186,7 +192,6 @@ class OnnxNetwork:
         # Shapes in the file may be unknown or wrong, so one image is run.
         (first,) = self._run(np.zeros((1, height, width, 3), np.uint8))
         check_output(first)
-        parts = list_parts(pooling)
         self.parts = check_parts(parts, first.ndim, f"{self._output!r}")
         n_channels = first.shape[self._channel_axis() if first.ndim == 4 else -1]
         self.widths = [count_pooled(part, n_channels) for part in self.parts]
@@ -524,6 +529,28 @@ def pin_backbones(backbone):
     return {spec: pin(spec) for spec in _list_specs(backbone) if _is_address(spec)}
 
 
+def list_parts(pooling, is_shipped=False):
+    """Return what a pooling concatenates; raise if there is no such one."""
+    if isinstance(pooling, str) and pooling == "auto":
+        return SHIPPED_PARTS if is_shipped else ("avg",)
+    kinds = [pooling] if isinstance(pooling, str) else list(pooling)
+    for kind in kinds:
+        if not isinstance(kind, str) or kind not in PARTS:
+            hint = suggest(kind, PARTS) if isinstance(kind, str) else ""
+            raise _refuse_pooling(f"got {pooling!r}{hint}")
+    parts = tuple(part for kind in kinds for part in PARTS[kind])
+    if not parts or len(set(parts)) < len(parts):
+        raise _refuse_pooling(f"each at most once and one at least; got {pooling!r}")
+    return parts
+
+
+def _refuse_pooling(text):
+    return ValueError(
+        f'pooling must be "auto", {", ".join(map(repr, PARTS))}, or a tuple of several '
+        f"of them, {text}"
+    )
+
+
 def count_features(backbone, pooling):
     """Return the number of features of backbones, None where a network must tell."""
     specs = _list_specs(backbone)
@@ -611,10 +638,11 @@ def make_networks(
             f"{', '.join(given)} can be set for files and Keras models only, since "
             f"{backbone!r} scales its own pixels: leave them at None; got {given!r}"
         )
+    parts = list_parts(pooling)
     networks = [
-        BackboneNetwork(spec, pooling, device, precision)
+        BackboneNetwork(spec, list_parts(pooling, is_shipped=True), device, precision)
         if kind == "backbone"
-        else _make_network(spec, kind, pooling, image_size, device, given, pinned or {})
+        else _make_network(spec, kind, parts, image_size, device, given, pinned or {})
         for spec, kind in zip(specs, kinds, strict=True)
     ]
     return _number_prefixes(networks)
@@ -642,14 +670,14 @@ def _find_kind(spec):
     raise ValueError(f"{ALLOWED}; got {spec!r}")
 
 
-def _make_network(spec, kind, pooling, image_size, device, given, pinned):
+def _make_network(spec, kind, parts, image_size, device, given, pinned):
     if kind == "address":
         address = pin(pinned.get(spec, spec))
         given = given | {"address": address, "hub": fetch(address), "device": device}
-        return OnnxNetwork(given["hub"].path, pooling, image_size, **given)
+        return OnnxNetwork(given["hub"].path, parts, image_size, **given)
     if kind == "onnx file":
         path = os.fspath(spec)
-        return OnnxNetwork(path, pooling, image_size, device=device, **given)
+        return OnnxNetwork(path, parts, image_size, device=device, **given)
     # Imported here, because TensorFlow comes along.
     from sk_posters._features._keras_network import (
         KerasNetwork,
@@ -661,14 +689,12 @@ def _make_network(spec, kind, pooling, image_size, device, given, pinned):
     check_device(device, spec)
     if kind == "application":
         model, preprocess = load_application(spec)
-        return KerasNetwork(model, spec, pooling, image_size, preprocess=preprocess)
+        return KerasNetwork(model, spec, parts, image_size, preprocess=preprocess)
     given = {name: given[name] for name in given if name != "channel_order"}
     if kind == "model":
-        return KerasNetwork(spec, spec.name, pooling, image_size, **given)
+        return KerasNetwork(spec, spec.name, parts, image_size, **given)
     path = os.path.abspath(spec)
-    return KerasNetwork(
-        load_network(path), Path(path).stem, pooling, image_size, **given
-    )
+    return KerasNetwork(load_network(path), Path(path).stem, parts, image_size, **given)
 
 
 def _number_prefixes(networks):

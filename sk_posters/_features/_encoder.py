@@ -15,13 +15,14 @@ from sk_posters._base._disk_cache import CACHE_VARIABLE
 from sk_posters._base._public_path import set_module
 from sk_posters._base._threads import count_threads, map_in_threads
 from sk_posters._features._backbones import (
+    POOLINGS,
     choose_precision,
     find_image_settings,
     make_networks,
     pin_backbones,
 )
 from sk_posters._features._cache import FeatureStore, hash_pixels
-from sk_posters._features._pooling import POOLINGS, normalize_parts
+from sk_posters._features._pooling import normalize_parts
 from sk_posters._images._arrays import check_pixels, hint_at_channels
 from sk_posters._images._cache import hash_decoded
 from sk_posters._images._lazy import (

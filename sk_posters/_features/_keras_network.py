@@ -15,7 +15,6 @@ from sk_posters._features._pooling import (
     check_scaling,
     check_size,
     count_pooled,
-    list_parts,
     pool,
     scale_pixels,
 )
@@ -35,7 +34,7 @@ class KerasNetwork:
         self,
         model,
         prefix,
-        pooling,
+        parts,
         image_size,
         *,
         mean=None,
@@ -59,7 +58,6 @@ class KerasNetwork:
         if keras.config.image_data_format() == "channels_first":
             self._axes = (2, 3)
         channels = ({1, 2, 3} - set(self._axes)).pop() if len(shape) == 4 else -1
-        parts = list_parts(pooling)
         self.parts = check_parts(parts, len(shape), f"the network {prefix!r}")
         self.widths = [count_pooled(part, shape[channels]) for part in self.parts]
         scaling = [np.asarray(x).tolist() for x in self._scaling]

@@ -2,18 +2,15 @@
 
 import numpy as np
 
-from sk_posters._base._suggest import suggest
-
 __all__ = [
     "LENGTH",
-    "POOLINGS",
+    "PARTS",
     "ROOTED",
     "check_output",
     "check_parts",
     "check_scaling",
     "check_size",
     "count_pooled",
-    "list_parts",
     "normalize_parts",
     "pool",
     "refuse_cls",
@@ -28,9 +25,6 @@ PARTS = {
     "covariance": ("covariance",),
     "cls": ("cls",),
 }
-POOLINGS = {"auto", *PARTS}
-# What "auto" is for the networks that are shipped; averages for others.
-SHIPPED_PARTS = ("avg", "covariance")
 # Parts whose roots are taken to normalise them. Covariances are roots always, and
 # vectors and tokens are what their network was trained to give.
 ROOTED = ("avg", "max")
@@ -96,28 +90,6 @@ def check_output(output):
             "(rank 3) or feature maps (rank 4); got an output of shape "
             f"{shape} for one image: choose another one with the parameter output"
         )
-
-
-def list_parts(pooling, is_shipped=False):
-    """Return what a pooling concatenates; raise if there is no such one."""
-    if isinstance(pooling, str) and pooling == "auto":
-        return SHIPPED_PARTS if is_shipped else ("avg",)
-    kinds = [pooling] if isinstance(pooling, str) else list(pooling)
-    for kind in kinds:
-        if not isinstance(kind, str) or kind not in PARTS:
-            hint = suggest(kind, PARTS) if isinstance(kind, str) else ""
-            raise _refuse_pooling(f"got {pooling!r}{hint}")
-    parts = tuple(part for kind in kinds for part in PARTS[kind])
-    if not parts or len(set(parts)) < len(parts):
-        raise _refuse_pooling(f"each at most once and one at least; got {pooling!r}")
-    return parts
-
-
-def _refuse_pooling(text):
-    return ValueError(
-        f'pooling must be "auto", {", ".join(map(repr, PARTS))}, or a tuple of several '
-        f"of them, {text}"
-    )
 
 
 def check_parts(parts, rank, what):

@@ -16,8 +16,8 @@ from sk_posters._images._machine import (
     explain_machine,
 )
 from sk_posters._images._scans import check_scans
-from sk_posters._images._sources import MemoryImage, Refused, open_source
-from sk_posters._images._suffixes import FORMATS, list_formats
+from sk_posters._images._sources import MemoryImage, Refused, list_formats, open_source
+from sk_posters._images._suffixes import FORMATS
 from sk_posters.exceptions import PosterFileError
 
 __all__ = ["decode_image", "decode_whole", "decode_within"]

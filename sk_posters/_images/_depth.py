@@ -9,8 +9,7 @@ import sys
 import numpy as np
 from PIL import Image
 
-from sk_posters._images._sources import Refused
-from sk_posters._images._suffixes import list_formats
+from sk_posters._images._sources import Refused, list_formats
 
 __all__ = ["scale_colours", "scale_grey"]
 

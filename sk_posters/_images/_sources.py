@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from sk_posters._images._arrays import hint_at_channels, hint_at_stream
+from sk_posters._images._suffixes import FORMATS
 
 __all__ = [
     "BYTES",
@@ -23,6 +24,7 @@ __all__ = [
     "check_sources",
     "holds_sources",
     "is_source",
+    "list_formats",
     "open_source",
     "take_column",
 ]
@@ -38,6 +40,12 @@ URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 class Refused(Exception):
     """A source that may be opened but is refused; the text says why."""
+
+
+def list_formats():
+    """Return what is read of what Pillow knows here, now that all of it is loaded."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 class MemoryImage:

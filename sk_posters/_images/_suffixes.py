@@ -9,7 +9,6 @@ __all__ = [
     "FORMATS",
     "has_image_suffix",
     "image_suffixes",
-    "list_formats",
     "split_suffix",
 ]
 
@@ -24,12 +23,6 @@ FORMATS = (
 PREFERRED = (".jpg", ".jpeg", ".png")
 # Of HEIC, which pillow-heif registers when the first such file is decoded.
 HEIC = {".heic", ".heif", ".hif"}
-
-
-def list_formats():
-    """Return what is read of what Pillow knows here, now that all of it is loaded."""
-    Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
 
 
 @functools.cache

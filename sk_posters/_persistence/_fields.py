@@ -11,9 +11,8 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from sk_posters._base._compat import validate_params_of
 from sk_posters._base._unwrap import unwrap
-from sk_posters._features._backbones import count_features, list_sources
+from sk_posters._features._backbones import count_features, list_parts, list_sources
 from sk_posters._features._encoder import PosterEncoder
-from sk_posters._features._pooling import list_parts
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._persistence._kept import KEPT
 from sk_posters.exceptions import ModelFileError

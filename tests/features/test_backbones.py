@@ -342,7 +342,7 @@ def test_weights_are_found_beside_a_link_and_beside_its_target(tmp_path):
     (tmp_path / "in").mkdir()
     save_external(tmp_path / "in", 1)
     (tmp_path / "link.onnx").symlink_to(tmp_path / "in" / "model.onnx")
-    assert only(tmp_path / "link.onnx", mean=0, std=1).n_features == 4
+    assert only(tmp_path / "link.onnx", mean=0, std=1).widths == [4]
 
 
 # ------------------------------------------------------------------------------ Keras

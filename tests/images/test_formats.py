@@ -13,7 +13,8 @@ from sk_posters import PosterImageLoader
 from sk_posters._images import _decoding, _scans
 from sk_posters._images._decoding import decode_image, decode_whole
 from sk_posters._images._scans import MAX_SCANS, count_scans
-from sk_posters._images._suffixes import FORMATS, image_suffixes, list_formats
+from sk_posters._images._sources import list_formats
+from sk_posters._images._suffixes import FORMATS, image_suffixes
 from sk_posters.datasets._checks import check_posters
 from sk_posters.exceptions import PosterFileError
 

@@ -6,10 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from sk_posters._features._backbones import OUTPUTS, choose_precision, make_graph
+from sk_posters._features._backbones import (
+    OUTPUTS,
+    choose_precision,
+    list_parts,
+    make_graph,
+)
 from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._features._encoder import find_settings
-from sk_posters._features._pooling import LENGTH, ROOTED, list_parts
+from sk_posters._features._pooling import LENGTH, ROOTED
 from sk_posters._persistence._onnx._graph import refuse
 
 __all__ = ["add_frozen", "name_inputs"]
