@@ -78,7 +78,7 @@ default.fit(X_train, y_train)
 seconds_default = time.perf_counter() - started
 print(f"search.best_score_            {search.best_score_:.3f}")
 print(f"its choice, on new posters    {scorer(search, X_test, y_test):.3f}")
-print(f"C=0.001, on new posters       {scorer(default, X_test, y_test):.3f}")
+print(f"the own C, on new posters     {scorer(default, X_test, y_test):.3f}")
 
 # %%
 # What it cost

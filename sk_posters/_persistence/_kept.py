@@ -68,11 +68,11 @@ KEPT = {
     "sk_posters.PosterEncoder": Kept(
         _words(
             "backbone image_size interpolation pooling flip mean std channel_order "
-            "output device on_error cache_dir cache_size batch_size n_jobs verbose"
+            "output device normalize precision on_error cache_dir cache_size "
+            "batch_size n_jobs verbose"
         ),
         optional=_words(
-            "normalize precision precision_ "
-            "revisions_ failed_ devices_ n_computed_ n_cached_ image_size_"
+            "revisions_ precision_ failed_ devices_ n_computed_ n_cached_ image_size_"
         ),
     ),
     "sk_posters.PosterImageLoader": Kept(

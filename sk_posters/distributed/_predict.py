@@ -146,7 +146,7 @@ def predict_to_parquet(
     model has, and the other rows are as they would be without it. Rows are in the order
     of `paths`. A file that could not be opened, as when a disk was away, is tried again
     by the next call; an image that was read and refused is not. A path that is not
-    UTF-8 is written as its ``file:`` URI, as :meth:`pathlib.Path.as_uri` gives it.
+    UTF-8 is written as its ``file:`` URI, as ``pathlib.Path.as_uri`` gives it.
 
     A file is written under a temporary name and then renamed, so it is there whole or
     not at all. It carries the fingerprints of the model and of its posters, and

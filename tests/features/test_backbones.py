@@ -453,7 +453,7 @@ def test_channels_first_is_what_keras_says(network, batch, monkeypatch):
         get_weights = network.get_weights
 
     monkeypatch.setattr(keras.config, "image_data_format", lambda: "channels_first")
-    found = KerasNetwork(ChannelsFirst(), "first", "avg", SIZE, **SCALING)
+    found = KerasNetwork(ChannelsFirst(), "first", ("avg",), SIZE, **SCALING)
     assert found.widths == [4]
     np.testing.assert_allclose(found.features(batch), expected, 1e-6)
 
