@@ -62,7 +62,7 @@ def train(
         Recipe,
         Option(
             help="frozen: pretrained features, a minute per thousand posters. best: "
-            "three pretrained networks, about twenty times as long. finetuned, cnn: "
+            "three pretrained networks, about ten times as long. finetuned, cnn: "
             "train a network, hours without a GPU."
         ),
     ] = Recipe.frozen,
