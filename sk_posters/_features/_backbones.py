@@ -4,8 +4,7 @@ Each network has a `prefix` for the names of its features, `parts` (what its poo
 concatenates; one empty name for feature vectors), their `widths`, a `fingerprint` that
 is equal for equal features, `features(batch)` of shape (n, sum(widths)), and
 `maps(batch)`, for each part the maps of shape (n, rows, columns, n_channels) that it
-is pooled from, both float32; the `device` that it runs on, "cpu" or "cuda", and its
-`precision`, "float32" or "int8".
+is pooled from, both float32; and the `device` that it runs on, "cpu" or "cuda".
 
 On a CPU, images go through one by one. That is faster there than in batches, whose
 feature maps fit no processor cache; and no image can change the last bits of another
@@ -105,16 +104,16 @@ class BackboneNetwork:
 
     def __init__(self, name, parts, device="auto", precision="auto"):
         self.prefix = self._name = name
-        self.precision = choose_precision(precision, name, device)
+        precision = choose_precision(precision, name, device)
         self._wanted = self.device = _choose_device(device, name)
-        if self.precision == "int8" and self.device != "cpu":
+        if precision == "int8" and self.device != "cpu":
             self._wanted = self.device = "cpu"
             warnings.warn(
                 f"The backbone {name!r} was fitted in int8 and runs on the CPU, though "
                 'there is a GPU. Fit the encoder again with precision="auto" to use it',
                 stacklevel=2,
             )
-        self._graph = f"{name} {self.precision}"
+        self._graph = f"{name} {precision}"
         if self._wanted != "cpu":
             self.device = _find_device(_open(self._graph, None, self._wanted).session)
         self.parts = parts
@@ -123,7 +122,7 @@ class BackboneNetwork:
         backbone = BACKBONES[name]
         self.widths = [_count_part(backbone, part) for part in self.parts]
         runtime = _describe(_runtime(name), self.device)
-        kind = "" if self.precision == "float32" else f" {INT8}"
+        kind = "" if precision == "float32" else f" {INT8}"
         self.fingerprint = f"{backbone!r} {runtime}{kind}"
 
     def features(self, batch):
@@ -174,7 +173,6 @@ class OnnxNetwork:
         self._name = path if address is None else address
         runtime = _runtime(self._name)
         self.path = os.path.abspath(path)
-        self.precision = "float32"
         self.prefix = Path(path).stem if hub is None else hub.name
         self._wanted = _choose_device(device, self._name)
         self._weights = () if hub is None else hub.weights

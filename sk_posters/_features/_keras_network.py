@@ -43,7 +43,6 @@ class KerasNetwork:
         preprocess=None,
     ):
         self.prefix = prefix
-        self.precision = "float32"
         self.device = find_device()
         self._model = _select_output(model, output, prefix)
         self._preprocess = preprocess
