@@ -31,7 +31,7 @@ features = PosterEncoder(image_size=(112, 80)).fit_transform(posters.data)
 X_train, X_test, y_train, y_test = multilabel_train_test_split(
     features, posters.target, stratify=posters.target, test_size=0.4, random_state=0
 )
-classifier = make_poster_pipeline(C=10)[1:]  # Without its encoder.
+classifier = make_poster_pipeline(C=10, with_std=True)[1:]  # Without its encoder.
 
 # %%
 # Two ways to mend it

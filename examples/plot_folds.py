@@ -91,7 +91,7 @@ folder.cleanup()
 # %%
 # Without copies, with copies that are dealt like any other poster, and with copies that
 # stay with their originals; each five times, with other folds.
-classifier = make_poster_pipeline(C=1)[1:]  # Without its encoder.
+classifier = make_poster_pipeline(C=1, with_std=True)[1:]  # Without its encoder.
 scorer = get_multilabel_scorer("macro_average_precision")
 common = labels.columns[labels[: len(originals)].sum() >= 15]
 labels = labels[common]

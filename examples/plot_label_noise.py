@@ -37,7 +37,7 @@ def forgotten(y, share, rng):
 
 # %%
 # Each share is tried five times, with other genres forgotten.
-classifier = make_poster_pipeline(C=0.01)[1:]  # Without its encoder.
+classifier = make_poster_pipeline(C=0.01, with_std=True)[1:]  # Without its encoder.
 shares = [0, 0.1, 0.2, 0.3, 0.5, 0.7]
 rows = []
 started = time.perf_counter()

@@ -26,7 +26,7 @@ posters = make_posters(1200, n_labels=8, image_size=(222, 150), random_state=0)
 started = time.perf_counter()
 features = PosterEncoder(image_size=(160, 112)).fit_transform(posters.data)
 seconds_features = time.perf_counter() - started
-classifier = make_poster_pipeline(C=0.01)[1:]  # Without its encoder.
+classifier = make_poster_pipeline(C=0.01, with_std=True)[1:]  # Without its encoder.
 started = time.perf_counter()
 sizes, fitted, held_out = learning_curve(
     classifier,

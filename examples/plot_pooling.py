@@ -27,7 +27,7 @@ from sk_posters.model_selection import MultilabelStratifiedKFold
 
 posters = make_posters(400, n_labels=12, image_size=(222, 150), random_state=0)
 folds = MultilabelStratifiedKFold(5, shuffle=True, random_state=0)
-classifier = make_poster_pipeline(C=0.01)[1:]  # Without its encoder.
+classifier = make_poster_pipeline(C=0.01, with_std=True)[1:]  # Without its encoder.
 scorer = get_multilabel_scorer("macro_average_precision")
 
 # %%

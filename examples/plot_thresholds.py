@@ -41,7 +41,7 @@ X_train, X_test, y_train, y_test = multilabel_train_test_split(
 # Thresholds are learned from out-of-fold scores: those of posters that the scoring
 # classifier was not fitted on. ``shrinkage`` draws those of rare genres towards what is
 # best for all.
-classifier = make_poster_pipeline(C=0.01)[1:]  # Without its encoder.
+classifier = make_poster_pipeline(C=0.01, with_std=True)[1:]  # Without its encoder.
 models = {
     "0.5 for all": classifier,
     "one, learned": {"per_label": False},

@@ -166,7 +166,8 @@ def count_found(features, target, groups, planted, kind, seed):
     from sk_posters.model_selection import MultilabelStratifiedGroupKFold
 
     folds = MultilabelStratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
-    head = make_poster_pipeline()[1:]  # Without its encoder.
+    # Without its encoder, on averages that are to be standardised.
+    head = make_poster_pipeline(C=1e-3, with_std=True)[1:]
     probabilities = cross_val_predict(
         *(head, features, target), groups=groups, cv=folds, method="predict_proba"
     )
