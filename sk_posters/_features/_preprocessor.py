@@ -91,7 +91,7 @@ class Preprocessor:
         try:
             factor, mean, std = (np.asarray(x, float) for x in (factor, mean, std))
             usable = all(np.isfinite(x).all() for x in (factor, mean, std))
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             usable = False
         if not usable or factor.ndim or factor <= 0:
             raise self._refuse("numbers to scale pixels by", given, "mean and std")

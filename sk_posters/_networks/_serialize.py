@@ -4,6 +4,7 @@ import copy
 import inspect
 import json
 import math
+import reprlib
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,6 +58,11 @@ MAX_VALUES, MAX_THRESHOLDS = 10_000_000, 100_000
 # What a layer may give for an image: 512 MB of floats.
 MAX_OUTPUTS = 2**27
 MAX_STEPS = 100_000  # In one call of a compiled function.
+# Sides of windows, and steps between them, in pixels.
+WINDOWS = {"pool_size", "kernel_size", "strides", "dilation_rate"}
+MAX_WINDOW = 1024
+# Of pixels: one number, or one for each channel.
+SCALINGS, MAX_CHANNELS = {"scale", "offset"}, 4
 WITHOUT_MODULE = {"__keras_tensor__", "__tuple__"}
 
 
@@ -275,6 +281,34 @@ def _check_class(item):
             f"the network in it holds {registered or name!r} of {module!r}, and only "
             "layers of Keras that run no code of their own and that networks of "
             "sk_posters are made of, and those of sk_posters, are allowed"
+        )
+    config = item.get("config")
+    for key, value in config.items() if isinstance(config, dict) else ():
+        _check_setting(name, key, value)
+
+
+def _check_setting(name, key, value):
+    """Refuse windows and scalings that would take endless time or memory."""
+    values = value if isinstance(value, list) else [value]
+    if key in WINDOWS:
+        fits = len(values) <= 3 and all(
+            type(each) is int and 1 <= each <= MAX_WINDOW for each in values
+        )
+        allowed = f"whole numbers from 1 to {MAX_WINDOW}"
+    elif key in SCALINGS and name == "Rescaling":
+        fits = len(values) <= MAX_CHANNELS and all(
+            type(each) in (int, float) and math.isfinite(each) for each in values
+        )
+        allowed = f"a finite number, or up to {MAX_CHANNELS}"
+    elif key == "epsilon":
+        fits = type(value) in (int, float) and 0 < value < math.inf
+        allowed = "a finite number above 0"
+    else:
+        return
+    if not fits:
+        raise ModelFileError(
+            f"a layer {name} of the network in it has {key}={reprlib.repr(value)}, "
+            f"which must be {allowed}"
         )
 
 

@@ -338,8 +338,19 @@ def test_a_form_in_any_encoding_gets_a_response(charset, plain):
     assert response.status_code in (200, 400)
     check_headers(response)
     if response.status_code == 400:
-        told = "The form cannot be read (", "Send one poster, as the field 'file'"
+        told = "Send the form in UTF-8", "Send one poster, as the field 'file'"
         assert response.json()["error"].startswith(told)
+
+
+def test_a_form_is_not_decoded_in_an_encoding_that_takes_minutes(plain):
+    field = b'--x\r\nContent-Disposition: form-data; name="label"\r\n\r\n'
+    body = field + b"b" * 600_000 + b"\r\n--x--\r\n"
+    for charset in ("punycode", '"Punycode"', "utf-8; charset=punycode"):
+        kind = f"multipart/form-data; boundary=x; charset={charset}"
+        started = time.monotonic()
+        response = plain.post("/predict", content=body, headers={"Content-Type": kind})
+        assert time.monotonic() - started < 5  # It took 33 s.
+        assert response.status_code == 400
 
 
 def test_names_that_cannot_be_encoded_are_shown_escaped():

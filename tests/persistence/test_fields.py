@@ -120,7 +120,10 @@ WRONG = {
     ("linear", "StandardScaler.with_std"): ["False", False],
     ("linear", "FeatureNovelty.direction_"): [np.ones(3), np.ones(2) / 2, HALF],
     ("linear", "FeatureNovelty.distances_"): [np.arange(2.0)[::-1], np.ones(0), HALF],
-    ("linear", "LogisticRegression.coef_"): [np.ones((1, 4)), np.ones(3), [[1.0]]],
+    ("linear", "LogisticRegression.coef_"): [
+        *(np.ones((1, 4)), np.ones(3), [[1.0]]),
+        np.ma.masked_invalid([[1.0, np.nan, 1.0]]),
+    ],
     ("linear", "LogisticRegression.intercept_"): [np.ones(2), np.full(1, np.inf), 0.0],
     ("linear", "LogisticRegression.classes_"): [np.arange(3), np.array([1, 1]), "01"],
     ("linear", "LogisticRegression.n_iter_"): [-np.ones(1, int), "many"],

@@ -661,3 +661,39 @@ def test_layers_that_grow_without_end_are_refused(monkeypatch):
         ModelFileError, match=r"holds 'UpSampling2D' of 'keras\.layers'"
     ):
         _serialize.network_from_bytes(_serialize.save_network(larger))
+
+
+@pytest.mark.parametrize(
+    ("layer", "key", "value"),
+    [
+        ("MaxPooling2D", "pool_size", [2**31 - 1] * 2),
+        ("MaxPooling2D", "strides", [0, 1]),
+        ("Conv2D", "dilation_rate", [10**5] * 2),
+        ("Conv2D", "kernel_size", [3.5, 3]),
+        ("Rescaling", "scale", [[[1.0]]] * 2),
+        ("Rescaling", "scale", [1.0] * 5),
+        ("Rescaling", "offset", float("nan")),
+        ("Rescaling", "offset", "a"),
+        ("BatchNormalization", "epsilon", -1e9),
+    ],
+)
+def test_layers_that_would_take_endless_time_or_memory_are_refused(layer, key, value):
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, padding="same"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+        ]
+    )
+    content = _serialize.save_network(model)
+    _serialize.check_network(content)
+    parts = unpack(content, what="it", names=".*", required=())
+    config = json.loads(parts["config.json"])
+    [found] = [x for x in config["config"]["layers"] if x["class_name"] == layer]
+    found["config"][key] = value
+    edited = pack({**parts, "config.json": json.dumps(config).encode()})
+    with pytest.raises(ModelFileError, match=f"a layer {layer} of .* has {key}=.*must"):
+        _serialize.check_network(edited)
