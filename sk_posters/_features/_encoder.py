@@ -135,10 +135,10 @@ default="avg"
         the same. Covariances are roots already; of feature vectors and first tokens
         none are taken.
     precision : {"float32", "int8", "auto"}, default="float32"
-        What the EfficientNet-Lite networks compute with. `"int8"` is about twice as
-        fast on processors with instructions for it (VNNI), and 1.3 times on others with
-        AVX2. Its features are others, about as good, and the same on all x86-64
-        processors up to the last digits of averages. `"auto"` takes it on a CPU, and
+        What the EfficientNet-Lite networks compute with. `"int8"` was 1.3 times as fast
+        on a processor with AVX2 and without instructions for it (VNNI); with them it
+        was not timed. Its features are others, about as good, and the same on all
+        x86-64 processors up to last digits. `"auto"` takes it on a CPU, and
         "float32" on a GPU; what `fit` took stays (`precision_`). Other networks run as
         they are: give a quantised ONNX file as `backbone` to run that.
     on_error : {"raise", "blank"}, default="raise"
