@@ -25,7 +25,11 @@ LANDING = "docs/_static/landing.png"
 IMAGE = re.compile(r"\.(jpe?g|png|gif|bmp|tiff?|webp)$", re.IGNORECASE)
 
 # Packages whose import name is not their name on PyPI.
-PYPI_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
+PYPI_NAMES = {
+    "PIL": "pillow",
+    "python_multipart": "python-multipart",
+    "sklearn": "scikit-learn",
+}
 
 PUBLIC_MODULES = ["sk_posters", "sk_posters.datasets", "sk_posters.metrics"]
 PUBLIC_MODULES += ["sk_posters.model_selection", "sk_posters.plotting"]
@@ -52,6 +56,9 @@ def requirement_names(lines):
 
 # Asked for GPUs only where Keras runs on them.
 BACKENDS = {"jax", "torch"}
+
+# Imported by the web page alone, whose extra brings it.
+WEB_PAGE = {"python-multipart"}
 
 
 def third_party_imports():
@@ -148,7 +155,9 @@ def test_the_installed_version_is_the_one_in_the_package():
 def test_requirements_are_what_the_package_imports():
     imported = third_party_imports() - BACKENDS
     imported = {PYPI_NAMES.get(name, name) for name in imported}
-    assert imported == requirement_names(PROJECT["project"]["dependencies"])
+    assert imported - WEB_PAGE == requirement_names(PROJECT["project"]["dependencies"])
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert imported & WEB_PAGE == WEB_PAGE & requirement_names(extras["app"])
 
 
 def test_every_requirement_has_a_lower_bound():

@@ -711,7 +711,8 @@ class _Job:
             end = width + sum(network.widths)
             self.networks.append((network, slice(width, end)))
             width = end
-        self.features = np.empty((len(rows), width), dtype=np.float32)
+        # Zeros, as rows that stay empty before an error are normalised, too.
+        self.features = np.zeros((len(rows), width), dtype=np.float32)
 
     def work_on(self, positions):
         """Fill some rows of the features; return how many."""
