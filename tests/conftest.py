@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +22,11 @@ os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
 PRELOADED = ["distributed", "onnxruntime", "pandas", "pyarrow.parquet", "skops.io"]
 PRELOADED += ["sklearn.model_selection", "sklearn.multiclass", "sklearn.pipeline"]
 PRELOADED += ["sk_posters._features._encoder", "sk_posters.distributed._predict"]
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Return one process more than cores: many tests wait for others that they start."""
+    return joblib.cpu_count() + 1
 
 
 def pytest_collection_finish():

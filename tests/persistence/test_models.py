@@ -131,6 +131,7 @@ RECIPES = {
 }
 
 
+@pytest.mark.usefixtures("shallow_backbones")
 def test_a_fresh_process_gives_the_same_bytes(posters, tiny, tmp_path):
     X = posters.data
     models = {name: make(tiny).fit(X, posters.target) for name, make in RECIPES.items()}
