@@ -38,7 +38,7 @@ from sk_posters._base._validation import (
     name_columns,
     to_array,
 )
-from sk_posters._features._logistic import fit_logistic
+from sk_posters._features._logistic import find_gram, fit_logistic
 
 __all__ = ["OneVsRestHead"]
 
@@ -300,6 +300,7 @@ def _fit_together(estimator, X, labels, n_jobs, sample_weight=None):
     mixed = np.flatnonzero(positive.any(axis=0) & negative.any(axis=0))
     if estimator.class_weight == "balanced":
         weights = weights * _balance(labels, weights)
+    gram = find_gram(X, len(mixed), estimator.fit_intercept)
 
     def fit(columns):
         return fit_logistic(
@@ -309,6 +310,7 @@ def _fit_together(estimator, X, labels, n_jobs, sample_weight=None):
             fit_intercept=estimator.fit_intercept,
             tol=estimator.tol,
             max_iter=estimator.max_iter,
+            gram=gram,
         )
 
     parts = [
