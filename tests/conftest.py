@@ -25,7 +25,7 @@ PRELOADED += ["sk_posters._features._encoder", "sk_posters.distributed._predict"
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Return one process more than cores: many tests wait for others that they start."""
+    """Take one process more than cores: many tests wait for others they start."""
     return joblib.cpu_count() + 1
 
 

@@ -58,6 +58,7 @@ def check_predictions(y_true, y_score, only_class=np.nan):
 
 def label_matrix(y, name, *, allow_unknown=False):
     """Return a target as 0/1 columns, and their names; floats if some are unknown."""
+    refuse_masks(y, name)
     y = to_pandas(y)
     # Missing values are found below, where row and column can be said.
     values = check_array(
@@ -77,6 +78,15 @@ def label_matrix(y, name, *, allow_unknown=False):
     labels = np.full(values.shape, np.nan)
     labels[known] = values[known].astype(float)
     return labels, names
+
+
+def refuse_masks(array, name):
+    """Refuse an array with masked values, which scikit-learn would take as they are."""
+    if np.ma.is_masked(array):
+        raise ValueError(
+            f"{name} has {np.ma.count_masked(array)} masked values, and masks are not "
+            f"read: fill them by {name}.filled(...), labels that are not known with nan"
+        )
 
 
 def indicator_matrix(y, name, otherwise):
@@ -163,6 +173,7 @@ def check_all_known_somewhere(labels, names):
 
 def score_matrix(y_score, only_class=np.nan):
     """Return scores as one array of floats, and the names of its columns."""
+    refuse_masks(y_score, "y_score")
     values = y_score = to_pandas(y_score)
     if isinstance(y_score, list) and y_score and np.ndim(y_score[0]) == 2:
         each = zip(y_score, np.resize(only_class, len(y_score)), strict=True)

@@ -1,6 +1,7 @@
 """A linear classifier for each label, on pretrained features."""
 
 from copy import copy
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import issparse
@@ -44,6 +45,8 @@ __all__ = ["OneVsRestHead"]
 
 # Labels whose logistic regressions are fitted at once, and so held in memory.
 N_TOGETHER = 16
+# Beyond, nothing holds the coefficients, and scikit-learn has ways of its own.
+MAX_C = 1e9
 
 
 @set_module("sk_posters")
@@ -222,6 +225,7 @@ class OneVsRestHead(OneVsRestClassifier):
             and each.penalty in ("l2", "deprecated")
             and not (each.l1_ratio or each.dual or each.warm_start)
             and each.class_weight in (None, "balanced")
+            and not (isinstance(each.C, Real) and each.C > MAX_C)
         )
 
     @available_if(_estimator_has("set_fit_request"))

@@ -75,20 +75,27 @@ def fit_logistic(X, labels, weights, *, fit_intercept, tol, max_iter, gram=None)
         lengths = gradient.length()
         if first is None:
             first = np.minimum(lengths, weights.sum(axis=0))
-        active = lengths > tol * np.maximum(first, EPSILON)
-        active &= in_vain < MAX_IN_VAIN
+        arrived = lengths <= tol * np.maximum(first, EPSILON)
+        active = ~arrived & (in_vain < MAX_IN_VAIN)  # Not arrived if it is not a number
         if not active.any():
             break
         n_iter += active
         step, change = problem.find_step(gradient, curvature, active)
         rate, gain = problem.find_rate(at, margins, step, change)
-        in_vain += gain <= np.finfo(X.dtype).eps
+        in_vain += ~(gain > np.finfo(X.dtype).eps)
         at.add(rate, step)
         margins = problem.refresh(at)
     else:
         warnings.warn(
             f"Logistic regressions stopped after max_iter={max_iter} steps: increase "
             "max_iter, or tol",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    if not np.isfinite(lengths).all():
+        warnings.warn(
+            "Logistic regressions stopped where numbers became too large: standardise "
+            "the features",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -231,9 +231,35 @@ def test_many_labels_are_fitted_in_threads_to_the_same_bits(n_features, rows):
     np.testing.assert_allclose(one[:, 39], expected, atol=1e-5)
 
 
+def test_one_far_row_does_not_end_the_search_for_the_minimum(rows):
+    X = np.vstack([rows[0], np.full((1, 8), 1e6)])
+    y = np.vstack([rows[1], np.ones((1, 3), dtype=int)])
+    found = OneVsRestHead(LogisticRegression()).fit(X, y).predict_proba(X)
+    expected = [fit_alone(X, column).predict_proba(X)[:, 1] for column in y.T]
+    np.testing.assert_allclose(found, np.transpose(expected), atol=1e-3)
+
+
+def test_numbers_that_become_too_large_are_warned_about(rows):
+    X, y = rows[0].astype(float) * 1e200, rows[1]
+    head = OneVsRestHead(LogisticRegression())
+    with pytest.warns(ConvergenceWarning, match="too large: standardise the features"):
+        head.fit(X, y)
+
+
+def test_masked_labels_are_refused(rows):
+    X, y = rows
+    masked = np.ma.masked_array(y, mask=y * 0)
+    assert OneVsRestHead(LogisticRegression()).fit(X, masked).multilabel_
+    masked[2:5, 1] = np.ma.masked
+    with pytest.raises(ValueError, match="y has 3 masked values, and masks are not"):
+        OneVsRestHead(LogisticRegression()).fit(X, masked)
+
+
 @pytest.mark.parametrize(
     "estimator",
     [
+        LogisticRegression(C=np.inf, max_iter=500),
+        LogisticRegression(C=1e40, max_iter=500),
         LogisticRegression(solver="liblinear"),
         LogisticRegression(class_weight={0: 1, 1: 3}),
         LogisticRegression(solver="saga", l1_ratio=1.0, max_iter=5000),
