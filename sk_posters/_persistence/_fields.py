@@ -11,7 +11,12 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from sk_posters._base._compat import validate_params_of
 from sk_posters._base._unwrap import unwrap
-from sk_posters._features._backbones import count_features, list_parts, list_sources
+from sk_posters._features._backbones import (
+    check_settings,
+    count_features,
+    list_parts,
+    list_sources,
+)
 from sk_posters._features._encoder import PosterEncoder
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._persistence._kept import KEPT
@@ -24,6 +29,7 @@ MAX_PIXELS, MAX_PIXELS_AT_ONCE = 2**24, 2**27
 MAX_PARTS = 1000  # Steps, branches, layers.
 MAX_LAYER = 2**16  # Units or filters of a layer.
 MAX_THRESHOLDS = 1_000_000
+MAX_SCALING = 1e6  # Of pixels from 0 to 255.
 MAX_LABELS = 1_000_000
 # A threshold above all scores may lie a little above 1.
 ABOVE_ONE = 1 + 1e-6
@@ -113,8 +119,11 @@ def _check_parameters(part):
     try:
         validate_params_of(part)
     except ValueError as error:
-        text = str(error).encode("ascii", "backslashreplace").decode()
-        raise ModelFileError(f"a parameter is wrong: {text[:300]}") from error
+        raise ModelFileError(f"a parameter is wrong: {_escape(error)}") from error
+
+
+def _escape(error):
+    return str(error).encode("ascii", "backslashreplace").decode()[:300]
 
 
 # -- single values -----------------------------------------------------------------
@@ -276,12 +285,13 @@ def _check_encoder(encoder):
     for name in ("image_size", "image_size_"):
         if vars(encoder).get(name) is not None:
             _check_size(encoder, name, batch_size)
-    for name in ("mean", "std"):
-        value = getattr(encoder, name)
-        values = np.asarray(0 if value is None else value)
-        fits = values.dtype.kind in "fiu" and values.shape in ((), (1,), (3,))
-        if not fits or not np.isfinite(values).all():
-            _refuse(encoder, name, "None, a finite number, or three")
+    _check_scaling(encoder, "mean", -MAX_SCALING)
+    _check_scaling(encoder, "std", 1 / MAX_SCALING)
+    output = encoder.output
+    is_name = isinstance(output, str) and output != "" and output.isprintable()
+    is_number = type(output) is int and output >= 0  # As networks take it.
+    if output is not None and not is_name and not is_number:
+        _refuse(encoder, "output", "None, a name, or a number from 0")
     for name in ("n_computed_", "n_cached_"):
         if name in vars(encoder):
             _check_whole(encoder, name)
@@ -290,6 +300,26 @@ def _check_encoder(encoder):
     if vars(encoder).get("precision_", "float32") not in ("float32", "int8"):
         _refuse(encoder, "precision_", "float32 or int8")
     _check_revisions(encoder, list_sources(backbones)[1])
+    _check_together(encoder)
+
+
+def _check_scaling(encoder, name, low):
+    """Refuse what would leave no finite number of a pixel."""
+    value = getattr(encoder, name)
+    values = np.asarray(low if value is None else value)
+    fits = values.dtype.kind in "fiu" and values.shape in ((), (3,))
+    if not fits or not ((low <= values) & (values <= MAX_SCALING)).all():
+        numbers = f"from {low:g} to {MAX_SCALING:g}"
+        _refuse(encoder, name, f"None, a number {numbers}, or three")
+
+
+def _check_together(encoder):
+    try:
+        check_settings(encoder)
+    except ValueError as error:
+        raise ModelFileError(
+            f"parameters of its PosterEncoder do not fit: {_escape(error)}"
+        ) from error
 
 
 def _check_revisions(encoder, addresses):
