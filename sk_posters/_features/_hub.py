@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from sk_posters._base._optional import import_optional
+from sk_posters._base._regular import read_regular
 from sk_posters._features._onnx_files import is_inside, list_weights
 from sk_posters._features._preprocessor import Preprocessor
 
@@ -98,7 +99,7 @@ def fetch(pinned):
     hub = _import(pinned)
     path = _download(hub, address, address.file)
     weights = []
-    for name in list_weights(Path(path).read_bytes()):
+    for name in list_weights(read_regular(path)):
         beside = (PurePosixPath(address.file).parent / name).as_posix()
         if not is_inside(name):
             raise ValueError(

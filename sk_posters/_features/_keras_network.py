@@ -9,6 +9,7 @@ import numpy as np
 
 from sk_posters._base._gpus import list_gpus
 from sk_posters._base._keras import keras
+from sk_posters._base._regular import stat_regular
 from sk_posters._base._threads import ForkSafeLock
 from sk_posters._features._pooling import (
     check_parts,
@@ -138,7 +139,7 @@ def load_application(name):
 def load_network(path):
     """Load a network from a ``.keras`` file, once while the file stays the same."""
     try:
-        status = os.stat(path)
+        status = stat_regular(path)
     except OSError as error:
         raise FileNotFoundError(
             f"backbone: there is no Keras file {path!r} ({error.strerror})"

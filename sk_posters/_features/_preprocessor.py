@@ -2,9 +2,10 @@
 
 import json
 from numbers import Integral, Real
-from pathlib import Path
 
 import numpy as np
+
+from sk_posters._base._regular import read_regular
 
 __all__ = ["Preprocessor"]
 
@@ -25,7 +26,7 @@ class Preprocessor:
     def __init__(self, path, name):
         self._name = name
         try:
-            self._config = json.loads(Path(path).read_text(encoding="utf-8"))
+            self._config = json.loads(read_regular(path).decode())
         except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"The preprocessor_config.json of {name!r} is not JSON ({error}): "

@@ -13,6 +13,7 @@ from sk_posters._base._atomic import (
     remove_abandoned,
     write_file,
 )
+from sk_posters._base._regular import read_regular
 from sk_posters._persistence._models import model_card, save_model
 from sk_posters.distributed._partition import PART, Job, model_fingerprint
 
@@ -123,7 +124,7 @@ def _begin(folder, asked, content):
 def _read_run(folder):
     file = folder / RUN
     try:
-        found = json.loads(file.read_bytes())
+        found = json.loads(read_regular(file))
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -88,15 +88,15 @@ def _list_files(path):
                 try:
                     if entry.is_file():
                         names.append(entry.name)
-                except OSError:
-                    continue  # A link in a circle.
+                except OSError as error:  # Such as a link in a circle.
+                    _raise_machine(error, entry.path)
     except OSError as error:
         _raise_machine(error, path)
     return sorted(names)
 
 
 def _raise_machine(error, folder):
-    """Raise an error of the machine: all files of a folder would seem to be missing."""
+    """Raise an error of the machine: files would seem to be missing."""
     fault = explain_machine(error, folder)
     if fault is not None:
         raise fault from error

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from sk_posters._base._regular import NOT_A_FILE
 from sk_posters._base._validation import shorten
 from sk_posters.datasets._tables._compressed import open_file, strip_compression
 from sk_posters.datasets._tables._delimited import read_delimited
@@ -54,6 +55,11 @@ def _read_file(path, encoding):
             f"table must be a file, but {str(path)!r} is a folder. "
             f"Give the file in it, such as {str(path / 'train.csv')!r}, or use "
             "load_poster_folder for one folder per label."
+        )
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            f"table must be a file, but {str(path)!r} is {NOT_A_FILE}. Write what it "
+            "gives into a file first."
         )
     if not path.is_file():
         raise FileNotFoundError(
