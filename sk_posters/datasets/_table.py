@@ -354,9 +354,9 @@ def _raise_missing(ids, is_missing, root):
     more = " …" if len(names) > N_SHOWN else ""
     raise FileNotFoundError(
         f"{len(names)} of {ids.nunique()} posters have no image in {str(root)!r}: "
-        f"{names[:N_SHOWN]}{more} Each needs a file named by its id, with one of the "
-        "suffixes of images. Add the files, give their folder as images, or drop the "
-        "rows with missing='drop'."
+        f"[{shorten(names[:N_SHOWN])}]{more} Each needs a file named by its id, with "
+        "one of the suffixes of images. Add the files, give their folder as images, or "
+        "drop the rows with missing='drop'."
     )
 
 

@@ -14,6 +14,7 @@ from sk_posters._base._atomic import (
     write_file,
 )
 from sk_posters._base._regular import read_regular
+from sk_posters._base._validation import check_text
 from sk_posters._persistence._models import model_card, save_model
 from sk_posters.distributed._partition import PART, Job, model_fingerprint
 
@@ -93,6 +94,7 @@ def _read_model(model, trusted):
 
 
 def _check_names(names):
+    check_text(names or (), "label_names")
     if names and (len(set(names)) < len(names) or set(names) & set(OWN_COLUMNS)):
         raise ValueError(
             f"label_names must differ from each other, and from the columns "
