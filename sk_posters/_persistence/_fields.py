@@ -44,6 +44,8 @@ def check_fields(model):
                 _check_names(part, KEPT[name])
                 if hasattr(part, "_parameter_constraints"):
                     _check_parameters(part)
+                if "n_features_in_" in vars(part):
+                    _check_columns(part)
                 if name in CHECKS:
                     CHECKS[name](part)
             elif isinstance(part, np.random.RandomState):
@@ -393,6 +395,15 @@ def _check_standard_scaler(scaler):
     _check_scaler("mean_", "var_", "scale_", nullable=lacking)(scaler)
 
 
+def _check_min_max_scaler(scaler):
+    ends = scaler.feature_range
+    fits = isinstance(ends, tuple) and len(ends) == 2 and all(map(_is_real, ends))
+    if not fits or ends[0] >= ends[1]:
+        _refuse(scaler, "feature_range", "two finite numbers in ascending order")
+    names = ("scale_", "min_", "data_min_", "data_max_", "data_range_")
+    _check_scaler(*names)(scaler)
+
+
 def _check_robust_scaler(scaler):
     names = {"center_": scaler.with_centering, "scale_": scaler.with_scaling}
     lacking = [name for name, needed in names.items() if not needed]
@@ -428,6 +439,9 @@ def _check_dummy(classifier):
     if not _is_fitted(classifier):
         return
     n_outputs = _check_whole(classifier, "n_outputs_", low=1, high=MAX_LABELS)
+    _check_bool(classifier, "sparse_output_")
+    if classifier.sparse_output_ and classifier.strategy == "uniform":
+        _refuse(classifier, "sparse_output_", "False where the strategy is uniform")
     names = ("classes_", "n_classes_", "class_prior_")
     columns = [vars(classifier)[name] for name in names]
     if n_outputs == 1:
@@ -760,9 +774,7 @@ CHECKS = {
     "sklearn.pipeline.FeatureUnion": _check_union,
     "sklearn.pipeline.Pipeline": _check_pipeline,
     f"{_ARRAYS}.MaxAbsScaler": _check_scaler("max_abs_", "scale_"),
-    f"{_ARRAYS}.MinMaxScaler": _check_scaler(
-        "scale_", "min_", "data_min_", "data_max_", "data_range_"
-    ),
+    f"{_ARRAYS}.MinMaxScaler": _check_min_max_scaler,
     f"{_ARRAYS}.RobustScaler": _check_robust_scaler,
     f"{_ARRAYS}.StandardScaler": _check_standard_scaler,
     "sklearn.preprocessing._label.LabelBinarizer": _check_binarizer,

@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import warnings
 from importlib import import_module
 
 import numpy as np
 import pytest
-from hostile_files import edited_schema, node, with_fields
+from hostile_files import as_node, edited_schema, node, with_fields
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -63,12 +64,16 @@ def contents(tmp_path_factory):
         "file": PosterEncoder("its.onnx", mean=0, std=255, n_jobs=1),
         "loader": PosterImageLoader(n_jobs=1),
         "dummy": DummyClassifier().fit(X, Y),
+        "uniform": DummyClassifier(strategy="uniform").fit(X, Y),
+        "normalizer": Normalizer().fit(X),
         "union": FeatureUnion([("a", MaxAbsScaler()), ("b", MinMaxScaler())]).fit(X),
         "robust": RobustScaler().fit(X),
     }
     found = {}
     for name, model in models.items():
-        save_model(model, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of a network that is not in the file.
+            save_model(model, path)
         found[name] = path.read_bytes()
     return found
 
@@ -107,6 +112,14 @@ def test_good_values_pass(model, tmp_path):
     loaded = load_model(tmp_path / "it.model")
     if getattr(model, "strategy", None) != "uniform":
         assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def pair(*values):
+    """Return a tuple as skops writes it."""
+    return as_node(list(values), {}) | {
+        "__loader__": "TupleNode",
+        "__class__": "tuple",
+    }
 
 
 HALF = np.array([0.5, np.nan, 0.5])
@@ -173,6 +186,8 @@ WRONG = {
     ("loader", "PosterImageLoader.on_error"): ["x"],
     ("loader", "PosterImageLoader.n_decoded_"): [-1],
     ("dummy", "DummyClassifier.n_outputs_"): [BIG, 2],
+    ("dummy", "DummyClassifier.sparse_output_"): [np.zeros(3), 1, "x"],
+    ("uniform", "DummyClassifier.sparse_output_"): [True],
     ("dummy", "DummyClassifier.n_classes_"): [[2, 2], [2, 2, BIG]],
     ("dummy", "DummyClassifier.class_prior_"): [[np.array([2.0, -1.0])] * 3],
     ("dummy", "DummyClassifier.strategy"): ["x", "uniform"],
@@ -181,6 +196,10 @@ WRONG = {
     ("union", "MaxAbsScaler.max_abs_"): [np.ones(2), -np.ones(3)],
     ("union", "MinMaxScaler.data_range_"): [np.ones(2), -np.ones(3)],
     ("union", "MinMaxScaler.min_"): [HALF],
+    ("union", "MinMaxScaler.feature_range"): [
+        *(pair("a", "b"), pair(1, 0), pair(0.0, float("inf")), pair(0)),
+    ],
+    ("normalizer", "Normalizer.n_features_in_"): [None, 0, "3"],
     ("robust", "RobustScaler.center_"): [None, np.ones(2)],
     ("robust", "RobustScaler.scale_"): [np.zeros(3), HALF],
 }
