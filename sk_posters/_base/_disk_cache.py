@@ -6,7 +6,6 @@ is in it.
 Hand-made, because diskcache is dormant and pickles what it keeps.
 """
 
-import errno
 import os
 import re
 import stat
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 
+from sk_posters._base._regular import open_regular
 from sk_posters._base._threads import ForkSafeLock
 
 __all__ = ["CACHE_VARIABLE", "ArrayStore", "disable_caches"]
@@ -124,7 +124,17 @@ class ArrayStore:
         """Keep an array, unless the disk refuses: then warn once and write no more."""
         if not self._writable:
             return
-        entry = self._entry(key)
+        try:
+            self._write_entry(self._entry(key), array)
+        except FileNotFoundError:
+            return  # It is cleared again and again.
+        except OSError as error:
+            self._stop_writing(error)
+            return
+        self._count(array.nbytes + len(_checksum(b"")))
+
+    def _write_entry(self, entry, array, n_retries=10):
+        """Write a file, also where others clear the store and so remove its folder."""
         part = f"{entry.removesuffix(self.suffix)}{uuid.uuid4().hex}.part"
         try:
             os.makedirs(os.path.dirname(entry), exist_ok=True)
@@ -137,12 +147,11 @@ class ArrayStore:
             except BaseException:
                 _remove(part)
                 raise
-        except FileNotFoundError:
-            return  # Another process has just cleared the store.
-        except OSError as error:
-            self._stop_writing(error)
-            return
-        self._count(array.nbytes + len(_checksum(b"")))
+        except (FileNotFoundError, FileExistsError):
+            # The second is what makedirs makes of a folder that goes while it looks.
+            if not n_retries:
+                raise
+            self._write_entry(entry, array, n_retries - 1)
 
     def clear(self):
         """Remove all entries, and no file that is not the store's own."""
@@ -215,13 +224,8 @@ class ArrayStore:
 
 
 def _open_file(path, flags):
-    """Open a file, and neither a link, nor a pipe or device, which might never end."""
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    number = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise OSError(errno.EINVAL, "not a file", path)
-    return number
+    """Open a file, and no link."""
+    return open_regular(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _names(folder, pattern):

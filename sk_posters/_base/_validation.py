@@ -4,6 +4,7 @@ Everything becomes 2-D arrays or is refused, with the row and column of the firs
 value.
 """
 
+import re
 from collections.abc import Mapping
 from numbers import Integral
 
@@ -23,6 +24,7 @@ __all__ = [
     "check_predictions",
     "check_probabilities",
     "check_sample_weight",
+    "check_text",
     "check_thresholds",
     "check_values",
     "check_zeros_and_ones",
@@ -36,10 +38,16 @@ __all__ = [
     "name_columns",
     "score_matrix",
     "shorten",
+    "show",
     "to_array",
     "to_pandas",
     "unbox_target",
 ]
+
+
+MAX_SHOWN = 200
+# Halves of characters, which neither UTF-8 nor a screen can hold.
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def check_predictions(y_true, y_score, only_class=np.nan):
@@ -208,7 +216,20 @@ def _names(table, values):
 def name_columns(table):
     """Return the names of a frame's columns, None for what is no frame."""
     table = to_pandas(table)
-    return table.columns if isinstance(table, pd.DataFrame) else None
+    if not isinstance(table, pd.DataFrame):
+        return None
+    check_text(table.columns, "Names of labels")
+    return table.columns
+
+
+def check_text(names, what):
+    """Refuse names with halves of characters, which would end a later writing."""
+    for name in names:
+        if isinstance(name, str) and SURROGATE.search(name):
+            raise ValueError(
+                f"{what} must be readable text: {show(name)} holds half of a character "
+                "(a lone surrogate). Rename it."
+            )
 
 
 def match_names(first, first_name, second, second_name):
@@ -293,8 +314,14 @@ def check_values(right, values, names, rule, way=""):
 
 def shorten(names, most=5):
     """Return the first names as text, and how many more there are."""
-    shown = ", ".join(repr(name) for name in list(names)[:most])
+    shown = ", ".join(map(show, list(names)[:most]))
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def show(value):
+    """Return a value as Python writes it, cut off where nobody would read on."""
+    text = repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def label_positions(labels, names, n_labels):
@@ -335,7 +362,9 @@ def check_names(label_names, names, source):
     """Return the names of labels: those that are given, unless they contradict."""
     if label_names is None:
         return pd.Index(names)
-    given = pd.Index(list(label_names))
+    label_names = list(label_names)
+    check_text(label_names, "label_names")
+    given = pd.Index(label_names)
     if len(given) != len(names):
         raise ValueError(
             f"label_names must hold a name for each of the {len(names)} labels: got "

@@ -29,7 +29,7 @@ from sk_posters._features._efficientnet import (
     LAST_MAP,
     backbone_onnx,
 )
-from sk_posters._features._hub import PREFIX, fetch, pin
+from sk_posters._features._hub import PREFIX, fetch, parse_address, pin
 from sk_posters._features._onnx_files import read_onnx, stamp_onnx
 from sk_posters._features._pooling import (
     PARTS,
@@ -50,6 +50,7 @@ __all__ = [
     "ImageSettings",
     "OnnxNetwork",
     "as_bytes",
+    "check_settings",
     "choose_precision",
     "count_features",
     "find_image_settings",
@@ -623,19 +624,8 @@ def make_networks(
     kinds = [_find_kind(spec) for spec in specs]
     if not kinds:
         raise ValueError(f"{ALLOWED}; got {backbone!r}")
-    given = {
-        name: value
-        for name, value in (
-            *(("mean", mean), ("std", std)),
-            *(("channel_order", channel_order), ("output", output)),
-        )
-        if value is not None
-    }
-    if given and set(kinds) <= {"backbone", "application"}:
-        raise ValueError(
-            f"{', '.join(given)} can be set for files and Keras models only, since "
-            f"{backbone!r} scales its own pixels: leave them at None; got {given!r}"
-        )
+    given = _list_given(mean, std, channel_order, output)
+    _refuse_unused(given, backbone)
     parts = list_parts(pooling)
     networks = [
         BackboneNetwork(spec, list_parts(pooling, is_shipped=True), device, precision)
@@ -693,6 +683,39 @@ def _make_network(spec, kind, parts, image_size, device, given, pinned):
         return KerasNetwork(spec, spec.name, parts, image_size, **given)
     path = os.path.abspath(spec)
     return KerasNetwork(load_network(path), Path(path).stem, parts, image_size, **given)
+
+
+def check_settings(encoder):
+    """Raise if parameters do not fit each other, as far as no network is opened."""
+    specs = _list_specs(encoder.backbone)
+    shipped = [spec for spec in specs if spec in BACKBONES]
+    for spec in filter(_is_address, specs):
+        parse_address(spec)
+    given = (encoder.mean, encoder.std, encoder.channel_order, encoder.output)
+    _refuse_unused(_list_given(*given), encoder.backbone)
+    if shipped and "cls" in list_parts(encoder.pooling, is_shipped=True):
+        raise refuse_cls(f"the backbone {shipped[0]!r}")
+    if encoder.precision == "int8":
+        choose_precision(encoder.precision, encoder.backbone, encoder.device)
+
+
+def _list_given(mean, std, channel_order, output):
+    """Return the settings that are for some networks only, without those left open."""
+    settings = {"mean": mean, "std": std}
+    settings |= {"channel_order": channel_order, "output": output}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _refuse_unused(given, backbone):
+    """Refuse settings of a network where all come with their own."""
+    named = (*BACKBONES, *KERAS_NAMES)
+    if given and all(
+        isinstance(spec, str) and spec in named for spec in _list_specs(backbone)
+    ):
+        raise ValueError(
+            f"{', '.join(given)} can be set for files and Keras models only, since "
+            f"{backbone!r} scales its own pixels: leave them at None; got {given!r}"
+        )
 
 
 def _number_prefixes(networks):

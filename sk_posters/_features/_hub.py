@@ -11,10 +11,11 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from sk_posters._base._optional import import_optional
+from sk_posters._base._regular import read_regular
 from sk_posters._features._onnx_files import is_inside, list_weights
 from sk_posters._features._preprocessor import Preprocessor
 
-__all__ = ["PREFIX", "HubNetwork", "fetch", "pin"]
+__all__ = ["PREFIX", "HubNetwork", "fetch", "parse_address", "pin"]
 
 PREFIX = "hf://"
 ALLOWED = (
@@ -68,7 +69,7 @@ def pin(text):
 
     The first call asks the hub, so that all folds of a process use the same commit.
     """
-    address = _parse(text)
+    address = parse_address(text)
     if address.file and COMMIT.fullmatch(address.revision):
         return _write(address, address.revision, address.file)
     hub = _import(text)
@@ -94,11 +95,11 @@ def pin(text):
 @lru_cache(64)
 def fetch(pinned):
     """Return the files of a pinned address; those that are cached need no network."""
-    address = _parse(pinned)
+    address = parse_address(pinned)
     hub = _import(pinned)
     path = _download(hub, address, address.file)
     weights = []
-    for name in list_weights(Path(path).read_bytes()):
+    for name in list_weights(read_regular(path)):
         beside = (PurePosixPath(address.file).parent / name).as_posix()
         if not is_inside(name):
             raise ValueError(
@@ -112,7 +113,8 @@ def fetch(pinned):
     return HubNetwork(name, path, tuple(weights), preprocessor)
 
 
-def _parse(text):
+def parse_address(text):
+    """Return what an address names; raise if it is none of a model on the hub."""
     found = ADDRESS.fullmatch(text)
     if found and not found["repo"].startswith(NO_MODELS):
         revision = unquote(found["revision"] or "main")

@@ -9,6 +9,7 @@ import numpy as np
 
 from sk_posters._base._gpus import list_gpus
 from sk_posters._base._keras import keras
+from sk_posters._base._regular import stat_regular
 from sk_posters._base._threads import ForkSafeLock
 from sk_posters._features._pooling import (
     check_parts,
@@ -84,8 +85,27 @@ class KerasNetwork:
             pixels = self._preprocess(pixels)
         if self._axes == (2, 3):
             pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-        with _running:
-            return self._model.predict_on_batch(pixels)
+        try:
+            with _running:
+                output = self._model.predict_on_batch(pixels)
+        except MemoryError:
+            raise
+        except Exception as error:  # Of classes that Keras does not document.
+            raise ValueError(
+                f"The network {self.prefix!r} cannot be run on pixels of shape "
+                f"{pixels.shape}: {error}. Save it again, or change image_size"
+            ) from error
+        expected = self._model.output_shape
+        if len(output.shape) != len(expected) or any(
+            side not in (None, found)
+            for side, found in zip(expected, output.shape, strict=True)
+        ):
+            raise ValueError(
+                f"The network {self.prefix!r} says that it gives an output of shape "
+                f"{expected}, and gives {output.shape}: is the activation of a layer "
+                "one that changes shapes, such as glu? Make the network again"
+            )
+        return output
 
     def _check_input(self, image_size):
         shape = self._model.input_shape
@@ -138,7 +158,7 @@ def load_application(name):
 def load_network(path):
     """Load a network from a ``.keras`` file, once while the file stays the same."""
     try:
-        status = os.stat(path)
+        status = stat_regular(path)
     except OSError as error:
         raise FileNotFoundError(
             f"backbone: there is no Keras file {path!r} ({error.strerror})"
@@ -149,7 +169,13 @@ def load_network(path):
 
 @lru_cache(2)
 def _load(path, stamp):
-    return keras.saving.load_model(path, compile=False)
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Of classes that Keras does not document.
+        raise ValueError(
+            f"{path!r} cannot be opened as a network of Keras, it may be damaged or "
+            f"need another version than {keras.__version__}: {error}"
+        ) from error
 
 
 def _module_of(name):

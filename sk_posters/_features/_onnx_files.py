@@ -7,8 +7,13 @@ import mmap
 import os
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
+
+from sk_posters._base._regular import (
+    open_regular,
+    read_regular,
+    stat_regular,
+)
 
 __all__ = ["OnnxFiles", "is_inside", "list_weights", "read_onnx", "stamp_onnx"]
 
@@ -50,12 +55,12 @@ def _read_length(match):
 def read_onnx(path, weights=()):
     """Read a model and its weights, which are beside it unless paths are given."""
     digest = hashlib.blake2b(digest_size=16)
-    model = Path(path).read_bytes()
+    model = read_regular(path)
     digest.update(model)
     contents = {}
     for name, file in weights or _find_weights(path, list_weights(model)):
         try:
-            contents[name] = Path(file).read_bytes()
+            contents[name] = read_regular(file)
         except OSError as error:
             raise FileNotFoundError(
                 f"backbone: {path!r} names the file of weights {name!r}, which cannot "
@@ -78,7 +83,7 @@ def stamp_onnx(path, weights=()):
 
 
 def _take_status(path):
-    status = os.stat(path)
+    status = stat_regular(path)
     # The time of a change of the inode is not for users to set, as st_mtime is.
     times = status.st_mtime_ns, status.st_ctime_ns
     return status.st_size, *times, status.st_ino, status.st_dev
@@ -93,7 +98,7 @@ def _take_status_if_there(path):
 
 @lru_cache(64)
 def _list_weights_once(path, status):
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=open_regular) as file:
         if not os.fstat(file.fileno()).st_size:
             return []
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

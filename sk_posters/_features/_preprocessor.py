@@ -2,9 +2,10 @@
 
 import json
 from numbers import Integral, Real
-from pathlib import Path
 
 import numpy as np
+
+from sk_posters._base._regular import read_regular
 
 __all__ = ["Preprocessor"]
 
@@ -17,6 +18,8 @@ SHAPING = ("do_pad", "do_thumbnail", "do_align_long_axis", "keep_aspect_ratio")
 SHAPING += ("size_divisor", "crop_pct")
 SCALING = ("do_flip_channel_order", "rescale_offset", "include_top")
 MAX_SIDE = 10_000
+# 2048 x 2048, sixteen of which are decoded at once.
+MAX_PIXELS = 2**22
 
 
 class Preprocessor:
@@ -25,7 +28,7 @@ class Preprocessor:
     def __init__(self, path, name):
         self._name = name
         try:
-            self._config = json.loads(Path(path).read_text(encoding="utf-8"))
+            self._config = json.loads(read_regular(path).decode())
         except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"The preprocessor_config.json of {name!r} is not JSON ({error}): "
@@ -70,7 +73,9 @@ class Preprocessor:
         share = self._get("crop_pct", 224 / 256)
         if not isinstance(share, Real) or not edge / MAX_SIDE < share <= 1:
             raise self._refuse('a share as "crop_pct"', share, parameter)
-        return (edge, edge), int(edge / share)
+        resized = int(edge / share)
+        self._check_pixels(resized, resized, parameter)
+        return (edge, edge), resized
 
     def find_interpolation(self):
         """Return the name of a way to resize."""
@@ -114,9 +119,15 @@ class Preprocessor:
         if not all(_is_side(side) for side in sides) or len(sides) > 2:
             expected = f'"shortest_edge", or "height" and "width", as "{name}"'
             raise self._refuse(expected, size, "image_size=(height, width)")
+        self._check_pixels(sides[0], sides[-1], "image_size=(height, width)")
         if len(sides) == 2:
             return tuple(sides)
         return sides[0] if is_edge else (sides[0], sides[0])
+
+    def _check_pixels(self, height, width, parameter):
+        if height * width > MAX_PIXELS:
+            expected = f"images of at most {MAX_PIXELS:,} pixels"
+            raise self._refuse(expected, f"{height} x {width}", parameter)
 
     def _check_absent(self, names, parameter):
         found = {name: self._config[name] for name in names if self._get(name, False)}

@@ -15,6 +15,7 @@ from sk_posters._images._machine import (
     NO_PERMISSION,
     explain_machine,
 )
+from sk_posters._images._reads import CountedFile
 from sk_posters._images._scans import check_scans
 from sk_posters._images._sources import MemoryImage, Refused, list_formats, open_source
 from sk_posters._images._suffixes import FORMATS
@@ -24,6 +25,8 @@ __all__ = ["decode_image", "decode_whole", "decode_within"]
 
 # Longer ones are no pictures, and resizing a strip of millions of pixels takes minutes.
 MAX_SIDE = 65_535
+# Of formats that Pillow decodes in Python: about four seconds.
+MAX_SLOW_PIXELS = 4_000_000
 POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 BITS_PER_SAMPLE = 258  # Tag of a TIFF.
@@ -114,7 +117,8 @@ def _read_upright_rgb(source):
         _check_header(source.value)
         with _loading:
             return _upright_rgb(source.value)
-    with open_source(source) as file:
+    with open_source(source) as opened:
+        file = CountedFile(opened)
         return _upright_rgb(_open(file), file)
 
 
@@ -137,6 +141,7 @@ def _open(file):
         register_heic()
         image = Image.open(file, formats=["HEIF"])
     _check_header(image)
+    _check_slow(image)
     if image.format in ("JPEG", "MPO"):
         check_scans(file, image.width * image.height)
     return image
@@ -149,6 +154,19 @@ def _check_header(image):
             'what Pillow decodes (image.convert("RGB"))'
         )
     _check_size(*image.size)
+
+
+def _check_slow(image):
+    """Refuse a large image that Pillow decodes in Python, value by value."""
+    is_slow = image.format == "QOI" or any(
+        tile[0] == "ppm_plain" for tile in getattr(image, "tile", ())
+    )
+    if is_slow and image.width * image.height > MAX_SLOW_PIXELS:
+        raise Refused(
+            f"it has {image.width} x {image.height} pixels, and QOI and PPM in text "
+            f"may have {MAX_SLOW_PIXELS:,}, as decoding more takes long: save it as "
+            "PNG"
+        )
 
 
 def _check_size(width, height):

@@ -3,12 +3,12 @@
 import os
 from collections import Counter
 
+from sk_posters._base._regular import NOT_A_FILE
 from sk_posters._images._machine import MISSING, NO_PERMISSION, explain_machine
 from sk_posters._images._suffixes import has_image_suffix
 
-__all__ = ["NOT_A_FILE", "Skipped", "explain", "iterate_images"]
+__all__ = ["Skipped", "explain", "iterate_images"]
 
-NOT_A_FILE = "a device or a pipe, not a file"
 MOST_SUFFIXES = 5
 
 

@@ -9,6 +9,8 @@ import os
 
 from PIL import Image
 
+from sk_posters._base._regular import NOT_A_FILE
+
 __all__ = [
     "MISSING",
     "NO_FILE",
@@ -61,7 +63,7 @@ def explain_machine(error, path, *, is_folder=False):
 
 def was_not_read(reason):
     """Return whether a reason says that a file could not be opened."""
-    texts = {MISSING, NO_FILE, NO_PERMISSION, *map(os.strerror, OF_PATHS)}
+    texts = {MISSING, NO_FILE, NO_PERMISSION, NOT_A_FILE, *map(os.strerror, OF_PATHS)}
     return reason in texts
 
 

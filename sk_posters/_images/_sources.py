@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image
 
+from sk_posters._base._regular import open_regular
 from sk_posters._images._arrays import hint_at_channels, hint_at_stream
 from sk_posters._images._suffixes import FORMATS
 
@@ -211,5 +212,5 @@ def open_source(source):
     if isinstance(source, MemoryImage):
         yield io.BytesIO(source.value)
     else:
-        with open(source, "rb") as file:
+        with open(source, "rb", opener=open_regular) as file:
             yield file

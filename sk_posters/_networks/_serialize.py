@@ -9,6 +9,8 @@ import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from sk_posters._base._keras import keras
 from sk_posters._base._zip import pack, unpack
 from sk_posters._networks._compat import keras_global, set_keras_global
@@ -63,6 +65,15 @@ WINDOWS = {"pool_size", "kernel_size", "strides", "dilation_rate"}
 MAX_WINDOW = 1024
 # Of pixels: one number, or one for each channel.
 SCALINGS, MAX_CHANNELS = {"scale", "offset"}, 4
+# Functions of Keras that leave the shape of what they get: glu does not.
+ACTIVATIONS = (
+    *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid"),
+    *("hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid"),
+    *("log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax"),
+    *("soft_shrink", "softplus", "softsign", "sparse_plus", "sparsemax"),
+    *("squareplus", "swish", "tanh", "tanh_shrink"),
+)
+FLOATS = ("float32", "float16", "bfloat16", "float64")
 WITHOUT_MODULE = {"__keras_tensor__", "__tuple__"}
 
 
@@ -161,7 +172,7 @@ def network_from_bytes(content):
             raise ModelFileError(
                 f"the network in it needs {n_values} values, and brings {n_bytes} bytes"
             )
-        _check_outputs(built[0])
+        _check_layers(built[0])
         check_metrics(config.get("compile_config"))
         return read_network(content)
     except ModelFileError:
@@ -219,17 +230,41 @@ def items_of(config):
             waiting.extend(item)
 
 
-def _check_outputs(model):
-    """Refuse a network with a layer whose outputs take far more than an image."""
+def _check_layers(model):
+    """Refuse a network with a layer that would end, or never end, a prediction."""
     for layer in model.layers:
         shape = getattr(layer, "output", layer).shape
-        if math.prod(side or 1 for side in shape) > MAX_OUTPUTS:
+        problem = _find_problem(layer, shape)
+        if problem is not None:
             raise ModelFileError(
-                f"the layer {layer.name!r} of the network in it gives outputs of shape "
-                f"{shape} for an image, more than {MAX_OUTPUTS:,} values"
+                f"the layer {layer.name!r} of the network in it {problem}"
             )
         if getattr(layer, "layers", None):
-            _check_outputs(layer)
+            _check_layers(layer)
+
+
+def _find_problem(layer, shape):
+    """Return what is wrong with a layer that Keras has built, or None."""
+    if math.prod(side or 1 for side in shape) > MAX_OUTPUTS:
+        return (
+            f"gives outputs of shape {shape} for an image, more than {MAX_OUTPUTS:,} "
+            "values"
+        )
+    dtype = getattr(layer, "compute_dtype", "float32")
+    is_input = isinstance(layer, keras.layers.InputLayer)
+    if dtype not in FLOATS and not (is_input and dtype == "uint8"):
+        return f"computes with {dtype}, which must be one of {', '.join(FLOATS)}"
+    activation = getattr(layer, "activation", None)
+    if inspect.isfunction(activation) and activation.__name__ not in ACTIVATIONS:
+        return (
+            f"has the activation {activation.__name__!r}, which is none of "
+            f"{', '.join(ACTIVATIONS)}"
+        )
+    if isinstance(layer, keras.layers.Rescaling):
+        sizes = {np.size(layer.scale), np.size(layer.offset)}
+        if not sizes <= {1, shape[-1]}:
+            return f"scales {shape[-1]} channels by {max(sizes)} or no numbers"
+    return None
 
 
 def _count_values(build):
@@ -266,6 +301,7 @@ def _check_class(item):
     name, module = item["class_name"], item.get("module")
     registered = item.get("registered_name")
     is_plain = isinstance(name, str) and name.isidentifier()
+    is_plain = is_plain and isinstance(module, str | None)
     is_plain = is_plain and name in KEPT.get(module, {name})
     if is_plain and module is None and registered is None:
         fits = name in WITHOUT_MODULE
@@ -300,6 +336,9 @@ def _check_setting(name, key, value):
             type(each) in (int, float) and math.isfinite(each) for each in values
         )
         allowed = f"a finite number, or up to {MAX_CHANNELS}"
+    elif key == "data_format":
+        # TensorFlow has the other on GPUs only, and images here are never so.
+        fits, allowed = value in (None, "channels_last"), '"channels_last"'
     elif key == "epsilon":
         fits = type(value) in (int, float) and 0 < value < math.inf
         allowed = "a finite number above 0"

@@ -11,7 +11,12 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from sk_posters._base._compat import validate_params_of
 from sk_posters._base._unwrap import unwrap
-from sk_posters._features._backbones import count_features, list_parts, list_sources
+from sk_posters._features._backbones import (
+    check_settings,
+    count_features,
+    list_parts,
+    list_sources,
+)
 from sk_posters._features._encoder import PosterEncoder
 from sk_posters._images._loader import PosterImageLoader
 from sk_posters._persistence._kept import KEPT
@@ -24,6 +29,7 @@ MAX_PIXELS, MAX_PIXELS_AT_ONCE = 2**24, 2**27
 MAX_PARTS = 1000  # Steps, branches, layers.
 MAX_LAYER = 2**16  # Units or filters of a layer.
 MAX_THRESHOLDS = 1_000_000
+MAX_SCALING = 1e6  # Of pixels from 0 to 255.
 MAX_LABELS = 1_000_000
 # A threshold above all scores may lie a little above 1.
 ABOVE_ONE = 1 + 1e-6
@@ -38,6 +44,8 @@ def check_fields(model):
                 _check_names(part, KEPT[name])
                 if hasattr(part, "_parameter_constraints"):
                     _check_parameters(part)
+                if "n_features_in_" in vars(part):
+                    _check_columns(part)
                 if name in CHECKS:
                     CHECKS[name](part)
             elif isinstance(part, np.random.RandomState):
@@ -113,8 +121,11 @@ def _check_parameters(part):
     try:
         validate_params_of(part)
     except ValueError as error:
-        text = str(error).encode("ascii", "backslashreplace").decode()
-        raise ModelFileError(f"a parameter is wrong: {text[:300]}") from error
+        raise ModelFileError(f"a parameter is wrong: {_escape(error)}") from error
+
+
+def _escape(error):
+    return str(error).encode("ascii", "backslashreplace").decode()[:300]
 
 
 # -- single values -----------------------------------------------------------------
@@ -276,12 +287,13 @@ def _check_encoder(encoder):
     for name in ("image_size", "image_size_"):
         if vars(encoder).get(name) is not None:
             _check_size(encoder, name, batch_size)
-    for name in ("mean", "std"):
-        value = getattr(encoder, name)
-        values = np.asarray(0 if value is None else value)
-        fits = values.dtype.kind in "fiu" and values.shape in ((), (1,), (3,))
-        if not fits or not np.isfinite(values).all():
-            _refuse(encoder, name, "None, a finite number, or three")
+    _check_scaling(encoder, "mean", -MAX_SCALING)
+    _check_scaling(encoder, "std", 1 / MAX_SCALING)
+    output = encoder.output
+    is_name = isinstance(output, str) and output != "" and output.isprintable()
+    is_number = type(output) is int and output >= 0  # As networks take it.
+    if output is not None and not is_name and not is_number:
+        _refuse(encoder, "output", "None, a name, or a number from 0")
     for name in ("n_computed_", "n_cached_"):
         if name in vars(encoder):
             _check_whole(encoder, name)
@@ -290,6 +302,26 @@ def _check_encoder(encoder):
     if vars(encoder).get("precision_", "float32") not in ("float32", "int8"):
         _refuse(encoder, "precision_", "float32 or int8")
     _check_revisions(encoder, list_sources(backbones)[1])
+    _check_together(encoder)
+
+
+def _check_scaling(encoder, name, low):
+    """Refuse what would leave no finite number of a pixel."""
+    value = getattr(encoder, name)
+    values = np.asarray(low if value is None else value)
+    fits = values.dtype.kind in "fiu" and values.shape in ((), (3,))
+    if not fits or not ((low <= values) & (values <= MAX_SCALING)).all():
+        numbers = f"from {low:g} to {MAX_SCALING:g}"
+        _refuse(encoder, name, f"None, a number {numbers}, or three")
+
+
+def _check_together(encoder):
+    try:
+        check_settings(encoder)
+    except ValueError as error:
+        raise ModelFileError(
+            f"parameters of its PosterEncoder do not fit: {_escape(error)}"
+        ) from error
 
 
 def _check_revisions(encoder, addresses):
@@ -363,6 +395,15 @@ def _check_standard_scaler(scaler):
     _check_scaler("mean_", "var_", "scale_", nullable=lacking)(scaler)
 
 
+def _check_min_max_scaler(scaler):
+    ends = scaler.feature_range
+    fits = isinstance(ends, tuple) and len(ends) == 2 and all(map(_is_real, ends))
+    if not fits or ends[0] >= ends[1]:
+        _refuse(scaler, "feature_range", "two finite numbers in ascending order")
+    names = ("scale_", "min_", "data_min_", "data_max_", "data_range_")
+    _check_scaler(*names)(scaler)
+
+
 def _check_robust_scaler(scaler):
     names = {"center_": scaler.with_centering, "scale_": scaler.with_scaling}
     lacking = [name for name, needed in names.items() if not needed]
@@ -398,6 +439,9 @@ def _check_dummy(classifier):
     if not _is_fitted(classifier):
         return
     n_outputs = _check_whole(classifier, "n_outputs_", low=1, high=MAX_LABELS)
+    _check_bool(classifier, "sparse_output_")
+    if classifier.sparse_output_ and classifier.strategy == "uniform":
+        _refuse(classifier, "sparse_output_", "False where the strategy is uniform")
     names = ("classes_", "n_classes_", "class_prior_")
     columns = [vars(classifier)[name] for name in names]
     if n_outputs == 1:
@@ -730,9 +774,7 @@ CHECKS = {
     "sklearn.pipeline.FeatureUnion": _check_union,
     "sklearn.pipeline.Pipeline": _check_pipeline,
     f"{_ARRAYS}.MaxAbsScaler": _check_scaler("max_abs_", "scale_"),
-    f"{_ARRAYS}.MinMaxScaler": _check_scaler(
-        "scale_", "min_", "data_min_", "data_max_", "data_range_"
-    ),
+    f"{_ARRAYS}.MinMaxScaler": _check_min_max_scaler,
     f"{_ARRAYS}.RobustScaler": _check_robust_scaler,
     f"{_ARRAYS}.StandardScaler": _check_standard_scaler,
     "sklearn.preprocessing._label.LabelBinarizer": _check_binarizer,

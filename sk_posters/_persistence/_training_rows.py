@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from sk_posters._images._cache import hash_source
+from sk_posters._images._machine import explain_machine
 from sk_posters._images._sources import check_sources, holds_sources
 from sk_posters.exceptions import ModelFileError, PosterFileError
 
@@ -24,7 +25,10 @@ def hash_rows(X, name):
 def _hash_if_readable(source):
     try:
         return hash_source(source).digest()
-    except (OSError, PosterFileError):
+    except (OSError, PosterFileError) as error:
+        fault = explain_machine(error, source)
+        if fault is not None:
+            raise fault from error
         return None
 
 

@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from sk_posters._images._decoding import MAX_SIDE
 from sk_posters._images._machine import explain_machine
+from sk_posters._images._reads import CountedFile
 from sk_posters._images._scans import check_scans
 from sk_posters._images._sources import Refused as RefusedImage
 from sk_posters.exceptions import PosterFileError
@@ -102,7 +103,10 @@ def _check_header(path, name):
         with warnings.catch_warnings():
             # What it warns about is refused below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
+            with (
+                open(path, "rb") as file,
+                Image.open(CountedFile(file), formats=FORMATS) as image,
+            ):
                 width, height = image.size
                 if image.format in ("JPEG", "MPO"):
                     check_scans(image.fp, width * height, MAX_SCANNED)

@@ -10,7 +10,8 @@ import re
 import stat
 from pathlib import Path
 
-from sk_posters._images._folders import NOT_A_FILE, Skipped, explain, iterate_images
+from sk_posters._base._regular import NOT_A_FILE
+from sk_posters._images._folders import Skipped, explain, iterate_images
 
 __all__ = ["iterate_paths"]
 

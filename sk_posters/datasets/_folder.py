@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sk_posters._base._compat import StrOptions, validate_params
+from sk_posters._base._regular import open_regular
 from sk_posters._base._validation import shorten
 from sk_posters._images._machine import explain_machine
 from sk_posters._images._suffixes import has_image_suffix
@@ -196,7 +197,10 @@ def _list(folder, found):
             continue
         try:
             entry.is_file()
-        except OSError:  # A link in a circle.
+        except OSError as error:  # Such as a link in a circle.
+            fault = explain_machine(error, entry.path)
+            if fault is not None:
+                raise fault from error
             found.skipped.append(entry.path)
         else:
             yield entry
@@ -279,7 +283,7 @@ def _hash_copies(files):
     for file in files:
         digests[file.path] = file.path
         if sizes[file.size] > 1:
-            with open(file.path, "rb") as content:
+            with open(file.path, "rb", opener=open_regular) as content:
                 digests[file.path] = hashlib.file_digest(content, "sha256").digest()
     return digests
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from sk_posters._base._atomic import name_target_in_errors, remove_abandoned
+from sk_posters._base._regular import open_regular, read_regular
+from sk_posters._images._machine import explain_machine
 
 __all__ = [
     "find_changed_files",
@@ -70,7 +72,7 @@ def _remove_abandoned_folders(folder):
 
 def _is_marked(place):
     try:
-        text = (place / MARK).read_text(encoding="utf-8")
+        text = read_regular(place / MARK).decode()
     except (OSError, ValueError):
         return False
     return MARKED.startswith(text)  # A process may be killed while it writes.
@@ -102,7 +104,7 @@ def write_checksums(folder, name, files):
 def find_changed_files(folder, name):
     """Return the files that do not match their written checksums."""
     try:
-        lines = (folder / name).read_text(encoding="utf-8", errors="replace")
+        lines = read_regular(folder / name).decode(errors="replace")
     except FileNotFoundError:
         return []
     changed = []
@@ -110,7 +112,10 @@ def find_changed_files(folder, name):
         checksum, _, file = line.partition("  ")
         try:
             is_same = _sha256(folder / file) == checksum
-        except (OSError, ValueError):  # A damaged name.
+        except (OSError, ValueError) as error:  # Such as a damaged name.
+            fault = explain_machine(error, folder / file)
+            if fault is not None:
+                raise fault from error
             is_same = False
         if not is_same:
             changed.append(file or name)
@@ -118,5 +123,5 @@ def find_changed_files(folder, name):
 
 
 def _sha256(path):
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=open_regular) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

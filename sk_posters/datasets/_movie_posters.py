@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from sk_posters._base._atomic import name_target_in_errors
 from sk_posters._base._compat import Interval, validate_params
+from sk_posters._base._regular import read_regular
 from sk_posters.datasets._download import download
 from sk_posters.datasets._home import (
     find_changed_files,
@@ -269,7 +270,7 @@ def _verify(folder):
     missing = [name for name in (TABLE_NAME, *SAMPLES) if not (folder / name).is_file()]
     if missing:
         raise _CorruptDataError(f"there is no {', no '.join(missing)}")
-    table = hashlib.sha256((folder / TABLE_NAME).read_bytes()).hexdigest()
+    table = hashlib.sha256(read_regular(folder / TABLE_NAME)).hexdigest()
     if table != TABLE_SHA256:
         raise _CorruptDataError(
             f"{TABLE_NAME} has the sha256 {table}, not {TABLE_SHA256}"
@@ -278,7 +279,7 @@ def _verify(folder):
     broken = []
     files = sorted((folder / IMAGES_FOLDER).glob("*.jpg"))
     for file in files:
-        content = file.read_bytes()
+        content = read_regular(file)
         line = f"{hashlib.sha256(content).hexdigest()}  {file.name}\n"
         listing.update(line.encode())
         if not (content.startswith(JPEG_START) and content.endswith(JPEG_END)):
@@ -291,7 +292,7 @@ def _verify(folder):
             f"sha256 {listing.hexdigest()}, not {LISTING_SHA256}{hint}"
         )
     for name in SAMPLES:
-        if not (folder / name).read_bytes().startswith(JPEG_START):
+        if not read_regular(folder / name).startswith(JPEG_START):
             raise _CorruptDataError(f"{name} is not a JPEG file")
     changed = find_changed_files(folder, CHECKSUMS)
     if changed:

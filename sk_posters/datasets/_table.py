@@ -92,8 +92,8 @@ def load_poster_table(
     table : str, path-like or DataFrame
         The table, with one row per poster: a CSV file, also with tabs, semicolons or
         blanks between the columns; JSON, JSON lines, Parquet, Feather or Excel; any of
-        them compressed (``.gz``, ``.bz2``, ``.xz``, ``.zip``); or a frame of pandas or
-        polars.
+        them compressed (``.gz``, ``.bz2``, ``.xz``, ``.zip``), up to 500 MB when it
+        is decompressed; or a frame of pandas or polars.
     images : str or path-like, default=None
         The folder of the images; its subfolders are searched as well. By default the
         folder ``Images`` next to the table, else the folder there that has the files,
@@ -163,7 +163,8 @@ def load_poster_table(
     FileNotFoundError
         If the table, the folder of images or any of the images is missing.
     ValueError
-        If the table cannot be read, or can be read in several ways; if an id is empty
+        If the table cannot be read, or can be read in several ways; if it is damaged,
+        or a decompression bomb; if names are no readable text; if an id is empty
         or leads out of the folder by ``..``; if a label is missing or is none of the
         values that say yes or no.
     ImportError
@@ -354,9 +355,9 @@ def _raise_missing(ids, is_missing, root):
     more = " …" if len(names) > N_SHOWN else ""
     raise FileNotFoundError(
         f"{len(names)} of {ids.nunique()} posters have no image in {str(root)!r}: "
-        f"{names[:N_SHOWN]}{more} Each needs a file named by its id, with one of the "
-        "suffixes of images. Add the files, give their folder as images, or drop the "
-        "rows with missing='drop'."
+        f"[{shorten(names[:N_SHOWN])}]{more} Each needs a file named by its id, with "
+        "one of the suffixes of images. Add the files, give their folder as images, or "
+        "drop the rows with missing='drop'."
     )
 
 

@@ -13,6 +13,8 @@ from sk_posters._base._atomic import (
     remove_abandoned,
     write_file,
 )
+from sk_posters._base._regular import read_regular
+from sk_posters._base._validation import check_text
 from sk_posters._persistence._models import model_card, save_model
 from sk_posters.distributed._partition import PART, Job, model_fingerprint
 
@@ -92,6 +94,7 @@ def _read_model(model, trusted):
 
 
 def _check_names(names):
+    check_text(names or (), "label_names")
     if names and (len(set(names)) < len(names) or set(names) & set(OWN_COLUMNS)):
         raise ValueError(
             f"label_names must differ from each other, and from the columns "
@@ -123,7 +126,7 @@ def _begin(folder, asked, content):
 def _read_run(folder):
     file = folder / RUN
     try:
-        found = json.loads(file.read_bytes())
+        found = json.loads(read_regular(file))
     except FileNotFoundError:
         return None
     except ValueError as error:

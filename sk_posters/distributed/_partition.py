@@ -15,6 +15,7 @@ from PIL import Image
 from sk_posters._base._atomic import read_file, write_file
 from sk_posters._base._optional import import_optional
 from sk_posters._base._predictions import as_scores
+from sk_posters._base._regular import open_regular
 from sk_posters._base._threads import ForkSafeLock
 from sk_posters._base._unwrap import refuse_bad_files
 from sk_posters._base._zip import unpack
@@ -90,7 +91,10 @@ def find_finished_partition(paths, number, job):
     parquet = import_optional("pyarrow.parquet", extra="distributed", purpose=PURPOSE)
     file = part_file(job.folder, number)
     try:
-        with parquet.ParquetFile(file, page_checksum_verification=True) as opened:
+        with (
+            open(file, "rb", opener=open_regular) as content,
+            parquet.ParquetFile(content, page_checksum_verification=True) as opened,
+        ):
             table = opened.read()
     except (OSError, pyarrow.ArrowException):
         return None

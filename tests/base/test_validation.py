@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import coo_matrix, csr_matrix
+from sklearn.linear_model import LogisticRegression
 
+from sk_posters import OneVsRestHead
 from sk_posters._base._validation import label_matrix
-from sk_posters.metrics import mean_average_precision_score
+from sk_posters.distributed._folder import _check_names
+from sk_posters.metrics import mean_average_precision_score, multilabel_report
 
 NAMES = ["Drama", "Comedy", "News"]
 
@@ -196,3 +199,34 @@ def test_minus_one_is_refused_with_what_it_may_mean():
     )
     with pytest.raises(ValueError, match=message):
         label_matrix(y, "y", allow_unknown=True)
+
+
+# --------------------------------------------------------- halves of characters
+
+HALF = "Dr\ud83dma"
+X, Y = np.eye(4), np.array([[0, 1], [1, 0], [0, 1], [1, 0]])
+MESSAGE = r"must be readable text: 'Dr\\ud83dma' holds half of a character"
+
+
+def test_a_report_takes_no_halves_of_characters():
+    with pytest.raises(ValueError, match=f"label_names {MESSAGE}"):
+        multilabel_report(Y, Y / 2, label_names=iter(["a", HALF]), n_bootstrap=0)
+
+
+def test_a_folder_of_predictions_has_no_such_columns():
+    with pytest.raises(ValueError, match=f"label_names {MESSAGE}"):
+        _check_names(["a", HALF])
+
+
+def test_fit_takes_no_such_columns():
+    target = pd.DataFrame(Y, columns=pd.Index(["a", HALF], dtype=object))
+    with pytest.raises(ValueError, match=f"Names of labels {MESSAGE}"):
+        OneVsRestHead(LogisticRegression()).fit(X, target)
+
+
+def test_whole_characters_pass():
+    target = pd.DataFrame(Y, columns=["a", "Dr\U0001f600ma"])
+    assert (
+        OneVsRestHead(LogisticRegression()).fit(X, target).label_names_[1]
+        == "Dr\U0001f600ma"
+    )

@@ -1,9 +1,12 @@
 """Label tables in the forms that people have: each is read, or refused with a way."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import re
+import sys
 import unicodedata
 import zipfile
 
@@ -13,6 +16,8 @@ import pytest
 from PIL import Image
 
 from sk_posters.datasets import load_poster_table
+from sk_posters.datasets._tables import _compressed, _source
+from sk_posters.datasets._tables._column import as_text
 
 NAN = float("nan")
 AB = [[1, 0], [0, 1], [1, 1]]
@@ -371,6 +376,7 @@ def test_a_form_is_refused(form, tmp_path):
         (b"\x1f\x8bx", "t.csv.gz", "cannot be decompressed"),
         (as_zip(PLAIN)[:-9], "t.csv.zip", "cannot be decompressed"),
     ],
+    ids=map(str, range(8)),  # Not bytes, which hold the time of day.
 )
 def test_a_damaged_file_is_refused(content, table, message, tmp_path):
     with pytest.raises(ValueError, match=message):
@@ -607,3 +613,221 @@ def test_a_table_with_too_many_columns_is_refused_before_it_is_read(tmp_path):
     message = r"may have 20,000 columns at most: the header has 20,001 or more\. Leave"
     with pytest.raises(ValueError, match=message):
         read(tmp_path, f"{header}\n{row}\n")
+
+
+# ------------------------------------------------------ what only a stranger's file has
+
+
+@pytest.fixture
+def write_features(tmp_path):
+    """Function that writes a table of two posters as Hugging Face's datasets do."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    draw(tmp_path, "a.jpg", "b.jpg")
+
+    def write(metadata, labels=(0, 1)):
+        table = pa.table({"file": ["a.jpg", "b.jpg"], "labels": list(labels)})
+        if not isinstance(metadata, str):
+            metadata = json.dumps({"info": {"features": metadata}})
+        table = table.replace_schema_metadata({"huggingface": metadata})
+        parquet.write_table(table, tmp_path / "t.parquet")
+        return load_poster_table(tmp_path / "t.parquet")
+
+    return write
+
+
+def of_classes(names):
+    return {"labels": {"_type": "ClassLabel", "names": names}}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        *("{", "[]", "null", '{"info": 1}', '{"info": {}}', "[" * 10_000),
+        *('{"info": {"features": [1]}}', '{"info": {"features": null}}'),
+        *(of_classes("cat"), of_classes({"0": "cat"}), of_classes([1, 2])),
+        of_classes(["cat", "cat"]),
+    ],
+    ids=lambda metadata: str(metadata)[:40],
+)
+def test_odd_metadata_of_classes_are_refused(metadata, write_features):
+    message = (
+        r"t\.parquet: its metadata 'huggingface' must name the classes of each column,"
+        r".* Write the file again with datasets, or read it with pandas"
+    )
+    with pytest.raises(ValueError, match=message):
+        write_features(metadata)
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        *(([0, 2], "2 in row 1"), ([-2, 1], "-2 in row 0"), ([0.5, 1.0], "0.5 in row")),
+        *(([[0], [-1]], "-1 in row 1"), (["0", "1"], "'0' in row 0")),
+        ([[[0]], [[1]]], r".*\[0\].* in row 0"),
+    ],
+)
+def test_numbers_of_no_class_are_refused(labels, shown, write_features):
+    message = rf"column 'labels' must hold numbers of its 2 classes, .* got {shown}"
+    with pytest.raises(ValueError, match=message):
+        write_features(of_classes(["cat", "dog"]), labels)
+
+
+def test_metadata_of_columns_that_are_not_there_are_passed_over(write_features):
+    other = {"other": {"_type": "ClassLabel", "names": ["x", "y"]}, "more": None}
+    posters = write_features(of_classes(["cat", "dog"]) | other)
+    assert posters.target_names == ["cat", "dog"]
+
+
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("content", "table", "message"),
+    [
+        (f"Id,A,B\n{DIGITS},1,0\n{DIGITS}.0,0,1\n", "t.csv", "no image of the ids"),
+        (f"Id,A,B\na,{DIGITS},0\nb,0,1\n", "t.csv", "0 or 1, got '999.*row 0"),
+        (
+            f'[{{"Id": "a", "A": {DIGITS}}}, {{"Id": "b", "A": 1}}]',
+            "t.json",
+            "got '999",
+        ),
+    ],
+)
+def test_cells_of_thousands_of_digits_are_named(content, table, message, tmp_path):
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
+        read(tmp_path, content, ["a.jpg", "b.jpg"], table)
+    assert "int_max_str_digits" not in str(caught.value)
+    assert len(str(caught.value)) < 2000
+
+
+def test_a_number_that_python_cannot_print_is_a_text():
+    assert as_text(10**5000).startswith("0x")
+
+
+HALF = "\ud83d"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (json.dumps([{"file": "a", "tags": [f"x{HALF}"]}]), {}, "JSON must hold read"),
+        (json.dumps([{"file": f"a{HALF}", "A": 1}]), {}, r"character, '\\ud83d', is"),
+        (as_lines({"file": "a", f"A{HALF}": 1}), {}, "JSON must hold readable text"),
+        # That of a byte, which names of files may hold.
+        (json.dumps([{"file": "a", "tags": ["\udce9"]}]), {}, "labels must be readab"),
+        (json.dumps([{"file": "a", "\udce9": 1}]), {}, "names must be readable text"),
+        (json.dumps({"file": ["a"], "\udce9": [1]}), {}, "names must be readable"),
+    ],
+)
+def test_halves_of_characters_are_refused(content, options, message, tmp_path):
+    with pytest.raises(ValueError, match=rf"t\.json.*: .*{message}"):
+        read(tmp_path, content, table="t.json", **options)
+
+
+def test_whole_characters_and_names_of_files_pass(tmp_path):
+    records = [{"file": "a", "\U0001f600": 1}, {"file": "b\udce9", "\U0001f600": 0}]
+    posters = read(tmp_path, json.dumps(records), ("a.jpg", "b\udce9.jpg"), "t.json")
+    assert posters.target_names == ["\U0001f600"]
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "package"),
+    [
+        *(("t.parquet", "Parquet", "pyarrow"), ("t.feather", "Feather", "pyarrow")),
+        *(("t.xlsx", "Excel", "pandas"), ("t.ods", "Excel", "pandas")),
+    ],
+)
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PK\3\4" + b"x" * 99, b"x" * 99])
+def test_damaged_tables_are_named(table, kind, package, content, tmp_path):
+    pytest.importorskip(package)
+    message = rf"{table}: the table cannot be read as {kind}, .* Write the file again"
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, content, table=table)
+
+
+def test_feather_without_its_package_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.feather", None)
+    with pytest.raises(ImportError, match=r"t\.feather: .* \(pip install pyarrow\)"):
+        read(tmp_path, b"", table="t.feather")
+
+
+@pytest.mark.parametrize("table", ["t.feather", "t.arrow"])
+def test_lists_that_end_outside_of_a_table_do_not_end_the_process(table, tmp_path):
+    feather = pytest.importorskip("pyarrow.feather")
+    frame = pd.DataFrame({"file": ["a", "b"], "tags": [["x"], ["y", "x"]]})
+    feather.write_feather(frame, tmp_path / table, compression="uncompressed")
+    content, ends = (tmp_path / table).read_bytes(), np.array([0, 1, 3], "<i4")
+    assert content.count(ends.tobytes()) == 1
+    content = content.replace(ends.tobytes(), (ends * 10**8).tobytes())
+    with pytest.raises(ValueError, match=rf"{table}: the table cannot be read as Fea"):
+        read(tmp_path, content, table=table)
+
+
+def with_password(content):
+    """Set the flag of a password in each member of a zip."""
+    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = content.index(mark) + place
+        content = content[:at] + b"\1" + content[at + 1 :]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "table", "message"),
+    [
+        (gzip.compress(PLAIN.encode())[:-12], "t.csv.gz", "cannot be decompressed"),
+        (b"\x1f\x8b\x08" + b"\0" * 7 + b"\xff" * 9, "t.csv.gz", "cannot be decompr"),
+        (b"BZh9" + b"x" * 30, "t.csv.bz2", "cannot be decompressed: Invalid data"),
+        (b"\xfd7zXZ\0" + b"x" * 30, "t.csv.xz", "cannot be decompressed"),
+        (with_password(as_zip(PLAIN)), "t.csv.zip", "cannot be unpacked here: .*pass"),
+        (
+            as_zip(PLAIN).replace(b"PK\1\2\x14\3\x14", b"PK\1\2\x14\3\xff"),
+            "t.csv.zip",
+            "cannot be decompressed: zip file version",
+        ),
+        ("sep=,\n", "t.csv", "the table is empty"),
+    ],
+    ids=map(str, range(7)),  # Not bytes, which hold the time of day.
+)
+def test_damaged_compression_is_named(content, table, message, tmp_path):
+    with pytest.raises(ValueError, match=rf"{table}: .*{message}"):
+        read(tmp_path, content, table=table)
+
+
+@pytest.mark.parametrize(
+    ("table", "compress"),
+    [
+        *(("t.csv.gz", gzip.compress), ("t.csv.bz2", bz2.compress)),
+        *(("t.csv.xz", lzma.compress), ("t.csv.zip", as_zip)),
+        *(("t.json.gz", gzip.compress), ("t.json.zip", as_zip)),
+    ],
+)
+def test_a_table_that_decompresses_without_end_is_refused(
+    table, compress, tmp_path, monkeypatch
+):
+    text = PLAIN + "d.jpg,0,0\n" * 50_000
+    if "json" in table:
+        text = "\n" * 500_000
+    monkeypatch.setattr(_compressed, "MAX_UNPACKED", 400_000)
+    message = rf"{table}: .* takes more than the 400,000 bytes allowed.* decompress it"
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, compress(text.encode()), table=table)
+
+
+def test_a_spreadsheet_that_decompresses_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(_compressed, "MAX_UNPACKED", len(PLAIN) - 1)
+    with pytest.raises(ValueError, match=r"t\.xlsx: .* bytes .* save it as CSV"):
+        read(tmp_path, as_zip(PLAIN), table="t.xlsx")
+
+
+def test_a_parquet_table_that_decompresses_without_end_is_refused(
+    tmp_path, monkeypatch
+):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"file": ["a" * 1000] * 5000, "A": [1] * 5000})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").stat().st_size < 5000
+    monkeypatch.setattr(_source, "MAX_UNPACKED", 1_000_000)
+    with pytest.raises(ValueError, match=r"t\.parquet: .* bomb.* read it with pandas"):
+        load_poster_table(tmp_path / "t.parquet")

@@ -381,6 +381,33 @@ def test_a_missing_keras_file_is_named():
         only("nowhere.keras", **SCALING)
 
 
+def test_a_damaged_keras_file_is_named(tmp_path):
+    (tmp_path / "it.keras").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"it\.keras' cannot be opened as a networ"):
+        only(tmp_path / "it.keras", **SCALING)
+
+
+def test_a_keras_network_that_gives_another_shape_is_named(batch):
+    layers = [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D()]
+    layers.append(keras.layers.Dense(4, activation="glu"))
+    found = only(keras.Sequential(layers, name="halves"), **SCALING)
+    message = r"'halves' says that it gives an output of shape \(None, 4\), and gives"
+    with pytest.raises(ValueError, match=message):
+        found.features(batch)
+
+
+def test_a_keras_network_that_cannot_be_run_is_named(network, batch, monkeypatch):
+    found = only(network, **SCALING)
+
+    def fail(pixels):
+        raise RuntimeError("not on this machine")
+
+    monkeypatch.setattr(found._model, "predict_on_batch", fail)
+    message = r"cannot be run on pixels of shape \(.*\): not on this machine\. Save it"
+    with pytest.raises(ValueError, match=message):
+        found.features(batch)
+
+
 def test_other_weights_have_another_fingerprint(network):
     before = only(network, **SCALING).fingerprint
     network.set_weights([2 * x for x in network.get_weights()])

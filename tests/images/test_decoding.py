@@ -261,7 +261,7 @@ def test_format_that_pillow_was_built_without_is_refused(tmp_path, monkeypatch):
 
 
 def test_file_without_permission_is_refused(tmp_path, monkeypatch):
-    def deny(path, mode):
+    def deny(path, mode, opener):
         raise PermissionError(13, "Permission denied", path)
 
     # The tests may run as root, whom no file mode stops.

@@ -10,7 +10,7 @@ import pytest
 from PIL import EpsImagePlugin, IcnsImagePlugin, Image, IptcImagePlugin
 
 from sk_posters import PosterImageLoader
-from sk_posters._images import _decoding, _scans
+from sk_posters._images import _decoding, _reads, _scans
 from sk_posters._images._decoding import decode_image, decode_whole
 from sk_posters._images._scans import MAX_SCANS, count_scans
 from sk_posters._images._sources import list_formats
@@ -182,3 +182,53 @@ def test_only_scans_of_the_image_itself_are_counted():
     assert count_scans(saved(image, "JPEG", progressive=True)) == 10
     assert count_scans(saved(image, "JPEG", restart_marker_blocks=1)) == 1
     assert count_scans(b"\xff\xd8\xff\xda") == 1
+
+
+def png_of_pieces(n_pieces):
+    """Return a PNG with empty chunks before its image."""
+    content = saved(Image.new("RGB", (8, 8)), "PNG")
+    chunk = bytes(4) + b"abCd" + struct.pack(">I", zlib.crc32(b"abCd"))
+    return content[:33] + chunk * n_pieces + content[33:]
+
+
+def jpeg_of_pieces(n_pieces):
+    """Return a JPEG with empty comments before its image."""
+    content = saved(Image.new("RGB", (8, 8)), "JPEG")
+    return content[:2] + b"\xff\xfe\0\2" * n_pieces + content[2:]
+
+
+PIECES = {
+    "JPEG": jpeg_of_pieces(100),
+    "PNG": png_of_pieces(100),
+    "a comment": b"P6\n#" + b"x" * 300 + b"\n8 8\n255\n" + bytes(192),
+    "blanks": b"P6\n" + b" " * 300 + b"8 8\n255\n" + bytes(192),
+}
+
+
+@pytest.mark.parametrize("kind", PIECES)
+def test_an_image_of_very_many_pieces_is_refused(kind, tmp_path, monkeypatch):
+    path = tmp_path / "it"
+    path.write_bytes(PIECES[kind])
+    monkeypatch.setattr(_reads, "MAX_READS", 200)
+    message = "it is cut into more than 200 pieces, .* save it again"
+    with pytest.raises(PosterFileError, match=message):
+        decode_image(str(path), (8, 8))
+
+
+def test_some_hundred_pieces_are_read(tmp_path):
+    (tmp_path / "it.jpg").write_bytes(jpeg_of_pieces(100))
+    assert decode_image(str(tmp_path / "it.jpg"), (8, 8)).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("kind", ["QOI", "PPM"])
+def test_a_large_image_that_python_decodes_is_refused(kind, tmp_path, monkeypatch):
+    path = tmp_path / "it"
+    if kind == "QOI":
+        header = b"qoif" + struct.pack(">IIBB", 5, 4, 3, 0)
+        path.write_bytes(header + b"\0" * 20 + b"\0" * 7 + b"\1")
+    else:
+        path.write_bytes(b"P3\n5 4\n255\n" + b"7 " * 60)
+    assert decode_image(str(path), (4, 5)).shape == (4, 5, 3)
+    monkeypatch.setattr(_decoding, "MAX_SLOW_PIXELS", 19)
+    with pytest.raises(PosterFileError, match=r"5 x 4 pixels, and QOI and PPM in text"):
+        decode_image(str(path), (4, 5))

@@ -634,6 +634,20 @@ def test_a_store_cleared_while_it_is_written_to_does_not_warn(
     assert entries(cache) == []
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [FileExistsError, FileNotFoundError])
+def test_a_folder_that_is_cleared_away_is_made_again(kind, cache, monkeypatch):
+    store, makedirs = ImageStore.open(cache, 10**9), os.makedirs
+
+    def fail_once(folder, exist_ok):
+        monkeypatch.setattr(os, "makedirs", makedirs)
+        raise kind(errno.EEXIST, "there, and gone", folder)
+
+    monkeypatch.setattr(os, "makedirs", fail_once)
+    store.write("0" * 32, np.zeros(3, np.uint8))
+    assert store.holds("0" * 32, 3)
+
+
 def test_an_entry_that_cannot_be_removed_is_not_counted_as_removed(filled, monkeypatch):
     def refuse(path):
         raise PermissionError(errno.EACCES, "Permission denied", path)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image
 from sk_posters import PosterEncoder, PosterImageLoader
 from sk_posters._images import _decoding, _machine, _sources
 from sk_posters._images._decoding import decode_image
-from sk_posters.datasets import load_poster_folder, load_poster_table
+from sk_posters._persistence._training_rows import hash_rows
+from sk_posters.datasets import _home, load_poster_folder, load_poster_table
 from sk_posters.datasets._checks import check_posters
 from sk_posters.exceptions import PosterFileError
 
@@ -28,7 +30,7 @@ def poster(tmp_path):
 
 
 def fail_to_open(monkeypatch, number):
-    def fail(path, mode):
+    def fail(path, mode, opener):
         raise OSError(number, os.strerror(number), path)
 
     monkeypatch.setattr(_sources, "open", fail, raising=False)
@@ -129,3 +131,54 @@ def test_what_a_file_could_not_be_opened_for_is_known():
     for reason in ("no such file", "no permission to read it", os.strerror(40)):
         assert _machine.was_not_read(reason)
     assert not _machine.was_not_read("the file is empty (0 bytes)")
+
+
+def test_training_rows_that_cannot_be_read_now_are_not_strangers(poster, monkeypatch):
+    assert len(hash_rows([poster, "away.png"], "X")[0]) == 32
+    assert hash_rows(["away.png"], "X") == [None]
+    fail_to_open(monkeypatch, errno.EMFILE)
+    with pytest.raises(OSError, match=r"a\.png' \(Too many open files\)"):
+        hash_rows([poster], "X")
+
+
+def test_a_generated_file_that_cannot_be_read_now_has_not_changed(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "a").write_text("a")
+    _home.write_checksums(tmp_path, "SUMS", ["a"])
+    with open(tmp_path / "SUMS", "a") as sums:
+        sums.write("0  away\n")
+    assert _home.find_changed_files(tmp_path, "SUMS") == ["away"]
+
+    def fail(path, mode, opener):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(_home, "open", fail, raising=False)
+    with pytest.raises(OSError, match="The disk may fail"):
+        _home.find_changed_files(tmp_path, "SUMS")
+
+
+def test_an_entry_of_a_folder_that_fails_is_raised(tmp_path, monkeypatch):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat/1.png").touch()
+    (tmp_path / "train.csv").write_text("Id,A,B\n1,0,1\n")
+    scandir = os.scandir
+
+    class Failing:
+        name, path = "1.png", str(tmp_path / "cat/1.png")
+
+        def is_file(self):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), self.path)
+
+    @contextmanager
+    def list_failing(folder):
+        with scandir(folder) as entries:
+            found = list(entries)
+        yield [Failing()] if str(folder).endswith("cat") else found
+
+    monkeypatch.setattr(os, "scandir", list_failing)
+    message = r"1\.png' \(Stale file handle\).* Mount the folder again"
+    with pytest.raises(OSError, match=message):
+        load_poster_folder(tmp_path)
+    with pytest.raises(OSError, match=r"cat' \(Stale file handle"):
+        load_poster_table(tmp_path / "train.csv", images=tmp_path / "cat")

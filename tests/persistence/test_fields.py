@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import warnings
 from importlib import import_module
 
 import numpy as np
 import pytest
-from hostile_files import edited_schema, node, with_fields
+from hostile_files import as_node, edited_schema, node, with_fields
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -60,14 +61,19 @@ def contents(tmp_path_factory):
         "linear": linear(),
         "temperature": linear("temperature"),
         "encoder": PosterEncoder(n_jobs=1, image_size=(320, 224)),
+        "file": PosterEncoder("its.onnx", mean=0, std=255, n_jobs=1),
         "loader": PosterImageLoader(n_jobs=1),
         "dummy": DummyClassifier().fit(X, Y),
+        "uniform": DummyClassifier(strategy="uniform").fit(X, Y),
+        "normalizer": Normalizer().fit(X),
         "union": FeatureUnion([("a", MaxAbsScaler()), ("b", MinMaxScaler())]).fit(X),
         "robust": RobustScaler().fit(X),
     }
     found = {}
     for name, model in models.items():
-        save_model(model, path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of a network that is not in the file.
+            save_model(model, path)
         found[name] = path.read_bytes()
     return found
 
@@ -106,6 +112,14 @@ def test_good_values_pass(model, tmp_path):
     loaded = load_model(tmp_path / "it.model")
     if getattr(model, "strategy", None) != "uniform":
         assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def pair(*values):
+    """Return a tuple as skops writes it."""
+    return as_node(list(values), {}) | {
+        "__loader__": "TupleNode",
+        "__class__": "tuple",
+    }
 
 
 HALF = np.array([0.5, np.nan, 0.5])
@@ -153,10 +167,18 @@ WRONG = {
     ("temperature", "TemperatureCalibration.temperature"): [0, -1.0, float("nan")],
     ("encoder", "PosterEncoder.image_size"): [[60000, 60000], [0, 5], [5], ["a", "b"]],
     ("encoder", "PosterEncoder.batch_size"): [BIG, 0, 16.0],
-    ("encoder", "PosterEncoder.backbone"): [7, None, "\x1b[31m", []],
-    ("encoder", "PosterEncoder.pooling"): ["cls-", 3],
+    ("encoder", "PosterEncoder.backbone"): [
+        *(7, None, "\x1b[31m", [], "hf://", "hf://a/../b", "hf://datasets/a/b"),
+    ],
     ("encoder", "PosterEncoder.mean"): [float("nan"), "x", np.ones(2)],
     ("encoder", "PosterEncoder.std"): [np.full(3, np.inf)],
+    ("file", "PosterEncoder.std"): [0.0, -1.0, [1, 0, 1], 1e-300, np.ones(1)],
+    ("file", "PosterEncoder.mean"): [float("inf"), 1e300, [0, float("nan"), 0]],
+    ("file", "PosterEncoder.output"): [-1, True, "", "\x1b[31m", [0], 1.5],
+    # Not in a network that comes with its own.
+    ("encoder", "PosterEncoder.output"): ["features", 0],
+    ("encoder", "PosterEncoder.channel_order"): ["NCHW"],
+    ("encoder", "PosterEncoder.pooling"): ["cls", "cls-", 3],
     ("encoder", "PosterEncoder.revisions_"): [{"hf://a/b": "hf://evil/c@1"}, "x"],
     ("encoder", "PosterEncoder.devices_"): [["\x1b[31m"]],
     ("encoder", "PosterEncoder.n_cached_"): [-1, "x"],
@@ -164,6 +186,8 @@ WRONG = {
     ("loader", "PosterImageLoader.on_error"): ["x"],
     ("loader", "PosterImageLoader.n_decoded_"): [-1],
     ("dummy", "DummyClassifier.n_outputs_"): [BIG, 2],
+    ("dummy", "DummyClassifier.sparse_output_"): [np.zeros(3), 1, "x"],
+    ("uniform", "DummyClassifier.sparse_output_"): [True],
     ("dummy", "DummyClassifier.n_classes_"): [[2, 2], [2, 2, BIG]],
     ("dummy", "DummyClassifier.class_prior_"): [[np.array([2.0, -1.0])] * 3],
     ("dummy", "DummyClassifier.strategy"): ["x", "uniform"],
@@ -172,6 +196,10 @@ WRONG = {
     ("union", "MaxAbsScaler.max_abs_"): [np.ones(2), -np.ones(3)],
     ("union", "MinMaxScaler.data_range_"): [np.ones(2), -np.ones(3)],
     ("union", "MinMaxScaler.min_"): [HALF],
+    ("union", "MinMaxScaler.feature_range"): [
+        *(pair("a", "b"), pair(1, 0), pair(0.0, float("inf")), pair(0)),
+    ],
+    ("normalizer", "Normalizer.n_features_in_"): [None, 0, "3"],
     ("robust", "RobustScaler.center_"): [None, np.ones(2)],
     ("robust", "RobustScaler.scale_"): [np.zeros(3), HALF],
 }

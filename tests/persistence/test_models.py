@@ -630,6 +630,45 @@ def test_a_network_that_keras_cannot_build_is_refused(network):
         network_from_bytes(edited_network(network, edit))
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"activation": "glu"}, "has the activation 'glu', which is none of celu, elu"),
+        ({"activation": "no_such"}, "Keras cannot build the network"),
+        ({"data_format": "channels_first"}, "data_format=.channels_first., which must"),
+        ({"dtype": "int32"}, "computes with int32, which must be one of float32, floa"),
+    ],
+)
+def test_a_network_that_would_fail_at_its_first_image_is_refused(
+    settings, message, network
+):
+    def edit(config):
+        config["config"]["layers"][1]["config"].update(settings)
+
+    with pytest.raises(ModelFileError, match=message):
+        network_from_bytes(edited_network(network, edit))
+
+
+def test_a_scaling_of_other_channels_is_refused():
+    layers = [keras.Input((4, 4, 3)), keras.layers.Rescaling([1.0, 2.0, 3.0])]
+    network = keras.Sequential([*layers, keras.layers.GlobalAveragePooling2D()])
+    assert network_from_bytes(save_network(network)).output_shape == (None, 3)
+
+    def edit(config):
+        config["config"]["layers"][1]["config"]["scale"] = [1.0, 2.0]
+
+    with pytest.raises(ModelFileError, match="scales 3 channels by 2 or no numbers"):
+        network_from_bytes(edited_network(network, edit))
+
+
+@pytest.mark.parametrize("module", [[], {}, 1])
+def test_a_module_that_is_no_text_is_refused(module, network):
+    with pytest.raises(ModelFileError, match="and only layers of Keras that run"):
+        check_network(
+            edited_network(network, lambda config: config.update(module=module))
+        )
+
+
 def test_a_network_larger_than_its_file_is_refused(network):
     def edit(config):
         config["config"]["layers"][-1]["config"]["units"] = 2**50

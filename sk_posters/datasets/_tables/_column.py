@@ -118,7 +118,12 @@ def as_text(value):
     if isinstance(value, str):
         text = value.strip()
         return "" if text == NULL else text
-    return "" if _is_missing(value) else str(value).strip()
+    if _is_missing(value):
+        return ""
+    try:
+        return str(value).strip()
+    except ValueError:  # A whole number of thousands of digits.
+        return hex(value)
 
 
 def _is_missing(value):

@@ -49,7 +49,7 @@ def read_delimited(path, suffix, encoding=None):
     """Return the table with every field as the text of the file, and what it is."""
     with open_file(path) as file:
         sample = file.read(SAMPLE)
-    if not sample.strip():
+    if not SEPARATOR_LINE.sub("", sample.decode("latin-1"), 1).strip():
         raise ValueError(f"{path}: the table is empty, not even a header.")
     encodings = [encoding] if encoding else detect_encodings(sample)
     for name in encodings:

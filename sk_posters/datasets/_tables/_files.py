@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sk_posters._base._validation import show
 from sk_posters._images._machine import explain_machine
 from sk_posters._images._suffixes import image_suffixes, split_suffix
 
@@ -18,6 +19,7 @@ IMAGES_FOLDER = "Images"
 MAX_FOLDERS = 1000
 N_SAMPLE = 50
 N_SHOWN = 5
+MAX_NAME = 255  # Letters of a file's name, on the usual file systems.
 LEADS_OUT = r"(?:^|[/\\])\.\.(?:[/\\]|$)|\x00|^\.$|[/\\]$|^[A-Za-z]:"
 ADDRESS = r"^[A-Za-z]{2,}://"
 EXACT, FLOAT, ZEROS = "as it is", "without '.0'", "with leading zeros"
@@ -55,7 +57,7 @@ class Folder:
         if file:
             return file, EXACT
         number = re.fullmatch(r"(\d+)(\.0+)?", stem)
-        if not number:
+        if not number or len(number[1]) > MAX_NAME:
             return None, None
         if number[2] and (file := self._take(number[1], suffix)):
             return file, FLOAT
@@ -88,15 +90,15 @@ def _list_files(path):
                 try:
                     if entry.is_file():
                         names.append(entry.name)
-                except OSError:
-                    continue  # A link in a circle.
+                except OSError as error:  # Such as a link in a circle.
+                    _raise_machine(error, entry.path)
     except OSError as error:
         _raise_machine(error, path)
     return sorted(names)
 
 
 def _raise_machine(error, folder):
-    """Raise an error of the machine: all files of a folder would seem to be missing."""
+    """Raise an error of the machine: files would seem to be missing."""
     fault = explain_machine(error, folder)
     if fault is not None:
         raise fault from error
@@ -107,14 +109,14 @@ def check_ids(ids, source):
     if (row := _find_first(ids, LEADS_OUT)) is not None:
         raise ValueError(
             f"{source}: an id must be a file name, or a path that does not lead out of "
-            f"its folder by '..', but row {row} (counted from 0) has {ids[row]!r} in "
-            f"column {ids.name!r}. Correct the id, and give the folder as images."
+            f"its folder by '..', but row {row} (counted from 0) has {show(ids[row])} "
+            f"in column {ids.name!r}. Correct the id, and give the folder as images."
         )
     if (row := _find_first(ids, ADDRESS)) is not None:
         raise ValueError(
-            f"{source}: row {row} (counted from 0) has the address {ids[row]!r} in "
-            f"column {ids.name!r}. Download the images, and give the column with the "
-            "names of their files as id_column."
+            f"{source}: row {row} (counted from 0) has the address "
+            f"{show(ids[row])} in column {ids.name!r}. Download the images, and give "
+            "the column with the names of their files as id_column."
         )
 
 
@@ -252,7 +254,7 @@ class ImageFinder:
             ]
             if len(places) > 1:
                 raise ValueError(
-                    f"{self.source}: the id {names[k]!r} names several files below "
+                    f"{self.source}: the id {show(names[k])} names several files below "
                     f"{str(root)!r}: {[path for path, _ in places[:N_SHOWN]]}. Write "
                     "the folder in front of the id, or give one folder as images."
                 )

@@ -1,15 +1,19 @@
 """JSON: a record per line or in a list, labels by file name, or the form of COCO."""
 
 import json
+import re
 
 import pandas as pd
 
+from sk_posters._base._validation import check_text
 from sk_posters._images._suffixes import has_image_suffix
 from sk_posters.datasets._tables._compressed import open_file
 
 __all__ = ["read_json"]
 
 COCO = {"images", "annotations", "categories"}
+ESCAPED_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+MAX_DIGITS = 300  # No float has more, and int refuses more than 4300.
 SHAPES = (
     "a list of objects, an object of file names and their labels, or the images, "
     "annotations and categories of COCO"
@@ -31,9 +35,12 @@ def read_json(path, encoding=None):
     if not text.strip():
         raise ValueError(f"{path}: the table is empty, without any record.")
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_read_number)
     except (ValueError, RecursionError):
-        return _frame(_read_lines(text, path), path), "JSON lines"
+        value = _read_lines(text, path)
+        _check_text(value, text, path)
+        return _frame(value, path), "JSON lines"
+    _check_text(value, text, path)
     if isinstance(value, dict) and value.keys() >= COCO:
         return _read_coco(value, path), "JSON in the form of COCO"
     if isinstance(value, dict) and _is_record(value):
@@ -43,18 +50,38 @@ def read_json(path, encoding=None):
     return _frame(value, path), "JSON"
 
 
+def _read_number(text):
+    """Return a whole number; as text, if it has more digits than Python reads."""
+    return int(text) if len(text) <= MAX_DIGITS else text
+
+
 def _read_lines(text, path):
     records = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                records.append(json.loads(line))
+                records.append(json.loads(line, parse_int=_read_number))
             except (ValueError, RecursionError) as error:
                 raise ValueError(
                     f"{path}: line {number} is not JSON: {error}. Each line must hold "
                     "one object, or the whole file one list of objects."
                 ) from error
     return records
+
+
+def _check_text(value, text, path):
+    """Refuse escaped halves of characters, except bytes of names of files."""
+    if not ESCAPED_HALF.search(text):
+        return
+    try:
+        json.dumps(value, ensure_ascii=False).encode(errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise ValueError(
+            f"{path}: JSON must hold readable text, and half of a character, {half}, "
+            f"is in {error.object[max(0, error.start - 20) : error.end + 20]!a}. "
+            "Correct the text."
+        ) from error
 
 
 def _frame(records, path):
@@ -66,6 +93,7 @@ def _frame(records, path):
                 f"{path}: JSON must hold {SHAPES}, but record {number} (counted from "
                 f"0) is {record!r:.80}."
             )
+    check_text({name for record in records for name in record}, f"{path}: names")
     # As objects: numbers beside missing ones would become floats.
     return pd.DataFrame(records, dtype=object)
 
@@ -80,6 +108,7 @@ def _read_object(value, path):
     if items and all(isinstance(item, list) for item in items):
         is_by_file = all(map(has_image_suffix, value))
         if len({len(item) for item in items}) == 1 and not is_by_file:
+            check_text(value, f"{path}: names")
             return _frame_columns(value), "JSON"
         if all(isinstance(name, str) for item in items for name in item):
             rows = {"file": list(value), "labels": items}
@@ -87,6 +116,7 @@ def _read_object(value, path):
     elif items and all(isinstance(item, dict) for item in items):
         numbers = [str(number) for number in range(len(items[0]))]
         if list(items[0]) == numbers:  # What pandas writes.
+            check_text(value, f"{path}: names")
             return pd.DataFrame(value, dtype=object).reset_index(drop=True), "JSON"
         records = [{"file": name, **item} for name, item in value.items()]
         return _frame(records, path), "JSON, an object by file name"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sk_posters._base._validation import shorten
+from sk_posters._base._validation import check_text, shorten, show
 from sk_posters.datasets._tables._columns import Labels
 from sk_posters.datasets._tables._indicators import (
     Refused,
@@ -51,6 +51,7 @@ def read_labels(labels, separator, no_label, unknown, source):
             f"{source}: no row has a label in column {column!r}. Give the columns of "
             "labels as label_columns."
         )
+    check_text(names, f"{source}: labels")
     lines = [f"labels: {len(names)} {line}: {shorten(names)}"]
     for parameter, wanted in (("no label", no_label), ("unknown", unknown)):
         for text in wanted:
@@ -108,10 +109,10 @@ def _explain(refused, labels, known, source):
     without = f"label_columns={[*others[:3], ...] if len(others) > 4 else others}"
     without = without.replace("Ellipsis", "...")
     return (
-        f"{source}: labels must be 0 or 1, got {text!r} in column {column.name!r}, row "
-        f"{column.find_row(text)} ({column.count([text])} such values in all, rows "
-        f"counted from 0). Correct the values; or give unknown={meant} if they mean "
-        f"that a label is not known, or no_label={meant} if they mean no"
+        f"{source}: labels must be 0 or 1, got {show(text)} in column {column.name!r}, "
+        f"row {column.find_row(text)} ({column.count([text])} such values in all, rows "
+        f"counted from 0). Correct the values; or give unknown={show(meant)} if they "
+        f"mean that a label is not known, or no_label={show(meant)} if they mean no"
         + (f"; or leave the column out with {without}." if others else ".")
     )
 
@@ -151,7 +152,7 @@ def _find_separator(column, source):
         return find_separator(column)
     except SeparatorUnclear as unclear:
         raise ValueError(
-            f"{source}: in column {column.name!r}, {unclear.text!r} may be one label "
-            f"or several. Give label_separator={unclear.separator!r} for several, or "
-            "label_separator='' for one."
+            f"{source}: in column {column.name!r}, {show(unclear.text)} may be one "
+            f"label or several. Give label_separator={unclear.separator!r} for "
+            "several, or label_separator='' for one."
         ) from unclear

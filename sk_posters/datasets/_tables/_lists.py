@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from sk_posters._base._validation import show
 from sk_posters.datasets._genres import read_genres
 from sk_posters.datasets._tables._column import NUMBER, as_text
 from sk_posters.datasets._tables._indicators import match
@@ -152,7 +153,7 @@ def _factorize_lists(column):
         if isinstance(key, str) and key:
             raise ValueError(
                 f"row {row} (counted from 0) must hold a list of names in column "
-                f"{column.name!r}, as the rows before it: got {key!r}."
+                f"{column.name!r}, as the rows before it: got {show(key)}."
             )
     numbers = pd.Series(range(len(keys)))
     table = {key: number for number, key in enumerate(dict.fromkeys(keys))}

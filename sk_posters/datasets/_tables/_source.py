@@ -4,13 +4,23 @@ import importlib
 import json
 import os
 from collections import Counter
+from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from sk_posters._base._validation import shorten
-from sk_posters.datasets._tables._compressed import open_file, strip_compression
+from sk_posters._base._regular import NOT_A_FILE
+from sk_posters._base._validation import check_text, shorten
+from sk_posters._images._machine import explain_machine
+from sk_posters.datasets._tables._compressed import (
+    MAX_UNPACKED,
+    TooLarge,
+    check_unpacked,
+    open_file,
+    strip_compression,
+)
 from sk_posters.datasets._tables._delimited import read_delimited
 from sk_posters.datasets._tables._json import read_json
 
@@ -21,6 +31,8 @@ PARQUET = (".parquet", ".pq")
 # Spreadsheets append a few columns without names and values.
 MAX_UNNAMED = 100
 JSON = (".json", ".jsonl", ".ndjson")
+# How much larger a table of Parquet gets, beside MAX_UNPACKED, where it is no bomb.
+MAX_RATIO, N_ROWS_AT_ONCE = 10, 1024
 
 
 class Source(NamedTuple):
@@ -55,6 +67,11 @@ def _read_file(path, encoding):
             f"Give the file in it, such as {str(path / 'train.csv')!r}, or use "
             "load_poster_folder for one folder per label."
         )
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            f"table must be a file, but {str(path)!r} is {NOT_A_FILE}. Write what it "
+            "gives into a file first."
+        )
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no table {str(path)!r}. Give the path of a CSV file as table, "
@@ -66,7 +83,7 @@ def _read_file(path, encoding):
     if suffix in PARQUET:
         return _read_parquet(path)
     if suffix in (".feather", ".arrow"):
-        return pd.read_feather(path), "Feather"
+        return _read_feather(path)
     if suffix in JSON or _starts_like_json(path):
         return read_json(path, encoding)
     return read_delimited(path, suffix, encoding)
@@ -78,20 +95,38 @@ def _starts_like_json(path):
     return start.startswith((b'{"', b'[{"', b"[\n", b"{\n"))
 
 
-def _read_excel(path):
+@contextmanager
+def _name_file(path, kind, way):
+    """Name the file in errors of a package that reads it."""
     try:
-        # As objects and without a header, as in a text file: pandas would rename
-        # repeated columns and take the label "N/A" for a missing value.
-        with pd.ExcelFile(path) as book:
-            sheets = book.sheet_names
-            rows = pd.read_excel(
-                book, sheets[0], header=None, dtype=object, keep_default_na=False
-            )
+        yield
     except ImportError as error:
         raise ImportError(
-            f"{path}: pandas cannot read this Excel file: {error} Install what it "
-            "names (pip install openpyxl for .xlsx), or save the sheet as CSV."
+            f"{path}: pandas needs a package to read {kind}: {error} {way}, or save "
+            "the table as CSV."
         ) from error
+    except TooLarge:
+        raise
+    except Exception as error:  # Damaged files make readers raise nearly anything.
+        if explain_machine(error, path) is not None:
+            raise
+        raise ValueError(
+            f"{path}: the table cannot be read as {kind}, it may be damaged "
+            f"({type(error).__name__}: {str(error)[:200]!r}). Write the file again, or "
+            "save the table as CSV."
+        ) from error
+
+
+def _read_excel(path):
+    check_unpacked(path)
+    way = "Install what it names (pip install openpyxl for .xlsx)"
+    # As objects and without a header, as in a text file: pandas would rename
+    # repeated columns and take the label "N/A" for a missing value.
+    with _name_file(path, "Excel", way), pd.ExcelFile(path) as book:
+        sheets = book.sheet_names
+        rows = pd.read_excel(
+            book, sheets[0], header=None, dtype=object, keep_default_na=False
+        )
     if rows.empty:
         raise ValueError(f"{path}: the table is empty, not even a header.")
     line = f"Excel, sheet {sheets[0]!r}"
@@ -101,44 +136,100 @@ def _read_excel(path):
     return table.set_axis(rows.iloc[0].tolist(), axis=1), line
 
 
+def _read_feather(path):
+    with _name_file(path, "Feather", "Install pyarrow (pip install pyarrow)"):
+        feather = importlib.import_module("pyarrow.feather")
+        # pyarrow ends the process where damaged offsets are followed.
+        feather.read_table(path).validate(full=True)
+        return pd.read_feather(path), "Feather"
+
+
 def _read_parquet(path):
-    try:
+    with _name_file(path, "Parquet", "Install it (pip install pyarrow)"):
+        content, parquet = None, _import_parquet()
+        if parquet is not None:
+            _check_size(path, parquet)
+            content = (parquet.read_schema(path).metadata or {}).get(b"huggingface")
         frame = pd.read_parquet(path)
-    except ImportError as error:
-        raise ImportError(
-            f"{path}: pandas needs a package to read Parquet: pip install pyarrow, or "
-            "save the table as CSV."
-        ) from error
-    for name, classes in _find_class_names(path).items():
-        frame[name] = _name_classes(frame[name], classes)
+    for name, classes in _find_class_names(content, path).items():
+        if name in frame:
+            frame[name] = _name_classes(frame[name], classes, path)
     return frame, "Parquet"
 
 
-def _find_class_names(path):
-    """Return the names of classes that Hugging Face keeps beside their numbers."""
+def _import_parquet():
+    """Return pyarrow's module, None where pandas reads with another package."""
     try:
-        parquet = importlib.import_module("pyarrow.parquet")
+        return importlib.import_module("pyarrow.parquet")
     except ImportError:
+        return None
+
+
+def _check_size(path, parquet):
+    """Refuse a table of Parquet that is much larger than it seems."""
+    most, size = MAX_UNPACKED + MAX_RATIO * path.stat().st_size, 0
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=N_ROWS_AT_ONCE):
+            batch.validate(full=True)
+            size += batch.nbytes
+            if size > most:
+                raise TooLarge(path, most, "read it with pandas, and give the frame")
+
+
+def _find_class_names(content, path):
+    """Return the names of classes that Hugging Face keeps beside their numbers."""
+    if content is None:
         return {}
-    content = (parquet.read_schema(path).metadata or {}).get(b"huggingface")
-    features = json.loads(content)["info"]["features"] if content else {}
+    try:
+        features = json.loads(content)["info"]["features"].items()
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as err:
+        raise _refuse_metadata(path, f"no features ({type(err).__name__})") from err
     found = {}
-    for name, feature in features.items():
+    for name, feature in features:
         inner = feature.get("feature", feature) if isinstance(feature, dict) else {}
         if isinstance(inner, dict) and inner.get("_type") == "ClassLabel":
-            found[name] = inner.get("names") or []
+            found[name] = _check_class_names(inner.get("names") or [], name, path)
     return {name: classes for name, classes in found.items() if classes}
 
 
-def _name_classes(column, classes):
-    def name(value):
-        if isinstance(value, (int, float)) and value == value and value >= 0:
-            return classes[int(value)]
-        if hasattr(value, "tolist") or isinstance(value, list):
-            return [classes[int(number)] for number in value]
-        return None
+def _check_class_names(names, column, path):
+    fits = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not fits or len(set(names)) < len(names):
+        what = f"{ascii(names)[:80]} as the names of classes in column {column!a:.80}"
+        raise _refuse_metadata(path, what)
+    return names
 
-    return pd.Series([name(value) for value in column], column.index, dtype=object)
+
+def _refuse_metadata(path, found):
+    return ValueError(
+        f"{path}: its metadata 'huggingface' must name the classes of each column, a "
+        f"list of different texts; got {found}. Write the file again with datasets, or "
+        "read it with pandas.read_parquet, name the classes, and give the frame."
+    )
+
+
+def _name_classes(column, classes, path):
+    def find(number, row):
+        is_number = isinstance(number, (Integral, float))
+        if is_number and 0 <= number < len(classes) and number == int(number):
+            return classes[int(number)]
+        raise ValueError(
+            f"{path}: column {column.name!r} must hold numbers of its {len(classes)} "
+            f"classes, from 0 to {len(classes) - 1}; got {number!r:.80} in row {row} "
+            "(counted from 0). Correct it, or give the table as CSV, with names."
+        )
+
+    def name(value, row):
+        if hasattr(value, "tolist") and getattr(value, "ndim", 0):
+            value = value.tolist()
+        if isinstance(value, list):
+            return [find(number, row) for number in value]
+        if value is None or value is pd.NA or value != value or value == -1:
+            return None  # What is missing is -1 there.
+        return find(value, row)
+
+    named = [name(value, row) for row, value in enumerate(column)]
+    return pd.Series(named, column.index, dtype=object)
 
 
 def _take_frame(table):
@@ -175,6 +266,7 @@ def _keep_index(frame):
 def _name_columns(frame, source, lines):
     """Strip the names, give one to columns without, and refuse repeated ones."""
     names = [_as_name(name) for name in frame.columns]
+    check_text(names, f"{source}: names of columns")
     if names.count("") > MAX_UNNAMED:
         raise ValueError(
             f"{source}: {names.count('')} columns have no name. Give each a name in "
