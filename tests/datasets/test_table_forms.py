@@ -93,6 +93,15 @@ FORMS = {
         *("t.txt", {}, "AB", AB),
     ),
     "UTF-8 with a mark": (PLAIN.encode("utf-8-sig"), "t.csv", {}, "AB", AB),
+    "UTF-16 without a mark": (PLAIN.encode("utf-16-be"), "t.csv", {}, "AB", AB),
+    "a letter for yes in all rows of a column": (
+        "file,A,B\na.jpg,Y,N\nb.jpg,Y,Y\n",
+        *("t.csv", {}, "AB", [[1, 0], [1, 1]]),
+    ),
+    "an empty name in a list": (
+        '{"file": "a.jpg", "tags": ["A", ""]}\n{"file": "b.jpg", "tags": ["B"]}\n',
+        *("t.jsonl", {}, "AB", AB[:2]),
+    ),
     "UTF-16 of a spreadsheet": (
         PLAIN.replace(",", "\t").encode("utf-16"),
         *("t.txt", {}, "AB", AB),
@@ -338,6 +347,27 @@ REFUSED = {
         {"encoding": "utf-9"},
         "encoding must be one that Python knows: got 'utf-9'",
     ),
+    "an encoding of other things than text": (
+        PLAIN,
+        {"encoding": "base64"},
+        "encoding must be one that Python knows: got 'base64'",
+    ),
+    "a line end as separator": (
+        "sep=\r\nfile,A,B\na.jpg,1,0\nb.jpg,0,1\n",
+        {},
+        "not a comma-separated table with rows of one length",
+    ),
+    "a zero byte in the first lines": (
+        PLAIN.replace("b.jpg,0", "b.jpg,0\0"),
+        {},
+        "got '0\\x00' in column 'A', row 1",
+    ),
+    "lists of a 0 or 1 for each label": (
+        'file,tags\na.jpg,"[1, 0]"\nb.jpg,"[0, 1]"\nc.jpg,"[1, 1]"\n',
+        {},
+        "each row must hold a list of names, but all hold 2 values of 0 and 1, such as "
+        "1, 0. Give a column per label: pandas.DataFrame(numpy.stack(values), columns",
+    ),
     "another encoding": (
         "file,tags\na.jpg,Été|B\n".encode("cp1252"),
         {"encoding": "utf-8"},
@@ -373,10 +403,34 @@ def test_a_form_is_refused(form, tmp_path):
         ('{"a": ["x"], "b": [1, 2]}', "t.json", r"got keys \['a', 'b'\]"),
         (json.dumps(COCO | {"categories": []}), "t.json", "lacks what COCO asks for"),
         ("", "t.json", "the table is empty"),
+        (
+            '{"a.jpg": ["x"], "b.jpg": ["y"], "a.jpg": ["y"]}',
+            *("t.json", "the key 'a.jpg' occurs more than once in one object"),
+        ),
+        (
+            '{"file": "a.jpg", "A": 1}\n{"file": "b.jpg", "A": 0, "A": 1}\n',
+            *("t.jsonl", "the key 'A' occurs more than once in one object"),
+        ),
+        (
+            json.dumps(COCO | {"images": [*COCO["images"], COCO["images"][0]]}),
+            *("t.json", "the id of each of the images must be its own, but these .* 7"),
+        ),
+        (
+            json.dumps(COCO | {"categories": [*COCO["categories"]] * 2}),
+            *("t.json", "each of the categories must be its own, but these .* 1, 2"),
+        ),
+        (
+            as_lines({"file": "a.jpg", "tags": ["A", None]}),
+            *("t.jsonl", "row 0 .* must hold a list of names: got None in it"),
+        ),
+        (
+            as_lines({"file": "a.jpg", "tags": [["A"]]}),
+            *("t.jsonl", r"row 0 .* list of names: got \['A'\] in it"),
+        ),
         (b"\x1f\x8bx", "t.csv.gz", "cannot be decompressed"),
         (as_zip(PLAIN)[:-9], "t.csv.zip", "cannot be decompressed"),
     ],
-    ids=map(str, range(8)),  # Not bytes, which hold the time of day.
+    ids=map(str, range(14)),  # Not bytes, which hold the time of day.
 )
 def test_a_damaged_file_is_refused(content, table, message, tmp_path):
     with pytest.raises(ValueError, match=message):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from sk_posters._images._sources import BYTES
 
-__all__ = ["NUMBER", "SPLIT_NAME", "Column", "as_text"]
+__all__ = ["NUMBER", "SPLIT_NAME", "Column", "as_text", "is_missing"]
 
 SAMPLE = 1000
 # What MySQL and IMDb write for a missing value.
@@ -42,7 +42,7 @@ class Column:
         """The first value that is not missing, or None."""
         for start in range(0, len(self.values), SAMPLE):
             for value in self.values.iloc[start : start + SAMPLE]:
-                if not _is_missing(value):
+                if not is_missing(value):
                     return value
         return None
 
@@ -118,7 +118,7 @@ def as_text(value):
     if isinstance(value, str):
         text = value.strip()
         return "" if text == NULL else text
-    if _is_missing(value):
+    if is_missing(value):
         return ""
     try:
         return str(value).strip()
@@ -126,7 +126,8 @@ def as_text(value):
         return hex(value)
 
 
-def _is_missing(value):
+def is_missing(value):
+    """Tell whether a value is None, nan or the like; lists and images are not."""
     if isinstance(value, (list, tuple, set, frozenset, dict, np.ndarray, Image.Image)):
         return False
     return value is None or value is pd.NA or value is pd.NaT or value != value

@@ -132,6 +132,7 @@ def _find_usual_id(candidates, columns, source):
 def find_label_columns(columns, known, separator, source):
     """Return the label columns where only one choice is possible."""
     kinds = {column.name: _classify(column, known, separator) for column in columns}
+    _accept_letters(columns, kinds, known)
     if kinds.keys() >= {NOVELTY, *BESIDE_IT}:
         kinds[NOVELTY] = None, "written by predict"
     left_out = {name: reason for name, (_, reason) in kinds.items()}
@@ -203,6 +204,19 @@ def _is_indicator(column, form, wrong):
         return not wrong and len(column.texts) > 1
     share = 1 - column.count(wrong) / len(column.values)
     return share >= NEARLY or (form == "0/1" and wrong == [""])
+
+
+def _accept_letters(columns, kinds, known):
+    """Take a column of Y alone for a label where others say Y and N."""
+    letters = {
+        find_form(column, known)[0]
+        for column in columns
+        if kinds[column.name][0] == "indicator"
+    }.intersection(LETTERS)
+    for column in columns if letters else ():
+        form, wrong = find_form(column, known)
+        if kinds[column.name][0] == "text" and form in letters and not wrong:
+            kinds[column.name] = "indicator", "one value only"
 
 
 def _classify_text(column):

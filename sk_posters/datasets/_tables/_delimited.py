@@ -16,7 +16,7 @@ __all__ = ["detect_encodings", "read_delimited"]
 SAMPLE = 1 << 18
 MAX_COLUMNS = 20_000  # 100,000 took half a minute, and are hardly labels.
 BLANKS = r"\s+"
-SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r"sep=([^\r\n])\r?\n", re.IGNORECASE)
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -54,6 +54,7 @@ def read_delimited(path, suffix, encoding=None):
     encodings = [encoding] if encoding else detect_encodings(sample)
     for name in encodings:
         try:
+            "a".encode(name)  # Some, such as base64, are no encodings of text.
             table, layout = _read_in(path, sample, suffix, name)
         except UnicodeError as error:
             reason = error
@@ -78,8 +79,10 @@ def detect_encodings(sample):
     for mark, name in MARKS.items():
         if sample.startswith(mark):
             return [name]
-    if b"\0" in sample[:200]:
-        return ["utf-16-le" if sample[1:2] == b"\0" else "utf-16-be"]
+    zeros = [place for place, byte in enumerate(sample[:200]) if byte == 0]
+    # A letter in UTF-16 is a byte and a zero; in other text, a zero is an accident.
+    if len(zeros) > 3 and len({place % 2 for place in zeros}) == 1:
+        return ["utf-16-le" if zeros[0] % 2 else "utf-16-be"]
     return ["utf-8-sig", "cp1252", "latin-1"]
 
 

@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections import Counter
 
 import pandas as pd
 
-from sk_posters._base._validation import check_text
+from sk_posters._base._validation import check_text, shorten
 from sk_posters._images._suffixes import has_image_suffix
 from sk_posters.datasets._tables._compressed import open_file
 
@@ -18,6 +19,10 @@ SHAPES = (
     "a list of objects, an object of file names and their labels, or the images, "
     "annotations and categories of COCO"
 )
+
+
+class RepeatedKey(Exception):
+    """A key that an object has more than once, of whose values JSON keeps the last."""
 
 
 def read_json(path, encoding=None):
@@ -35,12 +40,15 @@ def read_json(path, encoding=None):
     if not text.strip():
         raise ValueError(f"{path}: the table is empty, without any record.")
     try:
-        value = json.loads(text, parse_int=_read_number)
-    except (ValueError, RecursionError):
-        value = _read_lines(text, path)
-        _check_text(value, text, path)
-        return _frame(value, path), "JSON lines"
+        value, is_lines = _read_values(text, path)
+    except RepeatedKey as error:
+        raise ValueError(
+            f"{path}: the key {str(error)!a:.80} occurs more than once in one object, "
+            "so that one of its values would be lost. Rename or join them."
+        ) from error
     _check_text(value, text, path)
+    if is_lines:
+        return _frame(value, path), "JSON lines"
     if isinstance(value, dict) and value.keys() >= COCO:
         return _read_coco(value, path), "JSON in the form of COCO"
     if isinstance(value, dict) and _is_record(value):
@@ -48,6 +56,28 @@ def read_json(path, encoding=None):
     if isinstance(value, dict):
         return _read_object(value, path)
     return _frame(value, path), "JSON"
+
+
+def _read_values(text, path):
+    """Return the value of a text, and whether it is a list of those of its lines."""
+    try:
+        return _load(text), False
+    except (ValueError, RecursionError):
+        return _read_lines(text, path), True
+
+
+def _load(text):
+    return json.loads(
+        text, parse_int=_read_number, object_pairs_hook=_refuse_repeated_keys
+    )
+
+
+def _refuse_repeated_keys(pairs):
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RepeatedKey(next(name for name in names if names.count(name) > 1))
+    return found
 
 
 def _read_number(text):
@@ -60,7 +90,7 @@ def _read_lines(text, path):
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                records.append(json.loads(line, parse_int=_read_number))
+                records.append(_load(line))
             except (ValueError, RecursionError) as error:
                 raise ValueError(
                     f"{path}: line {number} is not JSON: {error}. Each line must hold "
@@ -126,6 +156,8 @@ def _read_object(value, path):
 def _read_coco(value, path):
     """Return a row per image with the names of the categories that it shows."""
     try:
+        for kind in ("images", "categories"):
+            _refuse_repeated_ids([item["id"] for item in value[kind]], kind, path)
         names = {item["id"]: str(item["name"]) for item in value["categories"]}
         shown = {image["id"]: set() for image in value["images"]}
         files = [image["file_name"] for image in value["images"]]
@@ -139,6 +171,15 @@ def _read_coco(value, path):
         ) from error
     labels = [sorted(shown[image["id"]]) for image in value["images"]]
     return _frame_columns({"file_name": files, "labels": labels})
+
+
+def _refuse_repeated_ids(ids, kind, path):
+    doubled = [each for each, times in Counter(ids).items() if times > 1]
+    if doubled:
+        raise ValueError(
+            f"{path}: the id of each of the {kind} must be its own, but these occur "
+            f"more than once: {shorten(doubled)}. Correct them."
+        )
 
 
 def _frame_columns(columns):

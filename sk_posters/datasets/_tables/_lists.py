@@ -9,7 +9,7 @@ import pandas as pd
 
 from sk_posters._base._validation import show
 from sk_posters.datasets._genres import read_genres
-from sk_posters.datasets._tables._column import NUMBER, as_text
+from sk_posters.datasets._tables._column import NUMBER, as_text, is_missing
 from sk_posters.datasets._tables._indicators import match
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
 LISTS, WHOLE = "lists", ""
 BLANK = " "
 SURE = ("|", ";")
+DIGITS = {"0", "1", "0.0", "1.0"}
 # As in "Action/Drama" and "Sci-Fi/Fantasy", which only the user can tell apart.
 SLASH = "/"
 # The list of an array as NumPy prints it, which Python reads as one long name.
@@ -109,6 +110,7 @@ def read_label_texts(column, separator, no_label=(), unknown=()):
         names and [name for name in names if not match(name, no_label)]
         for names in lists
     ]
+    _refuse_vectors(lists, column)
     names = sorted({name for row in lists for name in row or ()})
     position = {name: number for number, name in enumerate(names)}
     # One more row for a missing value, whose code is -1.
@@ -121,6 +123,19 @@ def read_label_texts(column, separator, no_label=(), unknown=()):
     if match("", unknown):
         table[-1] = -1
     return table[codes], names
+
+
+def _refuse_vectors(lists, column):
+    """Refuse a 0 or 1 for each label, which would be taken for two labels' names."""
+    lists = [row for row in lists if row]
+    length = len(lists[0]) if lists else 0
+    shown = {name for row in lists for name in row}
+    if length > 1 and shown <= DIGITS and all(len(row) == length for row in lists):
+        raise ValueError(
+            f"each row must hold a list of names, but all hold {length} values of 0 "
+            f"and 1, such as {', '.join(lists[0])[:60]}. Give a column per label: "
+            "pandas.DataFrame(numpy.stack(values), columns=names)."
+        )
 
 
 def _read_text(text, separator, column):
@@ -146,14 +161,14 @@ def _parse_list(text, column):
 def _factorize_lists(column):
     """Return the different lists and which of them is in which row."""
     keys = [
-        tuple(map(as_text, value)) if _is_list(value) else as_text(value)
-        for value in column.values
+        _name_members(value, row) if _is_list(value) else as_text(value)
+        for row, value in enumerate(column.values)
     ]
     for row, key in enumerate(keys):
         if isinstance(key, str) and key:
             raise ValueError(
-                f"row {row} (counted from 0) must hold a list of names in column "
-                f"{column.name!r}, as the rows before it: got {show(key)}."
+                f"row {row} (counted from 0) must hold a list of names, as the rows "
+                f"before it: got {show(key)}."
             )
     numbers = pd.Series(range(len(keys)))
     table = {key: number for number, key in enumerate(dict.fromkeys(keys))}
@@ -162,6 +177,18 @@ def _factorize_lists(column):
     table = {key: number for number, key in enumerate(table)}
     codes = numbers.map(lambda row: table.get(keys[row], -1))
     return codes.to_numpy(dtype=int), lists
+
+
+def _name_members(values, row):
+    """Return the members of a list as texts, without empty ones."""
+    wrong = [value for value in values if _is_list(value) or is_missing(value)]
+    if wrong or np.ma.is_masked(values):
+        raise ValueError(
+            f"row {row} (counted from 0) must hold a list of names: got "
+            f"{wrong[0] if wrong else np.ma.masked!r:.80} in it. Leave out what is "
+            "missing, and join lists within lists."
+        )
+    return tuple(filter(None, map(as_text, values)))
 
 
 def _is_list(value):
