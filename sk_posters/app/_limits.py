@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sk_posters._base._optional import import_optional
 from sk_posters.app._uploads import Refused
 
-__all__ = ["Slots", "limit_time", "make_protocol"]
+__all__ = ["Slots", "find_network", "limit_time", "make_protocol"]
 
 # Uploads that are received at a time: of all, and of one client.
 N_UPLOADS, N_PER_CLIENT = 64, 56

@@ -17,7 +17,7 @@ from sk_posters._base._compat import Interval, validate_params
 from sk_posters._base._disk_cache import disable_caches
 from sk_posters._base._optional import explain_missing, import_optional
 from sk_posters.app._guard import Guard, write_policy
-from sk_posters.app._limits import Slots, limit_time, make_protocol
+from sk_posters.app._limits import Slots, find_network, limit_time, make_protocol
 from sk_posters.app._showcase import Showcase
 from sk_posters.app._uploads import MAX_BYTES, Refused, keep_upload, limit_bytes
 from sk_posters.app._worker import Worker
@@ -307,7 +307,8 @@ class _Views:
 
     async def _process(self, request, function):
         """Return as JSON what a function makes of the poster in a request's form."""
-        with _refuse_faults(), self._slots.take(request.scope.get("client")):
+        client = request.scope.get("client")
+        with _refuse_faults(), self._slots.take(client):
             receive = limit_bytes(limit_time(request.receive), request.headers)
             request = type(request)(request.scope, receive)
             async with self._read_form(request) as form:
@@ -317,7 +318,9 @@ class _Views:
                         "Send one poster, as the field 'file' of multipart/form-data.",
                     )
                 return self._respond(
-                    await self._worker.run(lambda: _apply(function, form))
+                    await self._worker.run(
+                        lambda: _apply(function, form), find_network(client)
+                    )
                 )
 
     @asynccontextmanager

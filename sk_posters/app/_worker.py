@@ -1,9 +1,9 @@
 """The thread that the model runs in, poster after poster, each with a deadline."""
 
 import asyncio
-import queue
 import threading
 import weakref
+from collections import deque
 from contextlib import suppress
 
 from sk_posters.app._uploads import Refused
@@ -45,22 +45,47 @@ class _Job:
             self.loop.call_soon_threadsafe(tell)
 
 
+class _Turns:
+    """Jobs that wait, of one client after the other."""
+
+    def __init__(self):
+        self._of_clients = {}
+        self._changed = threading.Condition()
+
+    def put(self, job, client):
+        with self._changed:
+            self._of_clients.setdefault(client, deque()).append(job)
+            self._changed.notify()
+
+    def get(self):
+        """Return a job, when there is one, of the client whose last is longest ago."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._of_clients)
+            client = next(iter(self._of_clients))
+            jobs = self._of_clients.pop(client)
+            job = jobs.popleft()
+            if jobs:
+                self._of_clients[client] = jobs  # Behind all others.
+            return job
+
+
 class Worker:
     """Calls functions one by one in a thread that does not keep a program from ending.
 
-    A function cannot be stopped in the middle. Whoever waits for it can.
+    A function cannot be stopped in the middle. Whoever waits for it can. Clients take
+    turns, so that nobody waits for all that another has sent.
     """
 
     def __init__(self):
         self.is_busy = False
-        self._jobs = queue.SimpleQueue()
+        self._jobs = _Turns()
         self._thread = None
         _workers.add(self)
 
-    async def run(self, function):
-        """Return what a function returns; refuse if it takes too long."""
+    async def run(self, function, client=None):
+        """Return what a function returns for a client; refuse if it takes too long."""
         job = _Job(function, asyncio.get_running_loop())
-        self._jobs.put(job)
+        self._jobs.put(job, client)
         if self._thread is None:
             self._thread = threading.Thread(
                 target=_work, args=(weakref.ref(self), self._jobs), daemon=True

@@ -9,6 +9,7 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -293,6 +294,26 @@ def test_whoever_waits_too_long_is_told(name, message, monkeypatch):
         assert await worker.run(lambda: "next") == "next"
 
     asyncio.run(run_both())
+
+
+def test_clients_take_turns():
+    end, order = threading.Event(), []
+
+    async def run_all():
+        worker = Worker()
+        first = asyncio.create_task(worker.run(lambda: end.wait(20), "greedy"))
+        clients = ["greedy", "greedy", "greedy", "modest", "other", "modest"]
+        others = []
+        for client in clients:
+            await asyncio.sleep(0.01)  # In this order.
+            append = partial(order.append, client)
+            others.append(asyncio.create_task(worker.run(append, client)))
+        await asyncio.sleep(0.01)
+        end.set()
+        await asyncio.gather(first, *others)
+
+    asyncio.run(run_all())
+    assert order == ["greedy", "modest", "other", "greedy", "modest", "greedy"]
 
 
 def test_the_worker_raises_what_its_function_raises():
