@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from sklearn.base import BaseEstimator
 
+from sk_posters._images import _reads
 from sk_posters.app import _limits, _serve, _uploads, _worker, make_app, run_app
 from sk_posters.app._limits import Slots, find_network, limit_time
 from sk_posters.app._uploads import Refused, keep_upload
@@ -432,3 +433,17 @@ def test_elsewhere_the_folder_is_removed(tmp_path, monkeypatch):
         assert path.parent.parent == tmp_path
         assert Image.open(path).size == (30, 44)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_upload_of_very_many_pieces_is_refused(tmp_path, monkeypatch):
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, "JPEG")
+    start, rest = content.getvalue()[:2], content.getvalue()[2:]
+    path = tmp_path / "it.jpg"
+    path.write_bytes(start + b"\xff\xfe\0\2" * 100 + rest)
+    _uploads._check_header(path, "it.jpg")
+    monkeypatch.setattr(_reads, "MAX_READS", 200)
+    with pytest.raises(
+        _uploads.Refused, match=r"it\.jpg: it is cut into more than 200"
+    ):
+        _uploads._check_header(path, "it.jpg")
