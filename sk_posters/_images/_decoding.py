@@ -26,7 +26,7 @@ __all__ = ["decode_image", "decode_whole", "decode_within"]
 # Longer ones are no pictures, and resizing a strip of millions of pixels takes minutes.
 MAX_SIDE = 65_535
 # Of formats that Pillow decodes in Python: about four seconds.
-MAX_SLOW_PIXELS = 4_000_000
+MAX_SLOW_PIXELS = 1_000_000
 POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 
 BITS_PER_SAMPLE = 258  # Tag of a TIFF.

@@ -99,7 +99,7 @@ default="nearest"
     Read are JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, HEIC, PNM, PSD, QOI, DDS,
     SGI, SUN, PCX, ICO and TGA, with at most ``PIL.Image.MAX_IMAGE_PIXELS`` pixels,
     65,535 on a side, 100 scans of a JPEG, fewer of a large one, 300,000 pieces of any
-    file, and 4,000,000 pixels of a QOI or of a PNM in text. Pipes and devices are not
+    file, and 1,000,000 pixels of a QOI or of a PNM in text. Pipes and devices are not
     read.
 
     The cache identifies files by their content, not by their names, and never changes

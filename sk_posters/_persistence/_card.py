@@ -1,6 +1,7 @@
 """Model cards: what each field of one must be, whoever wrote it."""
 
 import re
+from collections import Counter
 from numbers import Real
 
 from sk_posters.exceptions import ModelFileError
@@ -116,7 +117,7 @@ def check_label_names(names, n_labels, what):
             f"{what} must hold a name for each of the {n_labels} labels of the model; "
             f"got {len(names)}"
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})[:3]
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)[:3]
     if repeated:
         raise ModelFileError(f"{what} must differ from each other; got {repeated!a}")
 

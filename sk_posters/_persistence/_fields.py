@@ -5,6 +5,8 @@ of memory. A file may say anything, so whatever a class of `KEPT` holds is check
 after it was built and before it is used.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -26,8 +28,13 @@ __all__ = ["check_fields", "count_labels"]
 
 # 200 MB for an image of floats, 1.6 GB for a batch.
 MAX_PIXELS, MAX_PIXELS_AT_ONCE = 2**24, 2**27
-MAX_PARTS = 1000  # Steps, branches, layers.
-MAX_LAYER = 2**16  # Units or filters of a layer.
+# Backbones take up to half a kilobyte a pixel: 2 GB.
+MAX_ENCODED_AT_ONCE = 2**22
+MAX_PARTS = 1000  # Steps, branches.
+MAX_LAYERS, MAX_FILTERS, MAX_UNITS = 100, 2**11, 2**16
+MAX_WEIGHTS = 2**26  # Of an untrained network, between neighbouring layers: 270 MB.
+# What a fit of a loaded estimator may do over and over.
+MAX_ROUNDS = {"max_iter": 10**6, "epochs": 10**5, "n_splits": 1000, "n_repeats": 1000}
 MAX_THRESHOLDS = 1_000_000
 MAX_SCALING = 1e6  # Of pixels from 0 to 255.
 MAX_LABELS = 1_000_000
@@ -44,6 +51,7 @@ def check_fields(model):
                 _check_names(part, KEPT[name])
                 if hasattr(part, "_parameter_constraints"):
                     _check_parameters(part)
+                _check_rounds(part)
                 if "n_features_in_" in vars(part):
                     _check_columns(part)
                 if name in CHECKS:
@@ -122,6 +130,13 @@ def _check_parameters(part):
         validate_params_of(part)
     except ValueError as error:
         raise ModelFileError(f"a parameter is wrong: {_escape(error)}") from error
+
+
+def _check_rounds(part):
+    for name, most in MAX_ROUNDS.items():
+        value = vars(part).get(name)
+        if _is_whole(value) and value > most:
+            _refuse(part, name, f"at most {most:,}")
 
 
 def _escape(error):
@@ -230,18 +245,18 @@ def _check_classes(part, name="classes_", least=2):
     return len(value)
 
 
-def _check_size(part, name, batch=1):
+def _check_size(part, name, batch=1, at_once=MAX_PIXELS_AT_ONCE):
     """Check the height and width of images."""
     value = vars(part)[name]
     fits = isinstance(value, tuple | list) and len(value) >= 2
     fits = fits and all(_is_whole(side) and side >= 1 for side in value)
     if not fits or int(value[0]) * int(value[1]) > MAX_PIXELS:
         _refuse(part, name, f"a height and a width, of at most {MAX_PIXELS:,} pixels")
-    if int(value[0]) * int(value[1]) * batch > MAX_PIXELS_AT_ONCE:
+    if int(value[0]) * int(value[1]) * batch > at_once:
         raise ModelFileError(
             f"its {_short(part)} takes {batch} images of {value[0]} x {value[1]} "
-            f"pixels at once, more than {MAX_PIXELS_AT_ONCE:,} pixels: save the model "
-            "with a smaller batch_size"
+            f"pixels at once, more than {at_once:,} pixels: save the model with a "
+            "smaller batch_size"
         )
 
 
@@ -286,7 +301,7 @@ def _check_encoder(encoder):
     batch_size = _check_whole(encoder, "batch_size", low=1)
     for name in ("image_size", "image_size_"):
         if vars(encoder).get(name) is not None:
-            _check_size(encoder, name, batch_size)
+            _check_size(encoder, name, batch_size, MAX_ENCODED_AT_ONCE)
     _check_scaling(encoder, "mean", -MAX_SCALING)
     _check_scaling(encoder, "std", 1 / MAX_SCALING)
     output = encoder.output
@@ -595,13 +610,17 @@ def _check_target(target):
 
 
 def _check_network_parameters(classifier):
-    for name in ("filters", "dense_units"):
+    for name, most in (("filters", MAX_FILTERS), ("dense_units", MAX_UNITS)):
         values = getattr(classifier, name)
-        fits = len(values) <= MAX_PARTS and all(
-            _is_whole(value) and 1 <= value <= MAX_LAYER for value in values
+        fits = len(values) <= MAX_LAYERS and all(
+            _is_whole(value) and 1 <= value <= most for value in values
         )
         if not fits:
-            _refuse(classifier, name, f"whole numbers from 1 to {MAX_LAYER}")
+            between = f"from 1 to {most}"
+            _refuse(classifier, name, f"{MAX_LAYERS} whole numbers at most, {between}")
+        n_weights = sum(int(a) * int(b) for a, b in pairwise(values))
+        if n_weights * (9 if name == "filters" else 1) > MAX_WEIGHTS:
+            _refuse(classifier, name, f"layers of {MAX_WEIGHTS:,} weights at most")
     sizes = [classifier.batch_size]
     for name in ("fit__batch_size", "predict__batch_size"):
         if name in vars(classifier):

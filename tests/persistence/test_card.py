@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
 from sk_posters import load_model, model_card, save_model
+from sk_posters._persistence._card import check_label_names
 from sk_posters.exceptions import ModelFileError
 
 pytest.importorskip("skops.io")
@@ -143,3 +145,14 @@ def test_a_model_is_not_saved_to_a_pipe_or_a_folder(head, tmp_path):
 
 def test_a_card_can_be_written_and_read_as_json(file):
     assert json.loads(json.dumps(model_card(file))) == model_card(file)
+
+
+def test_very_many_names_take_no_time(head):
+    names = [str(number) for number in range(50_000)]
+    begun = time.process_time()
+    check_label_names(names, None, "label_names")
+    assert time.process_time() - begun < 5  # Compared with each other: minutes.
+    with pytest.raises(
+        ModelFileError, match=r"must differ from each other; got \['7'\]"
+    ):
+        check_label_names([*names, "7"], None, "label_names")

@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import ShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import (
@@ -43,11 +44,11 @@ X = np.random.default_rng(0).normal(size=(40, 3))
 Y = (X + np.random.default_rng(1).normal(size=(40, 3)) > 0).astype(int)
 
 
-def linear(calibration="sigmoid", classifier=None, scaler=None):
+def linear(calibration="sigmoid", classifier=None, scaler=None, cv=0.5):
     """A pipeline of all that the recipe "frozen" has after its encoder."""
     head = OneVsRestHead(classifier or LogisticRegression())
     tuner = MultilabelTunedThresholdClassifierCV(
-        head, thresholds=10, cv=0.5, random_state=0, calibration=calibration
+        head, thresholds=10, cv=cv, random_state=0, calibration=calibration
     )
     steps = [("novelty", FeatureNovelty()), ("scaler", scaler or StandardScaler())]
     return Pipeline([*steps, ("classifier", tuner)]).fit(X, Y)
@@ -60,6 +61,7 @@ def contents(tmp_path_factory):
     models = {
         "linear": linear(),
         "temperature": linear("temperature"),
+        "cv": linear(cv=ShuffleSplit(2, random_state=0)),
         "encoder": PosterEncoder(n_jobs=1, image_size=(320, 224)),
         "file": PosterEncoder("its.onnx", mean=0, std=255, n_jobs=1),
         "loader": PosterImageLoader(n_jobs=1),
@@ -142,6 +144,8 @@ WRONG = {
     ("linear", "LogisticRegression.classes_"): [np.arange(3), np.array([1, 1]), "01"],
     ("linear", "LogisticRegression.n_iter_"): [-np.ones(1, int), "many"],
     ("linear", "LogisticRegression.C"): [-1.0, "x"],
+    ("linear", "LogisticRegression.max_iter"): [10**15],
+    ("cv", "ShuffleSplit.n_splits"): [10**6],
     ("linear", "OneVsRestHead.classes_"): [np.arange(4), np.array([0, 2, 5])],
     ("linear", "OneVsRestHead.estimators_"): [[], None],
     ("linear", "LabelBinarizer.classes_"): [np.arange(2), np.arange(1, 4)],
@@ -165,7 +169,9 @@ WRONG = {
     ("linear", f"{T}.thresholds"): [BIG, -1],
     ("linear", f"{T}.estimator_"): [None],
     ("temperature", "TemperatureCalibration.temperature"): [0, -1.0, float("nan")],
-    ("encoder", "PosterEncoder.image_size"): [[60000, 60000], [0, 5], [5], ["a", "b"]],
+    ("encoder", "PosterEncoder.image_size"): [
+        *([60000, 60000], [4096, 4096], [1, 2**24], [0, 5], [5], ["a", "b"]),
+    ],
     ("encoder", "PosterEncoder.batch_size"): [BIG, 0, 16.0],
     ("encoder", "PosterEncoder.backbone"): [
         *(7, None, "\x1b[31m", [], "hf://", "hf://a/../b", "hf://datasets/a/b"),

@@ -567,8 +567,9 @@ def test_a_parameter_that_keras_would_build_anything_from_is_refused(
 @pytest.mark.parametrize(
     ("field", "values"),
     {
-        "PosterClassifier.filters": [[10**9], [2.5], "x"],
-        "PosterClassifier.dense_units": [[0]],
+        "PosterClassifier.filters": [[10**9], [2.5], "x", [2048] * 3, [1] * 101],
+        "PosterClassifier.dense_units": [[0], [2**15] * 2],
+        "PosterClassifier.epochs": [10**12],
         "PosterClassifier.batch_size": [10**9, 0],
         "PosterClassifier.predict__batch_size": [10**9, -1],
         "PosterClassifier.n_features_in_": [7],
