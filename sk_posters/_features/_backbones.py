@@ -70,6 +70,9 @@ SHIPPED_PARTS = ("avg", "covariance")
 
 # The largest backbone takes 25 MB.
 N_SESSIONS = 4
+# Where onnxruntime looks for weights that it is not given.
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+NOWHERE = os.path.join(os.devnull, "weights")
 
 # Names of the outputs of the backbones' graphs.
 OUTPUTS = {"avg": "average", "max": "maximum", "covariance": "covariance"}
@@ -393,6 +396,10 @@ def _open_on(source, files, providers):
         else:
             contents = list(files.weights.values())
             take(list(files.weights), contents, list(map(len, contents)))
+    if model is not source:
+        # Or else it would take weights that were not found here, in whatever way a file
+        # names them, from the current folder.
+        options.add_session_config_entry(WEIGHTS_FOLDER, NOWHERE)
     try:
         return runtime.InferenceSession(
             model, options, providers=providers, enable_fallback=0

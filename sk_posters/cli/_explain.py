@@ -49,7 +49,7 @@ def explain(
     from sk_posters.cli._models import open_model
     from sk_posters.cli._outputs import check_output
 
-    check_output(output, model, *posters)
+    check_output(output, model, *posters, draws=True)
     matplotlib = import_optional(
         "matplotlib", extra="plot", purpose="sk-posters explain"
     )

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from cli_helpers import COMMAND, make_environment, run, touch
+from PIL import Image
 
 from sk_posters.cli import _terminal, _training, main
 from sk_posters.cli._outputs import check_output
@@ -48,6 +50,37 @@ def test_what_is_read_is_not_overwritten(words, files):
     assert "which this command reads or writes as" in result.stderr
     assert "choose another name." in result.stderr
     assert {os.path.getsize(file) for file in files} == {0}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "predict m.model posters -o posters/1.png",
+        "predict m.model - -o posters/1.png",
+        "predict m.model posters -o posters/without_suffix",
+        "explain m.model posters -o posters/1.png",
+        "export m.model posters/1.png",
+        "evaluate m.model train.csv --html posters/1.png",
+        "check train.csv --output posters/1.png",
+        "train train.csv -o posters/1.png",
+        "train train.csv -o new.model --held-out posters/1.png",
+    ],
+)
+def test_posters_of_folders_and_tables_are_not_overwritten(words, files):
+    os.mkdir("posters")
+    Image.new("RGB", (4, 6)).save("posters/1.png")
+    content = Path("posters/1.png").read_bytes()
+    Path("posters/without_suffix").write_bytes(content)
+    result = run(*words.split())
+    assert result.exit_code == 2
+    assert "which is an image already: choose another name." in result.stderr
+    for name in ("1.png", "without_suffix"):
+        assert Path("posters", name).read_bytes() == content
+
+
+def test_a_drawing_may_be_drawn_again(tmp_path):
+    Image.new("RGB", (4, 6)).save(tmp_path / "heat.png")
+    check_output(tmp_path / "heat.png", tmp_path / "posters", draws=True)
 
 
 @pytest.mark.parametrize("words", ["-o new.csv", "-o /dev/null", ""])

@@ -328,6 +328,17 @@ def test_a_link_to_weights_elsewhere_is_not_followed(tmp_path):
         only(path, mean=0, std=1)
 
 
+def test_weights_that_are_named_in_another_way_are_not_opened(tmp_path, monkeypatch):
+    path = save_external(tmp_path, 1)
+    key, value = b"\n\x08location", b"\x12\x06w.data"
+    content = path.read_bytes()
+    assert key + value in content
+    path.write_bytes(content.replace(key + value, value + key))
+    monkeypatch.chdir(tmp_path)  # Where onnxruntime looks first.
+    with pytest.raises(ValueError, match=r"cannot be opened as an ONNX model"):
+        only(path, mean=0, std=1)
+
+
 def test_missing_weights_are_named(tmp_path):
     path = save_external(tmp_path, 1)
     (tmp_path / "w.data").unlink()
