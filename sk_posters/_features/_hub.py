@@ -159,10 +159,11 @@ def _download_config(hub, address):
     errors = hub.errors
     try:
         return hub.hf_hub_download(address.repo, CONFIG, revision=address.revision)
-    except errors.LocalEntryNotFoundError as error:
+    except Exception as error:  # Of httpx, httpx2 or requests, by version.
+        is_local = isinstance(error, errors.LocalEntryNotFoundError)
+        if isinstance(error, errors.EntryNotFoundError) and not is_local:
+            return None
         raise _explain(error, hub, address, address.file) from error
-    except errors.EntryNotFoundError:
-        return None
 
 
 def _refuse(address, names):

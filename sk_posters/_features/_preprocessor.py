@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sk_posters._base._regular import read_regular
+from sk_posters._base._regular import read_regular, stat_regular
 
 __all__ = ["Preprocessor"]
 
@@ -17,6 +17,7 @@ OF_SHORTEST_EDGE = ("CLIP", "ChineseCLIP", "Bit", "MobileNetV1", "MobileNetV2")
 SHAPING = ("do_pad", "do_thumbnail", "do_align_long_axis", "keep_aspect_ratio")
 SHAPING += ("size_divisor", "crop_pct")
 SCALING = ("do_flip_channel_order", "rescale_offset", "include_top")
+MAX_BYTES = 1_000_000  # Real ones have one thousand.
 MAX_SIDE = 10_000
 # 2048 x 2048, sixteen of which are decoded at once.
 MAX_PIXELS = 2**22
@@ -27,6 +28,11 @@ class Preprocessor:
 
     def __init__(self, path, name):
         self._name = name
+        if stat_regular(path).st_size > MAX_BYTES:
+            raise ValueError(
+                f"The preprocessor_config.json of {name!r} is larger than "
+                f"{MAX_BYTES:,} bytes: choose another repository or revision"
+            )
         try:
             self._config = json.loads(read_regular(path).decode())
         except (ValueError, RecursionError) as error:
@@ -94,8 +100,10 @@ class Preprocessor:
             mean, std = self._get("image_mean", None), self._get("image_std", None)
         given = {"image_mean": mean, "image_std": std, "rescale_factor": factor}
         try:
-            factor, mean, std = (np.asarray(x, float) for x in (factor, mean, std))
-            usable = all(np.isfinite(x).all() for x in (factor, mean, std))
+            found = [np.asarray(value) for value in (factor, mean, std)]
+            usable = all(value.dtype.kind in "fi" for value in found)
+            factor, mean, std = (value.astype(float) for value in found)
+            usable = usable and all(map(np.all, map(np.isfinite, (factor, mean, std))))
         except (OverflowError, TypeError, ValueError):
             usable = False
         if not usable or factor.ndim or factor <= 0:

@@ -32,6 +32,7 @@ from sk_posters._report._model import list_settings
 from sk_posters.cli._train import _parse_params
 from sk_posters.inspection import grad_cam
 
+huggingface_hub = pytest.importorskip("huggingface_hub")
 constants = pytest.importorskip("huggingface_hub.constants")
 onnx = pytest.importorskip("onnx")
 helper, types = onnx.helper, onnx.TensorProto
@@ -524,6 +525,21 @@ def test_a_repository_without_settings_leaves_them_to_the_user(hub, poster, go_o
     assert encoder.image_size_ == (320, 224)
     go_offline()  # The cache knows that there are none.
     encoder.transform([poster])
+
+
+def test_settings_that_break_off_name_the_backbone(hub, poster, monkeypatch):
+    hub.add("some/tower", {"model.onnx": CLIP_TOWER})
+    download = huggingface_hub.hf_hub_download
+
+    def break_off(repo, file, **options):
+        if file == "preprocessor_config.json":
+            raise RuntimeError("no response line received")
+        return download(repo, file, **options)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", break_off)
+    message = r"backbone: 'hf://some/tower@.*cannot be downloaded .*no response line"
+    with pytest.raises(OSError, match=message):
+        encode(poster, "hf://some/tower")
 
 
 def test_networks_beside_each_other_must_agree_on_the_image(hub, poster):

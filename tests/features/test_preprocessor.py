@@ -143,6 +143,8 @@ def test_pixels_are_scaled_from_0_to_255(config, mean, std, read):
         ({"image_mean": None}, "'image_mean': None"),
         ({"image_std": "wide"}, "'image_std': 'wide'"),
         ({"rescale_factor": 0}, "'rescale_factor': 0"),
+        ({"rescale_factor": True}, "'rescale_factor': True"),
+        ({"rescale_factor": 10**400}, "'rescale_factor': 1000"),
         ({"do_flip_channel_order": True}, "{'do_flip_channel_order': True}"),
     ],
     ids=str,
@@ -159,8 +161,9 @@ def test_other_scalings_are_refused(config, expected, read):
         ("{", r"of 'hf://openai/clip' is not JSON \(.*choose another repository"),
         ("[]", r"it takes a JSON object; got \[\]\. Set image_size, mean, std"),
         ("[" * 10_000, "is not JSON"),
+        (" " * 1_000_001, "is larger than 1,000,000 bytes: choose another repository"),
     ],
-    ids=["cut off", "list", "deep"],
+    ids=["cut off", "list", "deep", "long"],
 )
 def test_files_of_another_form_are_refused(text, message, read):
     with pytest.raises(ValueError, match=message):
