@@ -93,7 +93,7 @@ def refuse_masks(array, name):
     if np.ma.is_masked(array):
         raise ValueError(
             f"{name} has {np.ma.count_masked(array)} masked values, and masks are not "
-            f"read: fill them by {name}.filled(...), labels that are not known with nan"
+            f"read: fill them by {name}.filled(...), labels that are not known by nan"
         )
 
 
@@ -291,6 +291,7 @@ def check_sample_weight(sample_weight, n_samples):
     rule = f"sample_weight must hold a number >= 0 for each of the {n_samples} rows"
     if np.isscalar(sample_weight):
         raise ValueError(f"{rule}: got {sample_weight!r}.")
+    refuse_masks(sample_weight, "sample_weight")
     sample_weight = check_array(
         sample_weight, ensure_2d=False, allow_nd=True, input_name="sample_weight"
     )

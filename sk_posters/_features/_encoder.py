@@ -33,7 +33,12 @@ from sk_posters._images._lazy import (
     handle_failures,
     list_failures,
 )
-from sk_posters._images._sources import check_sources, is_source, take_column
+from sk_posters._images._sources import (
+    check_sources,
+    is_source,
+    take_column,
+    take_snapshot,
+)
 from sk_posters.exceptions import PosterFileError
 
 __all__ = [
@@ -601,26 +606,33 @@ class FileImages:
 
     def key(self, row):
         """Name an image by its content."""
-        if self._images.blank[row]:
+        return self._hash(self._images.sources[row], self._images.blank[row])
+
+    def _hash(self, source, is_blank):
+        if is_blank:
             return f"blank {self._images.image_size}"
         return hash_decoded(
-            *(self._images.sources[row], self._images.image_size),
+            *(source, self._images.image_size),
             *(self._images.interpolation, self._images.crop_from),
         )
 
-    def is_still(self, row, key):
-        """Return whether the file still has the content of its key."""
-        return self.key(row) == key
+    def read(self, rows, is_kept):
+        """Return decoded images, the reasons of unreadable ones by name, and keys.
 
-    def read(self, rows):
-        """Return decoded images, and the reasons of unreadable ones by name."""
-        wanted = self._images[rows]
+        Keys are of the bytes that were decoded, and are made where they are kept.
+        """
+        wanted, keys = self._images[rows], None
+        if is_kept:
+            sources = list(map(take_snapshot, wanted.sources))
+            wanted.sources = np.array(sources, dtype=object)
+            keys = list(map(self._hash, sources, wanted.blank))
+            wanted.keys = None if wanted.store is None else np.array(keys, dtype=object)
         try:
-            return wanted.read(), {}
+            return wanted.read(), {}, keys
         except PosterFileError as error:
             failed = dict(error.failed)
         wanted.blank |= np.array([str(source) in failed for source in wanted.sources])
-        return wanted.read(), failed
+        return wanted.read(), failed, keys
 
 
 class ArrayImages:
@@ -636,18 +648,17 @@ class ArrayImages:
 
     def key(self, row):
         """Name an image by its pixels."""
-        return hash_pixels(self.read([row])[0][0])
+        return hash_pixels(self._take([row])[0])
 
-    def is_still(self, row, key):
-        """Return True: images in memory do not change."""
-        return True
+    def read(self, rows, is_kept):
+        """Return images, no unreadable files, and keys, which are as they were."""
+        return self._take(rows), {}, None
 
-    def read(self, rows):
-        """Return images, and no unreadable files."""
+    def _take(self, rows):
         batch = np.ascontiguousarray(self._images[rows])
-        if batch.dtype != np.uint8:
-            batch = batch.astype(np.float32, copy=False)
-        return batch, {}
+        return (
+            batch if batch.dtype == np.uint8 else batch.astype(np.float32, copy=False)
+        )
 
 
 class Encoded(NamedTuple):
@@ -727,7 +738,8 @@ class _Job:
         return len(positions)
 
     def _compute(self, wanted, missing, keys):
-        batch, failed = self.images.read(self.rows[wanted])
+        is_kept = self.store is not None
+        batch, failed, read = self.images.read(self.rows[wanted], is_kept)
         for position in wanted if failed else ():
             row = int(self.rows[position])
             name = self.images.name(row)
@@ -736,10 +748,13 @@ class _Job:
         if self.failed and self.stop_at_failure:
             return
         self.is_computed[wanted] = True
+        # The file of a key may have changed before it was decoded.
         lasting = {
             position
-            for position in wanted
-            if self._is_lasting(position, keys[position])
+            for number, position in enumerate(wanted)
+            if keys[position] is not None
+            and self.rows[position] not in self.failed
+            and (read is None or read[number] == keys[position])
         }
         for (network, columns), positions in zip(self.networks, missing, strict=True):
             if positions:
@@ -749,15 +764,6 @@ class _Job:
                 self.features[positions, columns] = self._run(network, images)
                 for position in lasting.intersection(positions):
                     self._keep(position, keys[position], network, columns)
-
-    def _is_lasting(self, position, key):
-        """Return whether the features belong to the key: the file may have changed."""
-        row = int(self.rows[position])
-        return (
-            key is not None
-            and row not in self.failed
-            and self.images.is_still(row, key)
-        )
 
     def _run(self, network, images):
         features = network.features(images)

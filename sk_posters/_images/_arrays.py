@@ -38,6 +38,11 @@ def check_pixels(images, name="X"):
     """Raise unless an array of images is uint8, or float with values from 0 to 1."""
     if 0 in images.shape:
         raise ValueError(f"{name} holds no image: got an array of shape {images.shape}")
+    if np.ma.is_masked(images):
+        raise ValueError(
+            f"{name} has masked pixels, and masks are not read: fill them by "
+            f"{name}.filled(0), or leave such images out"
+        )
     if images.dtype == np.uint8:
         return
     allowed = f"{name} must hold images as uint8, or as floats from 0 to 1"

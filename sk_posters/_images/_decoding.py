@@ -15,9 +15,14 @@ from sk_posters._images._machine import (
     NO_PERMISSION,
     explain_machine,
 )
-from sk_posters._images._reads import CountedFile
 from sk_posters._images._scans import check_scans
-from sk_posters._images._sources import MemoryImage, Refused, list_formats, open_source
+from sk_posters._images._sources import (
+    CountedFile,
+    MemoryImage,
+    Refused,
+    list_formats,
+    open_source,
+)
 from sk_posters._images._suffixes import FORMATS
 from sk_posters.exceptions import PosterFileError
 

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from sk_posters._base._threads import map_in_threads
 from sk_posters._images._decoding import decode_image
+from sk_posters._images._sources import take_snapshot
 from sk_posters.exceptions import PosterFileError, describe_failures
 
 __all__ = [
@@ -204,10 +205,13 @@ def list_failures(checked):
 
 
 def _decode_and_keep(source, decoding, store, key):
-    image = decode_image(source, *decoding)
+    if key is None:
+        return decode_image(source, *decoding)
     # The file may have been replaced since its key was made, and a store that holds a
     # wrong image would hold it for good.
-    if key is not None and store.key(source, *decoding) == key:
+    source = take_snapshot(source)
+    image = decode_image(source, *decoding)
+    if store.key(source, *decoding) == key:
         store.write(key, image)
     return image
 

@@ -3,22 +3,25 @@
 A source is a path (str), or a `MemoryImage`. Its text names it in errors and results.
 """
 
+import errno
 import io
 import os
 import re
 import reprlib
+import stat
 from collections.abc import Mapping
 from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image
 
-from sk_posters._base._regular import open_regular
+from sk_posters._base._regular import NOT_A_FILE
 from sk_posters._images._arrays import hint_at_channels, hint_at_stream
 from sk_posters._images._suffixes import FORMATS
 
 __all__ = [
     "BYTES",
+    "CountedFile",
     "MemoryImage",
     "Refused",
     "as_source",
@@ -28,6 +31,7 @@ __all__ = [
     "list_formats",
     "open_source",
     "take_column",
+    "take_snapshot",
 ]
 
 BYTES = (bytes, bytearray, memoryview)
@@ -37,10 +41,35 @@ ALLOWED = (
 )
 # Two letters at least, so that the drive of "C://posters" is none.
 URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+# Large images are read in some thousand pieces. As many as this take half a second.
+MAX_READS = 300_000
 
 
 class Refused(Exception):
     """A source that may be opened but is refused; the text says why."""
+
+
+class CountedFile:
+    """A file that may be read so many times only.
+
+    Pillow reads some headers, of any length, byte by byte.
+    """
+
+    def __init__(self, file):
+        self._file, self._n_reads = file, 0
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def read(self, *size):
+        """Read as the file does."""
+        self._n_reads += 1
+        if self._n_reads > MAX_READS:
+            raise Refused(
+                f"it is cut into more than {MAX_READS:,} pieces, as in a decompression "
+                "bomb: save it again"
+            )
+        return self._file.read(*size)
 
 
 def list_formats():
@@ -90,6 +119,29 @@ class MemoryImage:
 
     def __reduce__(self):
         return type(self), (self.value, self.row, self.path)
+
+
+class Snapshot(MemoryImage):
+    """The bytes that a file had when it was read, under the name of the file."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        return self.path
+
+
+def take_snapshot(source):
+    """Return a source whose content does not change; a file that cannot be read as is.
+
+    What is kept of an image must be found again by the very bytes that it came from.
+    """
+    if isinstance(source, MemoryImage):
+        return source
+    try:
+        with open_source(source) as file:
+            return Snapshot(file.read(), path=source)
+    except (OSError, ValueError):  # Decoding says why.
+        return source
 
 
 def is_source(item):
@@ -212,5 +264,12 @@ def open_source(source):
     if isinstance(source, MemoryImage):
         yield io.BytesIO(source.value)
     else:
-        with open(source, "rb", opener=open_regular) as file:
+        with open(source, "rb", opener=_open_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, NOT_A_FILE, source)
             yield file
+
+
+def _open_without_waiting(path, flags):
+    # Or else a pipe would wait for its writer here.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

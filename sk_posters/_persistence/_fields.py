@@ -31,6 +31,7 @@ MAX_PIXELS, MAX_PIXELS_AT_ONCE = 2**24, 2**27
 # Backbones take up to half a kilobyte a pixel: 2 GB.
 MAX_ENCODED_AT_ONCE = 2**22
 MAX_PARTS = 1000  # Steps, branches.
+MAX_NESTED = 8
 MAX_LAYERS, MAX_FILTERS, MAX_UNITS = 100, 2**11, 2**16
 MAX_WEIGHTS = 2**26  # Of an untrained network, between neighbouring layers: 270 MB.
 # What a fit of a loaded estimator may do over and over.
@@ -44,7 +45,13 @@ ABOVE_ONE = 1 + 1e-6
 
 def check_fields(model):
     """Refuse a model, or a part of one, whose values do not make sense."""
+    part = model
     try:
+        if _measure_nesting(model, {}) > MAX_NESTED:
+            raise ModelFileError(
+                f"its estimators are nested more than {MAX_NESTED} deep, and "
+                "scikit-learn takes several times as long for each level"
+            )
         for part in _iterate_parts(model):
             name = _name_of(part)
             if name in KEPT:
@@ -103,6 +110,20 @@ def _iterate_parts(model):
         ):
             waiting += list(item)
     return reversed(found)
+
+
+def _measure_nesting(part, known):
+    """Return how many estimators are within each other."""
+    if id(part) not in known:
+        inner = []
+        for value in vars(part).values():
+            for each in value if isinstance(value, list) else [value]:
+                held = each[-1] if isinstance(each, tuple) and each else each
+                if isinstance(held, BaseEstimator):
+                    inner.append(held)
+        depths = [_measure_nesting(each, known) for each in inner]
+        known[id(part)] = 1 + max(depths, default=0)
+    return known[id(part)]
 
 
 def _name_of(part):

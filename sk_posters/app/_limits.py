@@ -49,6 +49,8 @@ def find_network(client):
         return host
     if address.version == 4:
         return host
+    if address.ipv4_mapped is not None:  # Of a server that listens to both.
+        return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, 64), strict=False))
 
 

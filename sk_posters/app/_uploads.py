@@ -11,8 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from sk_posters._images._decoding import MAX_SIDE
 from sk_posters._images._machine import explain_machine
-from sk_posters._images._reads import CountedFile
 from sk_posters._images._scans import check_scans
+from sk_posters._images._sources import CountedFile
 from sk_posters._images._sources import Refused as RefusedImage
 from sk_posters.exceptions import PosterFileError
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from sklearn.base import BaseEstimator
 
-from sk_posters._images import _reads
+from sk_posters._images import _sources
 from sk_posters.app import _limits, _serve, _uploads, _worker, make_app, run_app
 from sk_posters.app._limits import Slots, find_network, limit_time
 from sk_posters.app._uploads import Refused, keep_upload
@@ -250,6 +250,7 @@ def test_uploads_are_limited_by_client_and_in_all(monkeypatch):
         (None, ""),
         (("127.0.0.1", 5), "127.0.0.1"),
         (("2001:db8:1:2:3:4:5:6", 5), "2001:db8:1:2::/64"),
+        (("::ffff:192.0.2.7", 5), "192.0.2.7"),
         (("testclient", 5), "testclient"),
     ],
 )
@@ -442,7 +443,7 @@ def test_an_upload_of_very_many_pieces_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "it.jpg"
     path.write_bytes(start + b"\xff\xfe\0\2" * 100 + rest)
     _uploads._check_header(path, "it.jpg")
-    monkeypatch.setattr(_reads, "MAX_READS", 200)
+    monkeypatch.setattr(_sources, "MAX_READS", 200)
     with pytest.raises(
         _uploads.Refused, match=r"it\.jpg: it is cut into more than 200"
     ):

@@ -230,3 +230,14 @@ def test_whole_characters_pass():
         OneVsRestHead(LogisticRegression()).fit(X, target).label_names_[1]
         == "Dr\U0001f600ma"
     )
+
+
+@pytest.mark.parametrize("place", ["y_true", "y_score", "sample_weight"])
+def test_masks_are_refused_wherever_they_are(place, problem):
+    arguments = dict(zip(("y_true", "y_score"), problem, strict=True))
+    arguments["sample_weight"] = np.ones(40)
+    arguments[place] = np.ma.masked_array(arguments[place])
+    mean_average_precision_score(**arguments)
+    arguments[place][3] = np.ma.masked
+    with pytest.raises(ValueError, match=rf"{place} has \d masked values, and masks"):
+        mean_average_precision_score(**arguments)

@@ -609,6 +609,16 @@ def test_parquet_is_read_with_the_names_of_classes(tmp_path):
     assert posters.target.to_numpy().tolist() == AB
 
 
+def test_parquet_may_name_the_images_in_its_index(tmp_path):
+    pytest.importorskip("pyarrow")
+    draw(tmp_path, *JPG)
+    frame = pd.DataFrame(AB, columns=["A", "B"], index=pd.Index(JPG, name="file"))
+    frame.to_parquet(tmp_path / "t.parquet")
+    posters = load_poster_table(tmp_path / "t.parquet")
+    assert [path[-5:] for path in posters.data] == list(JPG)
+    assert posters.target.to_numpy().tolist() == AB
+
+
 def test_excel_without_its_package_says_what_to_install(tmp_path, monkeypatch):
     def raise_missing(*args, **options):
         raise ImportError("Missing optional dependency 'openpyxl'.")

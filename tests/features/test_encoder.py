@@ -284,10 +284,10 @@ def test_memory_does_not_grow_with_rows(paths, save_onnx, monkeypatch):
     sizes = []
     read = _encoder.FileImages.read
 
-    def measured(self, rows):
-        batch, failed = read(self, rows)
+    def measured(self, rows, is_kept):
+        batch, *others = read(self, rows, is_kept)
         sizes.append(len(batch))
-        return batch, failed
+        return batch, *others
 
     monkeypatch.setattr(_encoder.FileImages, "read", measured)
     copies = []
@@ -304,9 +304,9 @@ def test_threads_share_few_images(paths, save_onnx, monkeypatch):
     barrier = threading.Barrier(3, timeout=10)
     read = _encoder.FileImages.read
 
-    def wait_and_read(self, rows):
+    def wait_and_read(self, rows, is_kept):
         barrier.wait()
-        return read(self, rows)
+        return read(self, rows, is_kept)
 
     monkeypatch.setattr(_encoder.FileImages, "read", wait_and_read)
     small_encoder(save_onnx(), n_jobs=3).transform(paths)

@@ -264,16 +264,39 @@ def test_black_rows_of_a_loader_are_kept(cache, paths):
     assert encoded(cache, images)[0] == (0, N_POSTERS + 1)
 
 
-def test_a_file_replaced_while_it_was_decoded_is_not_kept(cache, paths, monkeypatch):
+@pytest.mark.parametrize("comes_back", [False, True])
+@pytest.mark.parametrize("has_pixel_store", [False, True])
+def test_a_file_replaced_while_it_was_decoded_is_not_kept(
+    comes_back, has_pixel_store, cache, paths, monkeypatch
+):
     read = FileImages.read
+    images, content = paths, Path(paths[0]).read_bytes()
+    if has_pixel_store:
+        loader = PosterImageLoader(image_size=SIZE, cache_dir=cache, n_jobs=1)
+        images = loader.fit_transform(paths)
 
-    def replace_and_read(self, rows):
+    def replace_and_read(self, rows, is_kept):
         Image.new("RGB", (36, 50), "red").save(paths[0])
-        return read(self, rows)
+        found = read(self, rows, is_kept)
+        if comes_back:
+            Path(paths[0]).write_bytes(content)
+        return found
 
     monkeypatch.setattr(FileImages, "read", replace_and_read)
-    small_encoder(cache).transform(paths)
+    small_encoder(cache).transform(images)
     assert len(entries(cache)) == N_POSTERS - 1
+
+
+def test_features_are_kept_under_the_bytes_that_pixels_came_from(
+    cache, paths, monkeypatch
+):
+    loader = PosterImageLoader(image_size=SIZE, cache_dir=cache, n_jobs=1)
+    images = loader.fit_transform(paths)
+    Image.new("RGB", (36, 50), "red").save(paths[0])
+    # Of the red image, though the loader's store holds the pixels of the one before.
+    kept = small_encoder(cache).transform(images)
+    fresh = PosterImageLoader(image_size=SIZE, n_jobs=1).fit_transform(paths)
+    np.testing.assert_array_equal(kept, small_encoder(None).transform(fresh))
 
 
 # ---------------------------------------------------------------------- nothing lost

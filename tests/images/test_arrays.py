@@ -27,3 +27,12 @@ def test_floats_out_of_range_are_refused_in_any_row(value):
 def test_an_array_without_images_is_refused():
     with pytest.raises(ValueError, match=r"no image: got an array of shape \(0, 2, 2"):
         check_pixels(np.zeros((0, 2, 2, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, float])
+def test_masked_pixels_are_refused(dtype):
+    images = np.ma.zeros((2, 2, 2, 3), dtype=dtype)
+    check_pixels(images)
+    images[1, 0, 0, 0] = np.ma.masked
+    with pytest.raises(ValueError, match=r"X has masked pixels, .*X\.filled\(0\)"):
+        check_pixels(images)

@@ -10,7 +10,7 @@ import pytest
 from PIL import EpsImagePlugin, IcnsImagePlugin, Image, IptcImagePlugin
 
 from sk_posters import PosterImageLoader
-from sk_posters._images import _decoding, _reads, _scans
+from sk_posters._images import _decoding, _scans, _sources
 from sk_posters._images._decoding import decode_image, decode_whole
 from sk_posters._images._scans import MAX_SCANS, count_scans
 from sk_posters._images._sources import list_formats
@@ -209,7 +209,7 @@ PIECES = {
 def test_an_image_of_very_many_pieces_is_refused(kind, tmp_path, monkeypatch):
     path = tmp_path / "it"
     path.write_bytes(PIECES[kind])
-    monkeypatch.setattr(_reads, "MAX_READS", 200)
+    monkeypatch.setattr(_sources, "MAX_READS", 200)
     message = "it is cut into more than 200 pieces, .* save it again"
     with pytest.raises(PosterFileError, match=message):
         decode_image(str(path), (8, 8))

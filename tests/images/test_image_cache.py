@@ -26,6 +26,7 @@ from sk_posters._base._disk_cache import disable_caches
 from sk_posters._images import _cache, _lazy
 from sk_posters._images._cache import ImageStore
 from sk_posters._images._decoding import decode_image
+from sk_posters._images._sources import take_snapshot
 from sk_posters.exceptions import PosterFileError
 
 N_POSTERS = 6
@@ -69,7 +70,7 @@ def decoded(monkeypatch):
     seen = []
 
     def decode(path, *args):
-        seen.append(path)
+        seen.append(str(path))
         return decode_image(path, *args)
 
     monkeypatch.setattr(_lazy, "decode_image", decode)
@@ -294,12 +295,19 @@ def test_a_file_too_large_to_decode_is_refused_whatever_is_kept(
         small_loader(filled).fit(paths)
 
 
-def test_a_file_replaced_while_it_was_decoded_is_not_kept(cache, paths, monkeypatch):
-    def decode(path, *args):
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_file_replaced_while_it_was_decoded_is_not_kept(
+    comes_back, cache, paths, monkeypatch
+):
+    def read_another(path):
+        content = Path(path).read_bytes()
         Image.new("RGB", (6, 8), "red").save(path)
-        return decode_image(path, *args)
+        source = take_snapshot(path)
+        if comes_back:
+            Path(path).write_bytes(content)
+        return source
 
-    monkeypatch.setattr(_lazy, "decode_image", decode)
+    monkeypatch.setattr(_lazy, "take_snapshot", read_another)
     small_loader(cache).fit(paths)
     assert entries(cache) == []
 

@@ -34,6 +34,7 @@ from sk_posters import (
     load_model,
     save_model,
 )
+from sk_posters._persistence._fields import check_fields
 from sk_posters._persistence._kept import KEPT
 from sk_posters._persistence._skops import _find_default
 from sk_posters.exceptions import ModelFileError
@@ -270,6 +271,22 @@ def test_a_field_that_is_not_there_is_refused(field, spoil):
     owner, _, attribute = field.partition(".")
     with pytest.raises(ModelFileError, match=f"its {owner} lacks {attribute}"):
         load_model(spoil("linear", {field: remove}))
+
+
+@pytest.mark.parametrize("n_levels", [4, 12])
+def test_estimators_within_each_other_are_counted(n_levels, tmp_path):
+    pipe = StandardScaler()
+    for _ in range(n_levels):
+        pipe = Pipeline([("it", pipe)])
+    head = OneVsRestHead(LogisticRegression())
+    model = Pipeline([("scaler", pipe.fit(X)), ("head", head.fit(X, Y))])
+    path = tmp_path / "it.model"
+    if n_levels == 4:
+        save_model(model, path)
+        np.testing.assert_array_equal(load_model(path).predict(X), model.predict(X))
+        return
+    with pytest.raises(ModelFileError, match="are nested more than 8 deep"):
+        check_fields(model)
 
 
 def test_a_part_that_was_not_fitted_is_refused(spoil):

@@ -150,7 +150,7 @@ def _read_parquet(path):
         if parquet is not None:
             _check_size(path, parquet)
             content = (parquet.read_schema(path).metadata or {}).get(b"huggingface")
-        frame = pd.read_parquet(path)
+        frame = _keep_index(pd.read_parquet(path))
     for name, classes in _find_class_names(content, path).items():
         if name in frame:
             frame[name] = _name_classes(frame[name], classes, path)
