@@ -59,10 +59,9 @@ columns = ["difference", "low", "high", "share above zero"]
 print(table[columns].astype(float).round(3))
 
 # %%
-# On 50 posters the larger network may be better by 0.07 or worse by 0.08: nobody can
-# say. On 400 the interval is a third as wide, and what there is points the other way:
-# at this size of image, the larger network is, if anything, worse. Zero lies inside all
-# four intervals, so that even this is not shown.
+# On 50 posters the larger network may be better by 0.03 or worse by 0.08: nobody can
+# say. On 400 the interval is a fifth as wide, and zero lies outside of it: at this size
+# of image, the larger network is worse.
 fig, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 for place, row in enumerate(differences.values()):
     ax.plot([row["low"], row["high"]], [place, place], color="#0072B2", linewidth=2)
@@ -82,7 +81,7 @@ plt.show()
 print(pd.Series(seconds, name="seconds").round(1).to_string())
 
 # %%
-# The larger network has more to compute, for nothing that could be shown here. It was
-# made for larger images, and on real posters larger images are where it wins: see
+# The larger network has more to compute, for worse predictions here. It was made for
+# larger images, and on real posters larger images are where it wins: see
 # :doc:`/benchmarks`. The interval tells of other posters, not of other fits, and of two
 # models only: of many, one always looks best.

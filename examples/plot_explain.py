@@ -79,7 +79,7 @@ falls = {"brightest": [], "random": [], "darkest": []}
 for label in range(truth.shape[1]):
     has_it = truth[:, label] == 1
     saliency = maps[has_it, label]
-    # Patches, as the maps are. They also order what is equally cold.
+    # Patches of 32 x 32 pixels. They also order what is equally cold.
     patches = np.kron(rng.random((len(saliency), 10, 7)), np.ones((1, 32, 32)))
     for name, values in {
         "brightest": saliency + 1e-3 * patches,
@@ -93,8 +93,9 @@ for name, values in falls.items():
     print(f"  {name:8} part: {np.mean(values):.3f}")
 
 # %%
-# Covering the brightest fifth costs true genres 0.18 of their probability, three times
-# what a fifth covered at random costs (0.06), and the darkest fifth costs least (0.04).
+# Covering the brightest fifth costs true genres 0.32 of their probability, seven times
+# what a fifth covered at random costs (0.04). Without the darkest fifth they become
+# more probable, by 0.04.
 #
 # Second check: a model whose weights are shuffled
 # ------------------------------------------------

@@ -616,7 +616,7 @@ class FileImages:
             *(self._images.interpolation, self._images.crop_from),
         )
 
-    def read(self, rows, is_kept):
+    def read(self, rows, is_kept=False):
         """Return decoded images, the reasons of unreadable ones by name, and keys.
 
         Keys are of the bytes that were decoded, and are made where they are kept.
@@ -650,7 +650,7 @@ class ArrayImages:
         """Name an image by its pixels."""
         return hash_pixels(self._take([row])[0])
 
-    def read(self, rows, is_kept):
+    def read(self, rows, is_kept=False):
         """Return images, no unreadable files, and keys, which are as they were."""
         return self._take(rows), {}, None
 

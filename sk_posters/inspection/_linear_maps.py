@@ -83,7 +83,7 @@ def _add_maps(maps, encoder, network, weights, posters):
     reader = open_images(posters)
 
     def add(row):
-        image, failed = reader.read([row])
+        image, failed, _ = reader.read([row])
         if failed and encoder.on_error == "raise":
             return list(failed.items())
         for straight in (True, False) if encoder.flip else (True,):
