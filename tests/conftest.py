@@ -8,7 +8,6 @@ import sys
 from collections import deque
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,11 +21,6 @@ os.environ["DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD"] = "forkserver"
 PRELOADED = ["distributed", "onnxruntime", "pandas", "pyarrow.parquet", "skops.io"]
 PRELOADED += ["sklearn.model_selection", "sklearn.multiclass", "sklearn.pipeline"]
 PRELOADED += ["sk_posters._features._encoder", "sk_posters.distributed._predict"]
-
-
-def pytest_xdist_auto_num_workers(config):
-    """Take one process more than cores: many tests wait for others they start."""
-    return joblib.cpu_count() + 1
 
 
 def pytest_collection_finish():
