@@ -23,8 +23,12 @@ PRELOADED += ["sklearn.model_selection", "sklearn.multiclass", "sklearn.pipeline
 PRELOADED += ["sk_posters._features._encoder", "sk_posters.distributed._predict"]
 
 
+gc.disable()  # While modules are imported, which stay.
+
+
 def pytest_collection_finish():
-    """Spare collections of garbage the modules, which stay, and let there be fewer."""
+    """Spare collections of garbage the modules, and let there be fewer."""
+    gc.enable()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)  # Tracing a network makes very many objects.
 

@@ -1,6 +1,6 @@
 """The package needs nothing that only POSIX has, as far as one machine can show it.
 
-It has never run on Windows or macOS: this hides what those lack.
+It has never run on Windows or macOS: this hides what those lack, and the network.
 """
 
 import subprocess
@@ -57,6 +57,14 @@ def import_for(name, globals=None, locals=None, fromlist=(), level=0):
 
 builtins.__import__ = import_for
 
+
+def refuse(*arguments, **options):
+    raise AssertionError("somebody asks for a network")
+
+
+socket.socket.connect = socket.socket.connect_ex = refuse
+socket.getaddrinfo = socket.create_connection = refuse
+
 import sk_posters
 
 for module in pkgutil.walk_packages(sk_posters.__path__, "sk_posters."):
@@ -100,7 +108,7 @@ print("done")
 """
 
 
-def test_the_main_job_runs_without_what_only_posix_has(tmp_path):
+def test_the_main_job_needs_no_network_and_nothing_that_only_posix_has(tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", JOB, tmp_path],
         capture_output=True,

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
@@ -98,4 +99,5 @@ def test_another_seed_gives_other_predictions(home, first, monkeypatch):
 
 if __name__ == "__main__":
     # The cache is filled, then read.
-    print(json.dumps([compute(sys.argv[1], n_jobs=2) for _ in range(2)]))
+    with joblib.parallel_config("threading"):
+        print(json.dumps([compute(sys.argv[1], n_jobs=2) for _ in range(2)]))

@@ -31,32 +31,6 @@ MODULES = {
     "socket": {"app/_serve.py"},
     "subprocess": set(),
 }
-JOB = """
-import socket, sys
-
-def refused(*arguments, **options):
-    raise AssertionError("somebody asks for a network")
-
-socket.socket.connect = socket.socket.connect_ex = refused
-socket.getaddrinfo = socket.create_connection = refused
-
-from sk_posters import check_posters, load_model, make_poster_pipeline
-from sk_posters import save_html_report, save_model
-from sk_posters.datasets import make_posters
-from sk_posters.metrics import multilabel_report
-
-posters = make_posters(24, n_labels=3, random_state=0, data_home=sys.argv[1])
-check_posters(posters.data, posters.target)
-pipe = make_poster_pipeline(image_size=(48, 32)).fit(posters.data, posters.target)
-save_model(pipe, sys.argv[1] + "/it.model")
-pipe = load_model(sys.argv[1] + "/it.model")
-report = multilabel_report(
-    posters.target, pipe.predict_proba(posters.data), n_bootstrap=20, random_state=0
-)
-file = sys.argv[1] + "/report.html"
-save_html_report(file, pipe, posters.data, posters.target, n_bootstrap=20)
-print("done")
-"""
 
 
 def trees():
@@ -117,16 +91,6 @@ def test_few_modules_touch_pickles_networks_and_processes():
             for module in found.keys() & set(names):
                 found[module].add(name)
     assert found == MODULES
-
-
-def test_the_job_needs_no_network(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", JOB, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.stdout.strip().endswith("done"), done.stderr
 
 
 def test_bandit_finds_nothing():

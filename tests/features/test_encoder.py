@@ -1,8 +1,6 @@
 """The encoder gives each image the same features, whatever stands beside it."""
 
 import pickle
-import subprocess
-import sys
 import threading
 import warnings
 from pathlib import Path
@@ -508,20 +506,6 @@ def test_a_search_in_two_processes_gives_the_same_scores(paths, tmp_path):
         scores.append(results["mean_test_score"])
     np.testing.assert_array_equal(scores[1], scores[0])
     np.testing.assert_array_equal(scores[2], scores[0])
-
-
-PROBE = """
-import sys
-from sk_posters import PosterEncoder
-PosterEncoder(image_size=(40, 32), n_jobs=2).fit_transform(sys.argv[1:])
-print([name for name in ("tensorflow", "keras", "torch") if name in sys.modules])
-"""
-
-
-def test_no_tensorflow_is_loaded(paths):
-    command = [sys.executable, "-c", PROBE, *paths]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (result.stdout, result.returncode) == ("[]\n", 0), result.stderr
 
 
 def test_real_posters_are_encoded(real_posters):

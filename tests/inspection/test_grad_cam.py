@@ -2,8 +2,6 @@
 
 import gc
 import re
-import subprocess
-import sys
 import weakref
 
 import keras
@@ -585,30 +583,6 @@ def test_files_that_cannot_be_read_are_named_or_black(frozen, posters, tmp_path)
     finally:
         frozen.set_params(encoder__on_error="raise")
     np.testing.assert_array_equal(heat[1], grad_cam(frozen, black)[0])
-
-
-FROZEN_WITHOUT_KERAS = """
-import sys
-import numpy as np
-from sk_posters import make_poster_pipeline
-from sk_posters.inspection import grad_cam
-images = np.random.default_rng(0).random((6, 32, 32, 3), dtype=np.float32)
-pipe = make_poster_pipeline().fit(images, np.arange(12).reshape(6, 2) % 4 > 1)
-assert grad_cam(pipe, images).shape == (6, 2, 32, 32)
-print("loaded:", sorted({"keras", "tensorflow", "matplotlib"} & set(sys.modules)))
-"""
-
-
-def test_linear_classifiers_are_explained_without_tensorflow():
-    code = FROZEN_WITHOUT_KERAS
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout == "loaded: []\n"
 
 
 # -- What cannot be explained ----------------------------------------------------------

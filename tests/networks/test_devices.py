@@ -363,12 +363,10 @@ def on_one_and_on_two(on_two_devices, images, labels, parameters, weights=None):
     return one, on_two_devices(fit, images, labels, parameters, weights)
 
 
-@pytest.mark.parametrize(("n_rows", "optimizer"), [(24, "sgd"), (17, "adam")])
-def test_two_devices_learn_the_weights_of_one(
-    n_rows, optimizer, on_two_devices, images, labels
-):
+@pytest.mark.parametrize("n_rows", [24, 17])
+def test_two_devices_learn_the_weights_of_one(n_rows, on_two_devices, images, labels):
     images, labels = images[:n_rows], labels[:n_rows]
-    parameters = EXACT | {"optimizer": optimizer, "learning_rate": 0.01, "epochs": 2}
+    parameters = EXACT | {"optimizer": "adam", "learning_rate": 0.01, "epochs": 2}
     weights = np.linspace(0.5, 2, n_rows)
     one, two = on_one_and_on_two(on_two_devices, images, labels, parameters, weights)
     for expected, actual in zip(one[1], two[1], strict=True):
