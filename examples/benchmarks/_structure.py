@@ -80,7 +80,9 @@ class Contents:
 def change(random, contents):
     """Make one change, and return what it was."""
     while True:
-        words = random.choice(CHANGES)(random, contents)
+        # A change before may have taken all arrays out.
+        has_arrays = bool(contents.arrays())
+        words = random.choice(CHANGES if has_arrays else OTHERS)(random, contents)
         if words is not None:
             return words
 
@@ -281,11 +283,8 @@ def change_weights(random, network):
     return words
 
 
-CHANGES = (
-    change_values,
-    put_out_of_range,
-    change_shape,
-    change_kind,
+OF_ARRAYS = (change_values, put_out_of_range, change_shape, change_kind)
+OTHERS = (
     change_number,
     change_text,
     change_class,
@@ -293,3 +292,4 @@ CHANGES = (
     copy_value,
     duplicate_field,
 )
+CHANGES = (*OF_ARRAYS, *OTHERS)
