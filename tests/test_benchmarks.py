@@ -174,7 +174,10 @@ def in_this_process(benchmark_of, monkeypatch):
 # What takes the time of a benchmark, and is not an option of it.
 SMALLER = {
     "bench_check": {"N_SEEDS": 1, "N_FOLDS": 2},
-    "bench_distributed": {"CANDIDATES": {"classifier__estimator__C": [1]}},
+    "bench_distributed": {
+        "CANDIDATES": {"classifier__estimator__C": [1]},
+        "N_PROCESSES": 1,
+    },
     "bench_search": {"GRID": {"cnn__dropout": [0.1, 0.3]}, "N_FOLDS": 2, "SETTLED": 1},
     "bench_step": {"MATRIX": 64},
     "bench_thresholds": {"N_DRAWS": 1, "SIGNALS": (2.5,)},
