@@ -273,7 +273,7 @@ def test_panels_stay_plain_without_genres():
 def seen_as_colours(tmp_path_factory):
     """What a model that only looks at colours sees, and the labels."""
     data, target = make_posters(
-        900,
+        600,
         random_state=0,
         image_size=(148, 100),
         data_home=tmp_path_factory.mktemp("data"),
