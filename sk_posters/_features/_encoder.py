@@ -656,9 +656,9 @@ class ArrayImages:
 
     def _take(self, rows):
         batch = np.ascontiguousarray(self._images[rows])
-        return (
-            batch if batch.dtype == np.uint8 else batch.astype(np.float32, copy=False)
-        )
+        if batch.dtype != np.uint8:
+            batch = batch.astype(np.float32, copy=False)
+        return batch
 
 
 class Encoded(NamedTuple):

@@ -75,8 +75,8 @@ def _load(text):
 def _refuse_repeated_keys(pairs):
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise RepeatedKey(next(name for name in names if names.count(name) > 1))
+        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise RepeatedKey(name)
     return found
 
 
