@@ -85,7 +85,7 @@ CASES = {
         },
     ),
     "bench_frozen": (
-        ["--n-samples", "20"],
+        ["--n-samples", "20", "--folds", "2"],
         {
             "encoding, ours": "images per second",
             "frozen, all": "fit, warm cache, s",

@@ -89,13 +89,17 @@ def few_posters(page, monkeypatch):
 
 @pytest.fixture
 def small_networks(page, request):
-    """Let networks be small and train for one epoch, where a page counts neither."""
+    """Let networks train for one epoch, and be small, where a page does not count."""
     keras = pytest.importorskip("keras")
+    tf = pytest.importorskip("tensorflow")
     if page.stem != "migrating":
         request.getfixturevalue("few_layers")
         request.getfixturevalue("shallow_backbones")
-        keras.config.set_max_epochs(1)
+    keras.config.set_max_epochs(1)
+    # A graph of one or two steps takes longer to make than to do without.
+    tf.config.run_functions_eagerly(True)
     yield
+    tf.config.run_functions_eagerly(False)
     keras.config.set_max_epochs(None)
 
 
@@ -115,15 +119,13 @@ def public_names():
     }
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Folder of the web site, built without running the examples and the real pages.
+def build_site(folder):
+    """Return the folder of the web site, built without running examples and pages.
 
     Their code is run page by page below, which is faster.
     """
     for name in BUILDERS:
         pytest.importorskip(name, reason='the documentation needs ".[docs]"')
-    folder = tmp_path_factory.mktemp("site")
     # A copy, as Sphinx writes pages among those it reads, and tests run side by side.
     made = shutil.ignore_patterns("_build", "generated", "gallery", "output")
     for part in ["docs", "examples"]:
@@ -149,19 +151,26 @@ def site(tmp_path_factory):
     return folder / "html"
 
 
-def test_the_documentation_builds_without_a_warning(site):
+# One test, as tests of one file may run in two processes, which would both build it.
+@pytest.mark.usefixtures("docs_modules")
+def test_the_site_is_built_without_a_warning_and_is_whole(tmp_path):
+    site = build_site(tmp_path)
     for page in ["index", "install", "tour", "guide/index", "gallery/index"]:
         assert (site / f"{page}.html").is_file()
+    check_page_shows_what_its_code_prints(site)
+    check_reference_has_every_public_name(site)
+    check_no_link_within_the_site_is_dead(site)
+    check_every_example_is_in_the_gallery_and_in_its_order(site)
 
 
-def test_a_page_shows_what_its_code_prints(site):
+def check_page_shows_what_its_code_prints(site):
     text = (site / "executed.html").read_text(encoding="utf-8")
     text = re.sub("<[^>]*>", "", text)
     assert "\n42\n" in text
     assert "$ echo six times seven\nsix times seven\n" in text
 
 
-def test_the_reference_has_every_public_name(site):
+def check_reference_has_every_public_name(site):
     from sphinx.util.inventory import InventoryFile
 
     with open(site / "objects.inv", "rb") as file:
@@ -176,7 +185,7 @@ def test_the_reference_has_every_public_name(site):
     assert described - public_names() == set(), "in docs/api/*.md, yet not public"
 
 
-def test_no_link_within_the_site_is_dead(site):
+def check_no_link_within_the_site_is_dead(site):
     pages = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
     anchors = {page: set(re.findall(r'\bid="([^"]+)"', pages[page])) for page in pages}
     dead, n_checked = [], 0
@@ -197,8 +206,7 @@ def test_no_link_within_the_site_is_dead(site):
     assert dead == []
 
 
-@pytest.mark.usefixtures("docs_modules")
-def test_every_example_is_in_the_gallery_and_in_its_order(site):
+def check_every_example_is_in_the_gallery_and_in_its_order(site):
     order = importlib.import_module("gallery_order").ORDER
     names = {path.stem for path in (ROOT / "examples").glob("plot_*.py")}
     assert names - set(order) == set(), "not in docs/gallery_order.py"
@@ -257,6 +265,7 @@ def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(
             importlib.import_module("console").run(code.partition("\n")[2])
         else:
             code = code.removeprefix("%load_ext console\n")
+            code = code.replace("EPOCHS = 2", "EPOCHS = 1")
             exec(compile("\n" * line + code, str(page), "exec"), names)
     pyplot.close("all")
 

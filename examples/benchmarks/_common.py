@@ -36,6 +36,7 @@ OPTIONS = {
     "epochs": "epochs, two or more",
     "batch_size": "posters in a training step",
     "steps": "timed steps",
+    "folds": "folds of the search",
 }
 # sk_posters may have set the first one in this process; a side without a wish of its
 # own shall have what TensorFlow, or sk_posters, chooses, and shall decode its posters.

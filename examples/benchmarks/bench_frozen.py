@@ -5,7 +5,7 @@ PyTorch (`pip install efficientnet_lite_pytorch`), which gets the same decoding 
 same batches, channels last, all cores; and at the recipe's 320×224 in eight bits
 against float32. Then `make_poster_pipeline("frozen")` on all posters from an empty
 feature cache, and again from the full one; a search over twelve candidates of the
-head's parameters on five folds, features cached, in two processes; and the answer for
+head's parameters on five folds (--folds), features cached, in two processes; and the answer for
 one new poster by a pipeline that has been loaded, after the first. "as in 0.1.0" is
 the recipe of that version: averages in float32, standardised.
 """
@@ -131,12 +131,12 @@ def search(job):
         grid = GridSearchCV(
             pipe,
             candidates,
-            cv=MultilabelStratifiedKFold(5),
+            cv=MultilabelStratifiedKFold(job.folds),
             scoring=get_multilabel_scorer("macro_average_precision"),
             n_jobs=2,
         )
         seconds = seconds_of(lambda: grid.fit(job.paths, np.array(job.target)))
-    return {"search of 12 candidates × 5 folds, s": seconds}
+    return {f"search of 12 candidates × {job.folds} folds, s": seconds}
 
 
 def one_poster(job):
@@ -165,7 +165,7 @@ def tensorflow_is_loaded():
 
 
 def main(arguments=None):
-    options = parsed(parser(__doc__, repeat=1, n_samples=1000), arguments)
+    options = parsed(parser(__doc__, repeat=1, n_samples=1000, folds=5), arguments)
     job = job_of(options)
     sides = dict(SIDES)
     if importlib.util.find_spec("efficientnet_lite_pytorch") is None:
