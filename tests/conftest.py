@@ -163,6 +163,21 @@ def few_layers(monkeypatch):
     monkeypatch.setattr(create, "__kwdefaults__", create.__kwdefaults__ | few)
 
 
+@pytest.fixture
+def one_epoch():
+    """Let networks train for one epoch, whatever is asked for, and without a graph.
+
+    Making a graph takes longer than a few steps of small networks do without.
+    """
+    keras = pytest.importorskip("keras")
+    tf = pytest.importorskip("tensorflow")
+    keras.config.set_max_epochs(1)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+    keras.config.set_max_epochs(None)
+
+
 @pytest.fixture(scope="session")
 def images():
     """Float images, some of them bright, some with a bright left half."""

@@ -89,18 +89,10 @@ def few_posters(page, monkeypatch):
 
 @pytest.fixture
 def small_networks(page, request):
-    """Let networks train for one epoch, and be small, where a page does not count."""
-    keras = pytest.importorskip("keras")
-    tf = pytest.importorskip("tensorflow")
+    """Let networks be small, but where a page counts their parameters."""
     if page.stem != "migrating":
         request.getfixturevalue("few_layers")
         request.getfixturevalue("shallow_backbones")
-    keras.config.set_max_epochs(1)
-    # A graph of one or two steps takes longer to make than to do without.
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-    keras.config.set_max_epochs(None)
 
 
 def public_modules():
@@ -227,7 +219,7 @@ def test_a_page_shows_outputs_made_by_its_code_or_says_why_not(page):
     assert list(blocks(page, kinds=["console"])) == [], "pasted from a terminal"
 
 
-@pytest.mark.usefixtures("docs_modules", "few_posters", "small_networks")
+@pytest.mark.usefixtures("docs_modules", "few_posters", "one_epoch", "small_networks")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that few rows lack.
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_from_its_first_block_to_its_last(

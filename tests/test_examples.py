@@ -102,15 +102,6 @@ def few_posters(tmp_path, monkeypatch):
     monkeypatch.setattr(sk_posters.datasets, "make_posters", draw)
 
 
-@pytest.fixture
-def one_epoch():
-    """Let networks train for one epoch, whatever examples ask for."""
-    keras = pytest.importorskip("keras")
-    keras.config.set_max_epochs(1)
-    yield
-    keras.config.set_max_epochs(None)
-
-
 @pytest.mark.usefixtures("one_epoch", "few_layers")
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Of labels that so few rows lack.
 @pytest.mark.parametrize("script", GALLERY, ids=lambda script: script.stem)

@@ -5,7 +5,7 @@ PyTorch (`pip install efficientnet_lite_pytorch`), which gets the same decoding 
 same batches, channels last, all cores; and at the recipe's 320×224 in eight bits
 against float32. Then `make_poster_pipeline("frozen")` on all posters from an empty
 feature cache, and again from the full one; a search over twelve candidates of the
-head's parameters on five folds (--folds), features cached, in two processes; and the answer for
+head's parameters on some folds, features cached, in two processes; and the answer for
 one new poster by a pipeline that has been loaded, after the first. "as in 0.1.0" is
 the recipe of that version: averages in float32, standardised.
 """

@@ -128,14 +128,23 @@ def round_kernel(kernel, depthwise):
     exact = rows / scales[:, None]
     rounded = np.rint(exact)
     errors = rounded - exact
-    excess = np.rint(errors.sum(axis=1))
-    for row in np.flatnonzero(excess):
-        n_changes, sign = int(abs(excess[row])), np.sign(excess[row])
-        # Whole numbers, so that equal errors come in the same order everywhere.
-        keys = np.rint(sign * errors[row] * PRECISION).astype(np.int64)
-        keys = keys * rows.shape[1] - np.arange(rows.shape[1])
-        rounded[row, np.argpartition(keys, -n_changes)[-n_changes:]] -= sign
+    excess = np.rint(errors.sum(axis=1, keepdims=True))
+    rounded -= np.sign(excess) * _find_largest(
+        np.sign(excess) * errors, np.abs(excess).astype(int)
+    )
     return rounded.astype(np.int8).reshape(kernel.shape), scales
+
+
+def _find_largest(errors, counts):
+    """Tell which are the largest in each row, of which there are `counts`."""
+    # Whole numbers, so that equal errors come in the same order everywhere.
+    keys = np.rint(errors * PRECISION).astype(np.int64)
+    keys = keys * keys.shape[1] - np.arange(keys.shape[1])
+    most = counts.max()
+    # The largest of all that are not, too: for rows without any.
+    keys = np.pad(keys, ((0, 0), (0, 1)), constant_values=np.iinfo(keys.dtype).max)
+    tails = np.sort(np.partition(keys, -most - 1, axis=1)[:, -most - 1 :], axis=1)
+    return keys[:, :-1] >= np.take_along_axis(tails, most - counts, axis=1)
 
 
 def _scale_rows(rows, depthwise):
