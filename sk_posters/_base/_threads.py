@@ -6,8 +6,15 @@ import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import cache
 
-__all__ = ["ForkSafeLock", "count_threads", "map_in_threads", "share_of_cores"]
+__all__ = [
+    "ForkSafeLock",
+    "count_threads",
+    "map_in_threads",
+    "share_of_cores",
+    "use_one_blas_thread",
+]
 
 # All locks, those that a fork waits for, and those of them that it holds meanwhile.
 _locks, _waited_for, _held = weakref.WeakSet(), [], []
@@ -95,3 +102,16 @@ def map_in_threads(function, items, n_jobs):
     else:
         with ThreadPoolExecutor(n_threads) as pool:
             yield from pool.map(function, items)
+
+
+@cache
+def _find_libraries():
+    """Return what limits the threads of loaded libraries; finding these takes 10 ms."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def use_one_blas_thread():
+    """Let products of matrices use one thread in this block."""
+    return _find_libraries().limit(limits=1, user_api="blas")

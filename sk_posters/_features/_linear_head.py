@@ -14,7 +14,6 @@ from sklearn.utils import indexable, metadata_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import validate_data
-from threadpoolctl import threadpool_limits
 
 from sk_posters._base._compat import (
     _check_method_params,
@@ -30,7 +29,7 @@ from sk_posters._base._label_warnings import name_labels
 from sk_posters._base._predictions import score_subsets
 from sk_posters._base._public_path import set_module
 from sk_posters._base._row_weights import check_fit_weights, pass_on_weights
-from sk_posters._base._threads import map_in_threads
+from sk_posters._base._threads import map_in_threads, use_one_blas_thread
 from sk_posters._base._validation import (
     check_all_known_somewhere,
     find_known,
@@ -152,7 +151,7 @@ class OneVsRestHead(OneVsRestClassifier):
             self.label_names_ = np.array(names, dtype=object)
         with (
             name_labels(names, lambda: self.estimators_),
-            threadpool_limits(1, user_api="blas"),
+            use_one_blas_thread(),
         ):
             is_complete = not (np.ndim(y) == 2 and has_unknown(y))
             if sample_weight is None and is_complete and not self._can_share(X, y):

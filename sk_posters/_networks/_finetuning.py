@@ -7,10 +7,10 @@ from numbers import Integral
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from sk_posters._base._keras import keras
 from sk_posters._base._public_path import set_module
+from sk_posters._base._threads import use_one_blas_thread
 from sk_posters._base._validation import find_known
 from sk_posters._features._efficientnet import BACKBONES
 from sk_posters._networks._augmentation import (
@@ -299,7 +299,7 @@ def set_linear_head(model, batches, weights=None, offsets=None):
             continue
         sample_weight = weights_of_rows * np.where(target == 1, weight, 1.0)
         regression = LogisticRegression(C=HEAD_C, max_iter=1000)
-        with threadpool_limits(1, user_api="blas"):  # As in OneVsRestHead.
+        with use_one_blas_thread():  # As in OneVsRestHead.
             regression.fit(standardised[rows], target, sample_weight=sample_weight)
         kernel[:, label] = regression.coef_[0] / scaler.scale_
         bias[label] = regression.intercept_[0] - scaler.mean_ @ kernel[:, label]
