@@ -25,7 +25,7 @@ from sk_posters._base._suggest import suggest
 from sk_posters._base._threads import ForkSafeLock
 from sk_posters._features._efficientnet import (
     BACKBONES,
-    COVARYING_MAP,
+    COVARYING,
     LAST_MAP,
     backbone_onnx,
 )
@@ -75,10 +75,10 @@ WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 NOWHERE = os.path.join(os.devnull, "weights")
 
 # Names of the outputs of the backbones' graphs.
-OUTPUTS = {"avg": "average", "max": "maximum", "covariance": "covariance"}
+OUTPUTS = {"avg": "average", "max": "maximum"} | {each: each for each in COVARYING}
 
 # Names of the maps that these are pooled from, where that is not the last one.
-MAPS = {"covariance": COVARYING_MAP}
+MAPS = {each: f"{each}_map" for each in COVARYING}
 
 # To be raised whenever features in eight bits change.
 INT8 = "int8 1"
@@ -152,8 +152,8 @@ class BackboneNetwork:
 
 def _count_part(backbone, part):
     """Return the number of features of a part."""
-    if part == "covariance":
-        return count_pooled(part, backbone.n_covarying)
+    if part in COVARYING:
+        return count_pooled("covariance", backbone.count_covarying(part))
     return backbone.n_features
 
 

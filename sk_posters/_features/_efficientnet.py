@@ -14,8 +14,7 @@ from sk_posters._features._torch_weights import read_checkpoint
 
 __all__ = [
     "BACKBONES",
-    "COVARYING_MAP",
-    "COVARYING_STAGE",
+    "COVARYING",
     "HEAD_WIDTH",
     "LAST_MAP",
     "NORM_EPSILON",
@@ -77,6 +76,11 @@ class Convolution(NamedTuple):
     def block(self):
         """Name of its block."""
         return self.name.partition("_")[0]
+
+    @property
+    def stage(self):
+        """Name of its stage, such as "block5" where its block is "block5c"."""
+        return self.block[: len("block5")]
 
 
 def scale_stages(width, depth):
@@ -152,18 +156,19 @@ OPSET = 17
 IR_VERSION = 8
 
 
-# What the graphs call their last feature map, and that whose covariances are taken.
+# What the graphs call their last feature map.
 LAST_MAP = "head_relu6"
-
-
-COVARYING_MAP = "covarying_map"
 
 
 NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 
 
-# The last stage of stride 16. Later maps have few positions and many channels.
-COVARYING_STAGE = 5
+# Outputs that are covariances, and the stages whose last maps these are of. Maps are
+# outputs, too, with "_map" behind these names.
+COVARYING = {"covariance4": 4, "covariance": 5, "covariance6": 6}
+# The stage whose channels are the most that are taken: later maps have many channels at
+# few positions, and covariances as many as the square of their number.
+WIDEST_STAGE = 5
 
 
 @dataclass(frozen=True)
@@ -180,10 +185,10 @@ class Backbone:
     std: float = 128.0
     n_features: int = HEAD_WIDTH
 
-    @property
-    def n_covarying(self):
-        """Channels of the map whose covariances are taken."""
-        return self.stages[COVARYING_STAGE - 1].width
+    def count_covarying(self, output):
+        """Return the channels of the map that an output holds the covariances of."""
+        width = self.stages[COVARYING[output] - 1].width
+        return min(width, self.stages[WIDEST_STAGE - 1].width)
 
 
 def _lite(number, sha256, native_size, *, width, depth):
@@ -275,9 +280,9 @@ def backbone_onnx(name, weights=None, convolve=None):
 
     Its input is ``images``, uint8 of shape (n, height, width, 3), of any size; pixels
     are scaled inside and batch normalisation is folded into the convolutions. Outputs,
-    float32: ``average``, ``maximum``, ``covariance``, ``logits`` and the two feature
+    float32: ``average``, ``maximum``, ``logits``, those of `COVARYING`, and the feature
     maps that these are pooled from. `convolve` adds the convolutions, and returns the
-    names of these two maps.
+    name of the last map of each stage.
     """
     backbone = find_backbone(name)
     purpose = f"The backbone {name!r}"
@@ -289,7 +294,6 @@ def backbone_onnx(name, weights=None, convolve=None):
     tensor = onnx.helper.make_tensor_value_info
     float32, uint8 = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
     n_classes = len(weights["classifier.bias"])
-    n_covariances = constants["covariance.upper"].size
     graph = onnx.helper.make_graph(
         nodes,
         name,
@@ -297,13 +301,12 @@ def backbone_onnx(name, weights=None, convolve=None):
         [
             tensor("average", float32, ["n", backbone.n_features]),
             tensor("maximum", float32, ["n", backbone.n_features]),
-            tensor("covariance", float32, ["n", n_covariances]),
             tensor("logits", float32, ["n", n_classes]),
             tensor(LAST_MAP, float32, ["n", backbone.n_features, "rows", "columns"]),
-            tensor(
-                COVARYING_MAP,
-                float32,
-                ["n", backbone.n_covarying, "larger_rows", "larger_columns"],
+            *(
+                tensor(name, float32, ["n", *sides])
+                for output in COVARYING
+                for name, sides in _describe_covarying(backbone, output)
             ),
         ],
         [
@@ -329,13 +332,21 @@ class _Nodes(list):
         return output
 
 
+def _describe_covarying(backbone, output):
+    """Yield name and sizes of an output of covariances, and of their map."""
+    n_channels = backbone.count_covarying(output)
+    yield output, [n_channels * (n_channels + 1) // 2]
+    yield f"{output}_map", [n_channels, f"{output}_rows", f"{output}_columns"]
+
+
 def _convolve(backbone, weights, nodes, constants):
-    """Add the convolutions in float32; return the names of the maps to pool."""
+    """Add the convolutions in float32; return the last map of each stage."""
     constants |= {"mean": backbone.mean, "std": backbone.std, "zero": 0, "six": 6}
     nodes.add("Transpose", ["images"], "channels_first", perm=[0, 3, 1, 2])
     nodes.add("Cast", ["channels_first"], "floats", to=1)
     nodes.add("Sub", ["floats", "mean"], "centred")
     latest = nodes.add("Div", ["centred", "std"], "scaled")
+    maps = {}
     for each in iterate_convolutions(backbone.stages):
         if each.opens:
             block_input = latest
@@ -348,26 +359,26 @@ def _convolve(backbone, weights, nodes, constants):
             latest = nodes.add("Clip", [latest, "zero", "six"], output)
         if each.adds_input:
             latest = nodes.add("Add", [latest, block_input], f"{each.block}_sum")
-        if each.block.startswith(f"block{COVARYING_STAGE}"):
-            covarying = latest
-    return latest, covarying
+        maps[each.stage] = latest
+    return maps
 
 
 def _pool(backbone, maps, weights, nodes, constants):
-    """Add the outputs of a graph, pooled from its last map and the covarying one."""
-    last, covarying = maps
+    """Add the outputs of a graph, pooled from the maps of its stages."""
+    last = maps["head"]
     constants["classifier.weight"] = weights["classifier.weight"]
     constants["classifier.bias"] = weights["classifier.bias"]
     if last != LAST_MAP:
         nodes.add("Identity", [last], LAST_MAP)
-    nodes.add("Identity", [covarying], COVARYING_MAP)
     nodes.add("GlobalAveragePool", [last], "average_map")
     nodes.add("Flatten", ["average_map"], "average")
     nodes.add("GlobalMaxPool", [last], "maximum_map")
     nodes.add("Flatten", ["maximum_map"], "maximum")
     classifier = ["classifier.weight", "classifier.bias"]
     nodes.add("Gemm", ["average", *classifier], "logits", transB=1)
-    _add_covariances(covarying, backbone.n_covarying, nodes, constants)
+    for output in COVARYING:
+        _add_covarying(backbone, output, maps, weights, nodes, constants)
+        _add_covariances(output, backbone.count_covarying(output), nodes, constants)
 
 
 def _to_constant(value):
@@ -376,27 +387,41 @@ def _to_constant(value):
     return value if is_integer else np.asarray(value, np.float32)
 
 
-def _add_covariances(source, n_channels, nodes, constants):
+def _add_covarying(backbone, output, maps, weights, nodes, constants):
+    """Add the map whose covariances are taken."""
+    stage = COVARYING[output]
+    source, n_channels = maps[f"block{stage}"], backbone.count_covarying(output)
+    if n_channels == backbone.stages[stage - 1].width:
+        nodes.add("Identity", [source], f"{output}_map")
+        return
+    # Of many channels, those that the next layer gives the largest weights.
+    kernel, _ = fold_normalisation(weights, f"block{stage + 1}a_expand")
+    sizes = (kernel**2).sum(axis=(0, 2, 3))
+    chosen = np.sort(np.argsort(-sizes, kind="stable")[:n_channels])
+    constants[f"{output}.chosen"] = chosen.astype(np.int64)
+    nodes.add("Gather", [source, f"{output}.chosen"], f"{output}_map", axis=1)
+
+
+def _add_covariances(name, n_channels, nodes, constants):
     """Add what `covariances` of ``_pooling`` does."""
     rows, columns = np.triu_indices(n_channels)
-    constants["covariance.channels"] = np.array([n_channels], np.int64)
-    constants["covariance.row"] = np.array([0, n_channels**2], np.int64)
-    constants["covariance.upper"] = (rows * n_channels + columns).astype(np.int64)
-    for name, axis in {"first": 0, "height": 2, "width": 3}.items():
-        constants[f"covariance.{name}"] = np.array([axis], np.int64)
+    constants[f"{name}.channels"] = np.array([n_channels], np.int64)
+    constants[f"{name}.row"] = np.array([0, n_channels**2], np.int64)
+    constants[f"{name}.upper"] = (rows * n_channels + columns).astype(np.int64)
+    for part, axis in {"first": 0, "height": 2, "width": 3}.items():
+        constants[f"{name}.{part}"] = np.array([axis], np.int64)
 
     def add(operation, inputs, output, **attributes):
-        inputs = [f"covariance{each}" for each in inputs]
-        nodes.add(operation, inputs, f"covariance{output}", **attributes)
+        inputs = [f"{name}{each}" for each in inputs]
+        nodes.add(operation, inputs, f"{name}{output}", **attributes)
 
-    nodes.add("Shape", [source], "covariance_shape")
-    for name in ("first", "height", "width"):
-        add("Gather", ["_shape", f".{name}"], f"_{name}")
+    add("Shape", ["_map"], "_shape")
+    for part in ("first", "height", "width"):
+        add("Gather", ["_shape", f".{part}"], f"_{part}")
     add("Mul", ["_height", "_width"], "_count")
     # In full, as none is left to be inferred where there are no images.
     add("Concat", ["_first", ".channels", "_count"], "_wanted", axis=0)
-    inputs = [source, "covariance_wanted"]
-    nodes.add("Reshape", inputs, "covariance_rows", allowzero=1)
+    add("Reshape", ["_map", "_wanted"], "_rows", allowzero=1)
     add("ReduceMean", ["_rows"], "_means", axes=[2])
     add("Sub", ["_rows", "_means"], "_centred")
     add("Transpose", ["_centred"], "_turned", perm=[0, 2, 1])

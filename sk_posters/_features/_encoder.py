@@ -97,12 +97,14 @@ class PosterEncoder(TransformerMixin, BaseEstimator):
 None, default=None
         How files are resized. None is "bilinear", or for a network of the hub what
         its preprocessor takes.
-    pooling : {"auto", "avg", "max", "avgmax", "covariance", "cls"} or tuple of str, \
-default="avg"
+    pooling : {"auto", "avg", "max", "avgmax", "covariance", "covariances", "cls"} or \
+tuple of str, default="avg"
         How feature maps are pooled: the average or the maximum of each, or both
         concatenated; or signed square roots of the covariances between them, which
         tell which features appear in the same places [1]_. An EfficientNet-Lite gives
-        those of the last map of stride 16: 6328 features, or 7260 for Lite2. Tokens
+        those of the last map of stride 16: 6328 features, or 7260 for Lite2; and with
+        `"covariances"` also those of the stages before and after it, of the latter
+        between the channels of the largest weights: 15,896 features, or 18,436. Tokens
         of a transformer are pooled in the same way, over all tokens, and `"cls"` takes
         the first of them. Outputs that are feature vectors already are taken as they
         are. A tuple such as ``("avg", "max", "covariance")`` concatenates several of

@@ -23,6 +23,7 @@ PARTS = {
     "max": ("max",),
     "avgmax": ("avg", "max"),
     "covariance": ("covariance",),
+    "covariances": ("covariance4", "covariance", "covariance6"),
     "cls": ("cls",),
 }
 # Parts whose roots are taken to normalise them. Covariances are roots always, and
@@ -96,6 +97,11 @@ def check_parts(parts, rank, what):
     """Return what an output of a rank is pooled to; raise if that is impossible."""
     if rank == 4 and "cls" in parts:
         raise refuse_cls(what)
+    if rank in (3, 4) and set(PARTS["covariances"]) <= set(parts):
+        raise ValueError(
+            'pooling="covariances" takes three maps of an EfficientNet-Lite, and '
+            f'{what} gives one output: set pooling to "covariance"'
+        )
     return parts if rank in (3, 4) else ("",)
 
 
@@ -103,7 +109,8 @@ def refuse_cls(what):
     """Return the error about feature maps, which have no first token."""
     return ValueError(
         f'pooling="cls" takes the first token of a transformer, and {what} gives '
-        'feature maps: set pooling to "avg", "max", "avgmax" or "covariance"'
+        'feature maps: set pooling to "avg", "max", "avgmax", "covariance" or '
+        '"covariances"'
     )
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from sk_posters._features._efficientnet import (
-    COVARYING_STAGE,
     backbone_onnx,
     fold_normalisation,
     iterate_convolutions,
@@ -51,7 +50,7 @@ def load_ranges():
 
 
 def _convolve(backbone, weights, nodes, constants):
-    """Add the convolutions in eight bits; return the names of the maps to pool."""
+    """Add the convolutions in eight bits; return the last map of each stage."""
     ranges = load_ranges()[backbone.name]
     constants |= {
         "images.scale": np.float32(1 / backbone.std),
@@ -59,7 +58,7 @@ def _convolve(backbone, weights, nodes, constants):
     }
     nodes.add("Transpose", ["images"], "channels_first", perm=[0, 3, 1, 2])
     latest = _restore("channels_first", "images", "scaled", nodes)
-    scale = constants["images.scale"]
+    scale, maps = constants["images.scale"], {}
     for each in iterate_convolutions(backbone.stages):
         if each.opens:
             block_input = latest
@@ -70,9 +69,8 @@ def _convolve(backbone, weights, nodes, constants):
         if each.adds_input:
             output = nodes.add("Add", [latest, block_input], f"{each.block}_sum")
             latest, scale = _round(output, ranges[each.block], nodes, constants)
-        if each.block.startswith(f"block{COVARYING_STAGE}"):
-            covarying = latest
-    return latest, covarying
+        maps[each.stage] = latest
+    return maps
 
 
 def _round(source, limits, nodes, constants):

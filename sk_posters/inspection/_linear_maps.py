@@ -26,7 +26,7 @@ from sk_posters._features._encoder import (
     open_images,
 )
 from sk_posters._features._novelty import FeatureNovelty
-from sk_posters._features._pooling import normalize_parts, pool
+from sk_posters._features._pooling import PARTS, normalize_parts, pool
 from sk_posters.exceptions import PosterFileError, describe_failures
 from sk_posters.inspection._maps import add_enlarged
 
@@ -113,9 +113,10 @@ def _weigh_maps(network, weights, image, normalize):
     for part, (maps,), weights in parts:
         if maps.ndim == 2:
             raise _refuse(network, "tokens, whose places are not known")
+        kind = "covariance" if part in PARTS["covariances"] else part
         if normalize:
-            weights = weights * _slope(maps, part)
-        if part == "covariance":
+            weights = weights * _slope(maps, kind)
+        if kind == "covariance":
             yield _divide_covariances(maps, weights)
         else:
             # Averages and maxima have the same gradient, averaged over a map.

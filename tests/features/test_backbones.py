@@ -661,6 +661,15 @@ def test_covariances_of_a_keras_network(network, batch, save_onnx):
     check_covariances(found, batch, save_onnx.weights)
 
 
+def test_covariances_of_three_stages_need_a_backbone(save_onnx, network):
+    text = (
+        'takes three maps of an EfficientNet-Lite, and .* set pooling to "covariance"'
+    )
+    for source, given in ((save_onnx(), {}), (network, {"mean": 0, "std": 1})):
+        with pytest.raises(ValueError, match=text):
+            only(source, ("avg", "covariances"), **given)
+
+
 def check_covariances(found, batch, weights):
     assert (found.parts, found.widths) == (("covariance",), [10])
     for row, image in zip(found.features(batch), batch, strict=True):

@@ -20,8 +20,11 @@ from sk_posters._features._efficientnet import (
 )
 
 NAMES = ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
-MAPS = ["head_relu6", "covarying_map"]
-OUTPUTS = ["average", "maximum", "covariance", "logits", *MAPS]
+COVARYING = {"block4": "covariance4", "block5": "covariance", "block6": "covariance6"}
+MAPS = ["head_relu6", *(f"{each}_map" for each in COVARYING.values())]
+OUTPUTS = ["average", "maximum", "logits", "head_relu6"]
+for name in COVARYING.values():
+    OUTPUTS += [name, f"{name}_map"]
 
 each_backbone = pytest.mark.parametrize("name", NAMES)
 
@@ -244,7 +247,7 @@ def computed_by_numpy(name, images):
     weights = {
         key: value.astype(np.float64) for key, value in load_weights(name).items()
     }
-    maps = (images.astype(np.float64) - 127) / 128
+    maps, covarying = (images.astype(np.float64) - 127) / 128, {}
     for each in iterate_convolutions(BACKBONES[name].stages):
         if each.opens:
             block_input = maps
@@ -258,22 +261,35 @@ def computed_by_numpy(name, images):
             maps = np.clip(maps, 0, 6)
         if each.adds_input:
             maps = maps + block_input
-        if each.block.startswith("block5"):
-            covarying = maps
+        if each.block[:6] in COVARYING:
+            covarying[COVARYING[each.block[:6]]] = maps
+    # Of the channels that the next layer's weights, as trained, are the largest for.
+    kernel, offset = weights["block7a_expand_conv.weight"][:, :, 0, 0], 1e-3
+    deviations = np.sqrt(weights["block7a_expand_norm.running_var"] + offset)
+    kernel = kernel * (weights["block7a_expand_norm.weight"] / deviations)[:, None]
+    n_channels = covarying["covariance"].shape[3]
+    largest = np.linalg.norm(kernel, axis=0).argsort()[-n_channels:]
+    covarying["covariance6"] = covarying["covariance6"][..., sorted(largest)]
     average = maps.mean(axis=(1, 2))
     logits = average @ weights["classifier.weight"].T + weights["classifier.bias"]
     return {
         "average": average,
         "maximum": maps.max(axis=(1, 2)),
-        "covariance": np.stack([covariances(each) for each in covarying]),
         "logits": logits,
         "head_relu6": maps.transpose(0, 3, 1, 2),
-        "covarying_map": covarying.transpose(0, 3, 1, 2),
+        **{
+            name: np.stack(list(map(covariances, each)))
+            for name, each in covarying.items()
+        },
+        **{
+            f"{name}_map": each.transpose(0, 3, 1, 2)
+            for name, each in covarying.items()
+        },
     }
 
 
 def check(output, found, expected):
-    if output == "covariance":  # A root makes large errors of small ones near 0.
+    if output in COVARYING.values():  # A root makes large errors of small ones near 0.
         found, expected = (np.sign(each) * each**2 for each in (found, expected))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
@@ -315,10 +331,17 @@ def test_inputs_and_outputs_are_named_and_of_any_number_and_size(lite0):
     assert (images.name, images.type) == ("images", "tensor(uint8)")
     assert images.shape == ["n", "height", "width", 3]
     assert [each.name for each in lite0.get_outputs()] == OUTPUTS
-    shapes = [each.shape for each in lite0.get_outputs()]
-    rows = [["n", n] for n in (1280, 1280, 6328, 1000)]
-    last_map = ["n", 1280, "rows", "columns"]
-    assert shapes == [*rows, last_map, ["n", 112, "larger_rows", "larger_columns"]]
+    shapes = {each.name: each.shape for each in lite0.get_outputs()}
+    widths = {"average": 1280, "maximum": 1280, "logits": 1000}
+    widths |= {"covariance4": 3240, "covariance": 6328, "covariance6": 6328}
+    channels = {"head_relu6": 1280, "covariance4_map": 80}
+    channels |= {"covariance_map": 112, "covariance6_map": 112}
+    for name, width in widths.items():
+        assert shapes.pop(name) == ["n", width]
+    for name, n_channels in channels.items():
+        assert shapes[name][:2] == ["n", n_channels]
+        assert all(isinstance(side, str) for side in shapes.pop(name)[2:])
+    assert shapes == {}
 
 
 def test_a_prediction_does_not_depend_on_other_images(lite0):

@@ -150,6 +150,19 @@ def test_several_poolings_come_from_one_pass(paths, pixels, monkeypatch):
     np.testing.assert_array_equal(auto, np.hstack([alone[2], alone[0]]))
 
 
+def test_covariances_are_those_of_three_stages(paths):
+    encoder = small_encoder(pooling=("covariances", "avg"))
+    features = encoder.fit_transform(paths)
+    names = [name.rpartition("_")[0] for name in encoder.get_feature_names_out()]
+    parts = ["covariance4", "covariance", "covariance6", "avg"]
+    expected = np.repeat([f"{LITE}_{part}" for part in parts], [3240, 6328, 6328, 1280])
+    assert names == expected.tolist()
+    alone = small_encoder(pooling="covariance").transform(paths)
+    np.testing.assert_array_equal(features[:, 3240:9568], alone)
+    for start, end in [(0, 3240), (3240, 9568), (9568, 15896)]:
+        assert np.ptp(features[:, start:end], axis=0).min() > 0
+
+
 @pytest.mark.parametrize(
     ("pooling", "message"),
     [

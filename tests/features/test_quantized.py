@@ -14,7 +14,9 @@ from sk_posters._features._efficientnet import (
 from sk_posters._features._quantized import load_ranges, quantized_onnx, round_kernel
 
 NAME = "efficientnet_lite0"
-OUTPUTS = ["average", "maximum", "covariance", "logits", "head_relu6", "covarying_map"]
+OUTPUTS = ["average", "maximum", "logits", "head_relu6"]
+for output in ("covariance4", "covariance", "covariance6"):
+    OUTPUTS += [output, f"{output}_map"]
 
 
 def run(graph, images, **settings):

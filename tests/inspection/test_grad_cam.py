@@ -431,6 +431,21 @@ def test_a_backbone_shows_where_covariances_come_from(posters):
     np.testing.assert_array_equal(maps.max(axis=(2, 3)), 1)
 
 
+def test_each_stage_has_its_part_of_a_score(posters):
+    encoder = PosterEncoder(image_size=(96, 64), pooling="covariances")
+    features = encoder.fit_transform(posters.data[:3])
+    stages = np.repeat(np.arange(3), [3240, 6328, 6328])
+    # A pair of channels that hardly varies together is not divided in full.
+    weights = np.float32(np.abs(features).min(axis=0) > 0.3)
+    for stage in range(3):
+        chosen = (weights * (stages == stage))[np.newaxis]
+        assert chosen.sum() > 10
+        maps = linear_maps([(encoder, 1)], chosen, posters.data[:3])
+        np.testing.assert_allclose(
+            maps.mean(axis=(2, 3)), features @ chosen.T, rtol=1e-2
+        )
+
+
 def test_the_mirrored_image_counts_where_it_lies_in_the_image(
     one_by_one, images, labels
 ):

@@ -114,6 +114,7 @@ def check(model, posters, tmp_path):
         {},
         {"precision": "float32", "pooling": ("max", "covariance")},
         {"normalize": False, "precision": "float32", "pooling": "avg"},
+        {"pooling": "covariances"},
     ],
     ids=str,
 )
