@@ -1,7 +1,7 @@
 """Recipes: pipelines of ordinary parts, from paths to labels."""
 
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_posters._base._suggest import suggest
@@ -28,10 +28,9 @@ def make_poster_pipeline(recipe="frozen", **params):
         :class:`FeatureNovelty`, which passes them on unchanged), centred (`scaler`),
         and one logistic regression per label (`classifier`). Trains in seconds once the
         features are computed, and loads no TensorFlow.
-        `"best"`: the same with the features of three networks on larger images
-        concatenated (`encoders`) and standardised: averages and maxima of all,
-        covariances of the largest, each also of the mirror image. The best recipe of
-        the study in ``docs/benchmarks.md``. Takes about ten times as long.
+        `"best"`: the same with more features of a larger network on larger images, and
+        standardised: averages, maxima, and covariances of three stages. The best
+        recipe of the study in ``docs/benchmarks.md``. Takes about three times as long.
         `"finetuned"`: decoded posters (`images`, a :class:`PosterImageLoader`), and a
         pretrained network whose last layer starts from logistic regressions, then
         trained as a whole (`classifier`, a :class:`PosterClassifier`). Takes minutes
@@ -42,10 +41,9 @@ def make_poster_pipeline(recipe="frozen", **params):
     **params : dict
         Parameters of the pipeline's parts: by their full names, as `set_params` takes
         them, such as ``encoder__backbone`` or ``classifier__estimator__C``, or by
-        their last names alone, such as ``backbone`` or ``C``, where only one part has
-        a parameter of that name. ``batch_size``, ``cache_dir``, ``n_jobs``,
-        ``on_error`` and ``verbose`` are set in every part of this package that has
-        them.
+        their last names alone, such as ``backbone`` or ``C``. ``batch_size``,
+        ``cache_dir``, ``n_jobs``, ``on_error`` and ``verbose`` are set in every part of
+        this package that has them.
 
     Returns
     -------
@@ -55,7 +53,7 @@ def make_poster_pipeline(recipe="frozen", **params):
     Raises
     ------
     ValueError
-        If there is no such recipe or parameter, or a last name is ambiguous.
+        If there is no such recipe or parameter, or one is given twice.
 
     See Also
     --------
@@ -110,26 +108,15 @@ def _make_frozen():
 
 
 def _make_best():
-    encoders = [
-        (
-            name,
-            PosterEncoder(
-                name,
-                image_size=size,
-                pooling=pooling,
-                flip=True,
-                precision="auto",
-            ),
-        )
-        for name, size, pooling in (
-            ("efficientnet_lite0", (384, 272), "avgmax"),
-            ("efficientnet_lite1", (352, 240), "avgmax"),
-            ("efficientnet_lite2", (448, 320), ("avg", "max", "covariance")),
-        )
-    ]
     pipe = _make_frozen()
-    pipe.steps[0] = ("encoders", FeatureUnion(encoders))
-    return pipe.set_params(scaler__with_std=True, classifier__estimator__C=2e-4)
+    return pipe.set_params(
+        encoder__backbone="efficientnet_lite2",
+        encoder__image_size=(576, 408),
+        encoder__pooling=("avg", "max", "covariances"),
+        encoder__normalize=False,
+        scaler__with_std=True,
+        classifier__estimator__C=2e-4,
+    )
 
 
 def _make_finetuned():
@@ -167,13 +154,8 @@ def _find_full_names(name, known, recipe):
         return [full for full in matches if _is_of_own_part(full, known)]
     if name in known or "__" in name:
         return [name]
-    if len(matches) == 1:
-        return matches
     if matches:
-        raise ValueError(
-            f"{name!r} may mean any of {', '.join(map(repr, matches))}: give the full "
-            "name"
-        )
+        return matches
     last_names = sorted({full.rpartition("__")[2] for full in known})
     raise ValueError(
         f"no part of the recipe {recipe!r} has a parameter {name!r}"

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from several_encoders import make_several
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 from sk_posters import (
@@ -75,9 +76,9 @@ def test_frozen_predicts_the_same_for_every_form(form, paths, target, frozen_pip
 
 
 @each_form
-def test_best_takes_every_form(form, paths, target, save_onnx):
+def test_several_encoders_take_every_form(form, paths, target, save_onnx):
     pytest.importorskip("onnxruntime")
-    pipe = make_poster_pipeline("best")
+    pipe = make_several()
     for number, (name, _) in enumerate(pipe["encoders"].transformer_list):
         sizes = {f"encoders__{name}__backbone": str(save_onnx(f"{number}.onnx"))}
         sizes[f"encoders__{name}__image_size"] = (8 + number, 8)

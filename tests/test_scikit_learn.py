@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from several_encoders import make_several
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -144,9 +145,9 @@ NETWORK = {
 }
 
 
-def make_frozen(onnx, recipe="frozen"):
-    """Return a recipe with a tiny network in place of each pretrained one."""
-    pipe = make_poster_pipeline(recipe, C=1, n_jobs=1)
+def make_frozen(onnx, pipe=None):
+    """Return a pipeline with a tiny network in place of each pretrained one."""
+    pipe = make_poster_pipeline(C=1, n_jobs=1) if pipe is None else pipe
     names = [name for name in pipe.get_params() if name.endswith("__backbone")]
     sizes = [name.replace("__backbone", "__image_size") for name in names]
     return pipe.set_params(
@@ -156,7 +157,7 @@ def make_frozen(onnx, recipe="frozen"):
 
 ON_PATHS = {
     "frozen": make_frozen,
-    "best": lambda onnx: make_frozen(onnx, "best"),
+    "several encoders": lambda onnx: make_frozen(onnx, make_several()),
     "tuned": lambda onnx: MultilabelTunedThresholdClassifierCV(make_frozen(onnx), cv=2),
     "searched": lambda onnx: GridSearchCV(
         make_frozen(onnx), {"classifier__estimator__C": [1]}, cv=2
@@ -559,7 +560,7 @@ LEFT_OUT = [
     ),
     (
         "it is run with frozen, the same pipeline with one encoder in place of four",
-        ("paths", ["best"]),
+        ("paths", ["several encoders"]),
         lambda consumer: consumer not in OF_UNIONS,
     ),
     (

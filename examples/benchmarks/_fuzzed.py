@@ -381,7 +381,7 @@ class Structures(Target):
 
     def models(self):
         """Return what is saved: the recipes that need no Keras, small ones."""
-        from sklearn.pipeline import make_pipeline
+        from sklearn.pipeline import FeatureUnion, make_pipeline
         from sklearn.preprocessing import RobustScaler
         from sklearn.svm import LinearSVC
 
@@ -399,14 +399,26 @@ class Structures(Target):
                 classifier, thresholds=10, cv=0.5, random_state=0, **params
             )
 
-        best = make_poster_pipeline("best")
-        best["encoders"].transformer_list = best["encoders"].transformer_list[:2]
-        for _, encoder in best["encoders"].transformer_list:
-            encoder.set_params(image_size=(48, 32), n_jobs=1)
+        encoders = [
+            (
+                f"lite{number}",
+                PosterEncoder(
+                    f"efficientnet_lite{number}",
+                    image_size=(48, 32),
+                    pooling="avgmax",
+                    flip=True,
+                    n_jobs=1,
+                    precision="auto",
+                ),
+            )
+            for number in range(2)
+        ]
+        several = make_poster_pipeline(scaler__with_std=True, C=2e-4)
+        several.steps[0] = ("encoders", FeatureUnion(encoders))
         return [
             make_poster_pipeline(**small),
             tuned(make_poster_pipeline(**small), calibration="sigmoid"),
-            tuned(best, store_cv_results=True),
+            tuned(several, store_cv_results=True),
             make_pipeline(
                 PosterEncoder(image_size=(48, 32), n_jobs=1),
                 RobustScaler(),

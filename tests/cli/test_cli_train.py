@@ -19,6 +19,7 @@ from cli_helpers import (
     parse,
     run,
 )
+from several_encoders import make_several
 
 from sk_posters import (
     MultilabelTunedThresholdClassifierCV,
@@ -241,7 +242,7 @@ def test_a_network_is_trained_with_tuned_thresholds_and_a_seed(table, tmp_path):
 
 
 def test_verbose_is_set_in_all_own_estimators_of_a_model(images):
-    model = MultilabelTunedThresholdClassifierCV(make_poster_pipeline("best"))
+    model = MultilabelTunedThresholdClassifierCV(make_several())
     model.estimator_ = make_poster_pipeline()
     set_verbose(model, 1)
     parts = [*model.get_params().values(), model.estimator_[0]]

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy.stats import binom, spearmanr
+from several_encoders import make_several
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -544,10 +545,7 @@ def test_paths_are_explained_at_the_size_of_the_encoder(frozen, posters):
 
 
 def test_several_encoders_meet_at_the_largest_size(posters):
-    pipe = make_poster_pipeline("best")
-    sizes = [(64, 32), (96, 64), (64, 64)]
-    for (name, _), size in zip(pipe[0].transformer_list, sizes, strict=True):
-        pipe.set_params(**{f"encoders__{name}__image_size": size})
+    pipe = make_several([(64, 32), (96, 64), (64, 64)])
     pipe.fit(posters.data, posters.target)
     assert grad_cam(pipe, posters.data[:2], labels=[1]).shape == (2, 1, 96, 64)
 

@@ -27,6 +27,7 @@ from keras.src.backend.common.global_state import (
 )
 from numpy.testing import assert_array_equal
 from PIL import Image
+from several_encoders import make_several
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
@@ -102,15 +103,6 @@ def tuned(classifier, **parameters):
     )
 
 
-def best():
-    """The recipe on the smallest of images."""
-    pipe = make_poster_pipeline("best")
-    for name, encoder in pipe["encoders"].transformer_list:
-        size = (64, 48) if "lite2" in name else (48, 32)
-        encoder.set_params(image_size=size, n_jobs=1)
-    return pipe
-
-
 def finetuned():
     # The last stage alone is trained: its step is traced in the least time.
     few = {"image_size": (64, 48), "images__n_jobs": 1, "unfreeze": 1, "epochs": 1}
@@ -119,7 +111,10 @@ def finetuned():
 
 # Those without a network of Keras first.
 RECIPES = {
-    "tuned best": lambda tiny: tuned(best()),
+    "tuned best": lambda tiny: tuned(
+        make_poster_pipeline("best", image_size=(64, 48), encoder__n_jobs=1)
+    ),
+    "two encoders": lambda tiny: make_several([(48, 32), (32, 32)]),
     "tuned frozen": lambda tiny: tuned(frozen(), calibration="sigmoid"),
     "frozen with tuned head": lambda tiny: make_pipeline(
         PosterEncoder(image_size=(64, 64), n_jobs=1),
@@ -273,7 +268,7 @@ def test_the_card_of_a_search_lists_what_it_found(posters, tmp_path):
 
 
 def test_the_model_card_says_what_each_encoder_does(tmp_path):
-    pipe = best()
+    pipe = make_several()
     pipe["encoders"].transformer_list[0] = ("left out", "drop")
     encoder = pipe["encoders"].transformer_list[1][1]
     encoder.backbone = ["efficientnet_lite0", Path("efficientnet_lite1")]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from several_encoders import make_several
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
@@ -50,16 +51,6 @@ def cnn(tiny, **parameters):
     loader = PosterImageLoader(image_size=(16, 12), n_jobs=1)
     classifier = PosterClassifier(**{**tiny, **parameters})
     return Pipeline([("images", loader), ("classifier", classifier)])
-
-
-def best(**parameters):
-    """The recipe at small sizes."""
-    sizes = {"lite0": (64, 48), "lite1": (48, 32), "lite2": (80, 56)}
-    given = {}
-    for name, size in sizes.items():
-        given[f"encoders__efficientnet_{name}__image_size"] = size
-        given[f"encoders__efficientnet_{name}__n_jobs"] = 1
-    return make_poster_pipeline("best", **{**given, "C": 1.0, **parameters})
 
 
 def finetuned(**parameters):
@@ -137,8 +128,14 @@ def test_several_networks_in_one_encoder(posters, tmp_path):
     check(model.fit(posters.data, posters.target), posters, tmp_path)
 
 
-def test_the_best_recipe_takes_an_image_of_each_size(posters, tmp_path):
-    model = best().fit(posters.data, posters.target)
+def test_the_best_recipe(posters, tmp_path):
+    model = make_poster_pipeline("best", image_size=(64, 48), encoder__n_jobs=1)
+    card = check(model.fit(posters.data, posters.target), posters, tmp_path)
+    assert card["image_size"] == [64, 48]
+
+
+def test_several_encoders_take_an_image_of_each_size(posters, tmp_path):
+    model = make_several().fit(posters.data, posters.target)
     card = check(model, posters, tmp_path)
     assert card["image_size"] is card["interpolation"] is None
     assert card["inputs"] == {
@@ -179,7 +176,7 @@ def test_encoders_share_what_they_can(posters, tmp_path):
 
 
 def test_encoders_that_weigh_and_that_are_left_out(posters, tmp_path):
-    model = best(
+    model = make_several(
         encoders__transformer_weights={"efficientnet_lite1": 0.1},
         encoders__efficientnet_lite1__image_size=(80, 56),
         encoders__efficientnet_lite2__interpolation="box",

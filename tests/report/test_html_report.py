@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from several_encoders import make_several
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -360,7 +361,7 @@ def test_settings_that_differ_are_shown_without_folders():
 
 
 def test_parts_of_unions_and_searches_are_found():
-    search = types.SimpleNamespace(best_estimator_=make_poster_pipeline("best"))
+    search = types.SimpleNamespace(best_estimator_=make_several())
     assert [name for name, _ in list_parts(search)] == [
         "efficientnet_lite0",
         "efficientnet_lite1",

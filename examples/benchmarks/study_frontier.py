@@ -1,0 +1,143 @@
+"""How well does each recipe tell labels, for how many seconds?
+
+Each recipe with pretrained features in float32 and in eight bits, beside what it was in
+version 0.1.0, each in a process of its own: a fit from paths on all posters without a
+cache, and the peak of its memory; then predictions of grouped folds from the cache,
+each poster scored once by a fit that has not seen it. The recipe's own parameters are
+taken, and none is chosen here. Writes a table, and draws a picture of the mean average
+precision over labels against the seconds. `--recipes` leaves others out.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from _common import Side, in_turn, job_of, load, median, parsed, parser, report
+from _side import PEAK, memory_mb, seconds_of
+
+COLD, MACRO, MICRO = "fit, cold cache, s", "macro mAP", "micro AP"
+AVERAGES = {"pooling": "avg", "normalize": False, "with_std": True, "C": 1e-3}
+RECIPES = {
+    "frozen": {},
+    "best": {"recipe": "best"},
+    "frozen as in 0.1.0": AVERAGES,
+    "best as in 0.1.0": {"union": True, "recipe": "best"},
+}
+PRECISIONS = ("float32", "int8")
+# What the recipe "best" was.
+THREE = {
+    "efficientnet_lite0": ((384, 272), ("avg", "max")),
+    "efficientnet_lite1": ((352, 240), ("avg", "max")),
+    "efficientnet_lite2": ((448, 320), ("avg", "max", "covariance")),
+}
+N_FOLDS = 5
+
+
+def fit_and_score(job):
+    import warnings
+
+    from sklearn.metrics import average_precision_score
+    from sklearn.model_selection import cross_val_predict
+
+    from sk_posters.metrics import mean_average_precision_score
+    from sk_posters.model_selection import MultilabelStratifiedGroupKFold
+
+    warnings.simplefilter("ignore")  # Of labels that are too rare for all folds.
+    y = np.array(job.target)
+    folds = MultilabelStratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=0)
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = make_pipeline_of(job, folder)
+        cold = seconds_of(lambda: pipe.fit(job.paths, y))
+        peak = memory_mb(peak=True)
+        scores = cross_val_predict(
+            *(pipe, job.paths, y),
+            groups=job.groups,
+            cv=folds,
+            method="predict_proba",
+        )
+    return {
+        COLD: cold,
+        MACRO: mean_average_precision_score(y, scores),
+        MICRO: average_precision_score(y, scores, average="micro"),
+        PEAK: peak,
+    }
+
+
+def make_pipeline_of(job, cache_dir):
+    """Return the pipeline of a side."""
+    from sklearn.pipeline import FeatureUnion
+
+    from sk_posters import PosterEncoder, make_poster_pipeline
+
+    given = {"precision": job.precision} | job.recipe
+    if not given.pop("union", False):
+        return make_poster_pipeline(cache_dir=cache_dir, **given)
+    encoders = [
+        (
+            name,
+            PosterEncoder(
+                name,
+                image_size=size,
+                pooling=pooling,
+                flip=True,
+                precision=job.precision,
+                cache_dir=cache_dir,
+            ),
+        )
+        for name, (size, pooling) in THREE.items()
+    ]
+    pipe = make_poster_pipeline(given["recipe"])
+    pipe.steps[0] = ("encoders", FeatureUnion(encoders))
+    return pipe
+
+
+def draw(runs, path):
+    """Draw what each side scores against the seconds that it takes."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for name, color in zip(RECIPES, ("C0", "C1", "C7", "C5"), strict=True):
+        sides = [side for side in runs if side.rpartition(", ")[0] == name]
+        points = [
+            (median(runs, side, COLD), median(runs, side, MACRO)) for side in sides
+        ]
+        axes.plot(*zip(*points, strict=True), "o-", color=color, label=name)
+        for side, point in zip(sides, points, strict=True):
+            precision = side.rpartition(", ")[2]
+            axes.annotate(precision, point, xytext=(6, -12), textcoords="offset points")
+    axes.set(
+        xscale="log",
+        xlabel="Seconds of a fit on all posters from their paths",
+        ylabel="Mean average precision over labels",
+    )
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def main(arguments=None):
+    options = parser(__doc__, repeat=1, n_samples=1000)
+    options.add_argument(
+        "--recipes", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="RECIPE"
+    )
+    options = parsed(options, arguments)
+    sides = {
+        f"{name}, {precision}": Side(
+            "fit_and_score", changes={"recipe": RECIPES[name], "precision": precision}
+        )
+        for name in options.recipes
+        for precision in PRECISIONS
+    }
+    job = job_of(options)
+    groups = load(options.data, options.n_samples).groups[: options.n_samples]
+    job["groups"] = list(map(str, groups))
+    runs = in_turn(__file__, sides, job, options.repeat)
+    report(__file__, options, runs)
+    picture = options.output / f"{Path(__file__).stem}.png"
+    draw(runs, picture)
+    print(f"wrote {picture}")
+
+
+if __name__ == "__main__":
+    main()
