@@ -178,6 +178,7 @@ SMALLER = {
         "CANDIDATES": {"classifier__estimator__C": [1]},
         "N_PROCESSES": 1,
     },
+    "bench_frozen": {"N_PROCESSES": 1},
     "bench_search": {"GRID": {"cnn__dropout": [0.1, 0.3]}, "N_FOLDS": 2, "SETTLED": 1},
     "bench_step": {"MATRIX": 64},
     "bench_thresholds": {"N_DRAWS": 1, "SIGNALS": (2.5,)},
@@ -469,6 +470,26 @@ def test_study_of_intervals_counts_misses_and_stars(benchmark_of):
     assert found["stars"][0.0] == [pytest.approx(1 / 3)]
     assert found["stars of labels"][0.3] == 0.5
     assert found["false stars by positives"] == [0.5, None]
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_recipes_are_drawn_by_score_and_seconds(benchmark_of, monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib")
+    study = benchmark_of("study_frontier")
+    monkeypatch.setattr(study, "THREE", {"efficientnet_lite0": ((48, 32), "max")})
+    monkeypatch.setattr(study, "N_FOLDS", 2)
+    monkeypatch.setitem(study.RECIPES, "frozen", {"image_size": (48, 32)})
+    assert "?" in study.__doc__.split("\n\n")[0]
+    words = ["--n-samples", "12", "--output", str(tmp_path)]
+    study.main([*words, "--recipes", "frozen", "best as in 0.1.0"])
+    (runs,) = [json.loads(p.read_text())["runs"] for p in tmp_path.glob("*.json")]
+    recipes = ("frozen", "best as in 0.1.0")
+    assert list(runs) == [f"{r}, {p}" for r in recipes for p in study.PRECISIONS]
+    for (found,) in runs.values():
+        assert 0 < found[study.MACRO] <= 1
+        assert found[study.COLD] > 0
+    with Image.open(tmp_path / "study_frontier.png") as picture:
+        assert min(picture.size) > 300
 
 
 def test_novelty_is_studied_with_one_command(

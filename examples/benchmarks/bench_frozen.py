@@ -39,6 +39,7 @@ SIDES = {
 }
 SIZE = (224, 224)
 BATCH = 32
+N_PROCESSES = 2
 FIGURE = "images per second"
 COLD, WARM = "fit, cold cache, s", "fit, warm cache, s"
 # Rows from which features are encoded where both sides shall do so.
@@ -133,7 +134,7 @@ def search(job):
             candidates,
             cv=MultilabelStratifiedKFold(job.folds),
             scoring=get_multilabel_scorer("macro_average_precision"),
-            n_jobs=2,
+            n_jobs=N_PROCESSES,
         )
         seconds = seconds_of(lambda: grid.fit(job.paths, np.array(job.target)))
     return {f"search of 12 candidates × {job.folds} folds, s": seconds}
