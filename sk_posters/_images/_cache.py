@@ -37,15 +37,16 @@ def _update_digest(digest, source):
         hashlib.file_digest(file, lambda: digest)
 
 
-def hash_decoded(source, image_size, interpolation, crop_from=None):
+def hash_decoded(source, image_size, interpolation, crop_from=None, draft=False):
     """Name an image by the content of its source and the way it is decoded."""
     # All that decides what Pillow makes of the same bytes, or whether it refuses.
     decoding = (
         *(FORMAT, PIL.__version__, LIBJPEG),
         *(Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES),
         *(*map(int, image_size), interpolation),
-        # Not where nothing is cut off, so that older entries stay good.
+        # Not where neither is asked for, so that older entries stay good.
         *(() if crop_from is None else (crop_from,)),
+        *(("draft",) if draft else ()),
     )
     digest = hashlib.blake2b(repr(decoding).encode(), digest_size=16)
     try:

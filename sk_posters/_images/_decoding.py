@@ -51,20 +51,28 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Those that exchange width and height.
+SIDEWAYS = (5, 6, 7, 8)
+# As Pillow's `thumbnail` does by default, so that resizing smooths what is left.
+DRAFT_FACTOR = 2
 
 
-def decode_image(source, image_size, interpolation="nearest", crop_from=None):
+def decode_image(
+    source, image_size, interpolation="nearest", crop_from=None, draft=False
+):
     """Decode one source to an upright RGB image, uint8 of shape (*image_size, 3).
 
     The values are those of ``keras.utils.load_img`` for files without EXIF orientation
     and with at most 8 bits per channel. With `crop_from`, a height and width or the
     length of the shortest side, the image is resized to that, and `image_size` is cut
-    out of its centre as transformers does it.
+    out of its centre as transformers does it. With `draft`, a JPEG file is decoded at a
+    half, a fourth or an eighth of its size where that leaves twice `image_size`.
     """
     height, width = image_size
     resample = Image.Resampling[interpolation.upper()]
     if crop_from is None:
-        return _decode(source, lambda size: (width, height), resample)[0]
+        least = (DRAFT_FACTOR * width, DRAFT_FACTOR * height) if draft else None
+        return _decode(source, lambda size: (width, height), resample, least)[0]
 
     def enlarge(size):
         if isinstance(crop_from, tuple):
@@ -101,10 +109,10 @@ def decode_whole(source):
     return _decode(source, lambda size: size, None)
 
 
-def _decode(source, new_size, resample):
+def _decode(source, new_size, resample, least=None):
     """Decode a source and resize it to `new_size` of its own size."""
     try:
-        image, depth = _read_upright_rgb(source)
+        image, depth = _read_upright_rgb(source, least)
         size = new_size(image.size)
         if image.size != size:
             image = image.resize(size, resample)
@@ -117,14 +125,23 @@ def _decode(source, new_size, resample):
         raise PosterFileError([(str(source), _reason(error))]) from error
 
 
-def _read_upright_rgb(source):
+def _read_upright_rgb(source, least=None):
     if isinstance(source, MemoryImage) and source.is_decoded:
         _check_header(source.value)
         with _loading:
             return _upright_rgb(source.value)
     with open_source(source) as opened:
         file = CountedFile(opened)
-        return _upright_rgb(_open(file), file)
+        image = _open(file)
+        if least is not None:
+            _draft(image, least)
+        return _upright_rgb(image, file)
+
+
+def _draft(image, least):
+    """Let a JPEG file be decoded at a part of its size, if that is `least` or more."""
+    turned = _orientation(image) in SIDEWAYS
+    image.draft(None, least[::-1] if turned else least)
 
 
 def _open(file):

@@ -44,6 +44,7 @@ class PosterImages:
         image_size=(350, 350),
         interpolation="nearest",
         crop_from=None,
+        draft=False,
         n_jobs=None,
         blank=None,
         store=None,
@@ -53,11 +54,17 @@ class PosterImages:
         self.image_size = tuple(map(int, image_size))
         self.interpolation = interpolation
         self.crop_from = crop_from
+        self.draft = draft
         self.n_jobs = n_jobs
         blank = np.zeros(len(self.sources)) if blank is None else blank
         self.blank = np.asarray(blank, dtype=bool)
         self.store = store
         self.keys = None if keys is None else np.asarray(keys, dtype=object)
+
+    @property
+    def decoding(self):
+        """What `decode_image` is given beside a source."""
+        return self.image_size, self.interpolation, self.crop_from, self.draft
 
     @property
     def shape(self):
@@ -135,6 +142,7 @@ class PosterImages:
             image_size=self.image_size,
             interpolation=self.interpolation,
             crop_from=self.crop_from,
+            draft=self.draft,
             n_jobs=self.n_jobs,
             blank=self.blank[rows],
             store=self.store,
@@ -144,8 +152,8 @@ class PosterImages:
     def _read_row(self, row, image):
         key = None if self.keys is None else self.keys[row]
         if key is None or not self.store.read_into(key, image):
-            decoding = (self.image_size, self.interpolation, self.crop_from)
-            image[...] = _decode_and_keep(self.sources[row], decoding, self.store, key)
+            source = self.sources[row]
+            image[...] = _decode_and_keep(source, self.decoding, self.store, key)
 
 
 class CheckedFile(NamedTuple):
@@ -162,12 +170,13 @@ def check_files(
     image_size,
     interpolation,
     crop_from=None,
+    draft=False,
     n_jobs=None,
     store=None,
     verbose=0,
 ):
     """Return a `CheckedFile` for each source; decode those that no store holds."""
-    decoding = (image_size, interpolation, crop_from)
+    decoding = (image_size, interpolation, crop_from, draft)
 
     def check(source):
         key = None if store is None else store.key(source, *decoding)

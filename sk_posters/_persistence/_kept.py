@@ -68,7 +68,7 @@ KEPT = {
     "sk_posters.PosterEncoder": Kept(
         _words(
             "backbone image_size interpolation pooling flip mean std channel_order "
-            "output device normalize precision on_error cache_dir cache_size "
+            "output device normalize precision draft on_error cache_dir cache_size "
             "batch_size n_jobs verbose"
         ),
         optional=_words(

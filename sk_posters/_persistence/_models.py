@@ -38,7 +38,7 @@ MAX_CARD = 1_000_000
 # Parameters that decide what pixels a network gets and which features are kept.
 PREPROCESSING = (
     *("image_size", "interpolation"),
-    *("backbone", "pooling", "flip", "normalize", "precision"),
+    *("backbone", "pooling", "flip", "normalize", "precision", "draft"),
 )
 NEXT = "Nothing in it was run. Get the file again, or save the model once more"
 

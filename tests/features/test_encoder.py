@@ -150,6 +150,24 @@ def test_several_poolings_come_from_one_pass(paths, pixels, monkeypatch):
     np.testing.assert_array_equal(auto, np.hstack([alone[2], alone[0]]))
 
 
+def test_a_draft_is_a_feature_of_its_own(tmp_path):
+    rows, columns = np.mgrid[0:400, 0:320]
+    waves = np.stack([rows % 50, columns % 40, (rows + columns) % 30], axis=-1) * 5
+    Image.fromarray(waves.astype(np.uint8)).save(tmp_path / "it.jpg", quality=95)
+    paths, features = [tmp_path / "it.jpg"], {}
+    for draft in (False, True):
+        encoder = small_encoder(draft=draft, cache_dir=tmp_path / "cache")
+        features[draft] = encoder.fit_transform(paths)
+        assert encoder.n_computed_ == 1
+        np.testing.assert_array_equal(encoder.transform(paths), features[draft])
+        assert encoder.n_cached_ == 1
+    assert 0 < np.abs(features[True] - features[False]).max() < features[False].max()
+    loaded = PosterImageLoader(image_size=SIZE, interpolation="bilinear")
+    images = loaded.fit_transform(paths)
+    given = small_encoder(draft=True).fit_transform(images)
+    np.testing.assert_array_equal(given, features[False])
+
+
 def test_covariances_are_those_of_three_stages(paths):
     encoder = small_encoder(pooling=("covariances", "avg"))
     features = encoder.fit_transform(paths)

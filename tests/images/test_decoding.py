@@ -6,9 +6,11 @@ import warnings
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from sk_posters._images import _sources
 from sk_posters._images._decoding import decode_image, decode_within
+from sk_posters._images._sources import MemoryImage
 from sk_posters.exceptions import PosterFileError, describe_failures
 
 INTERPOLATIONS = ["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
@@ -373,3 +375,75 @@ def test_unknown_interpolation_is_a_mistake_of_the_caller(tmp_path):
 def test_postscript_is_not_run(tmp_path):
     Image.new("RGB", (4, 6), "red").save(tmp_path / "a.eps")
     refuse(tmp_path / "a.eps", "it is PostScript, a program that Pillow would have")
+
+
+# -- drafts --------------------------------------------------------------------------
+
+
+def save_smooth(folder, height, width, name="it.jpg", **options):
+    """Save waves, red across and green down."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    waves = [np.sin(9 * columns / width), np.cos(7 * rows / height)]
+    pixels = np.stack([*waves, waves[0] * waves[1]], axis=-1)
+    path = folder / name
+    Image.fromarray((127 * (pixels + 1)).astype(np.uint8)).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def drafted(monkeypatch):
+    """Note the sizes to which JPEG files are decoded."""
+    sizes, load = [], JpegImageFile.load
+
+    def load_and_note(image):
+        if image.tile:  # Not loaded before.
+            sizes.append(image.size)
+        return load(image)
+
+    monkeypatch.setattr(JpegImageFile, "load", load_and_note)
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("file_size", "decoded"),
+    [
+        ((800, 640), (80, 100)),  # An eighth.
+        ((400, 320), (80, 100)),
+        ((399, 320), (160, 200)),
+        ((199, 161), (161, 199)),  # Less than twice as high: whole.
+    ],
+)
+def test_a_draft_is_at_least_twice_as_large(file_size, decoded, tmp_path, drafted):
+    path = save_smooth(tmp_path, *file_size, quality=95)
+    whole = decode_image(path, (50, 40), "bilinear")
+    assert drafted == [file_size[::-1]]
+    draft = decode_image(path, (50, 40), "bilinear", draft=True)
+    assert drafted[1:] == [decoded]
+    if decoded == file_size[::-1]:
+        np.testing.assert_array_equal(draft, whole)
+    assert np.abs(draft.astype(int) - whole).max() < 5
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_draft_is_upright(orientation, tmp_path, drafted):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    path = save_smooth(tmp_path, 600, 160, quality=95, exif=exif)
+    size = (75, 20) if orientation in (1, 3) else (20, 75)
+    draft = decode_image(path, size, "bilinear", draft=True)
+    assert drafted == [(40, 150)]
+    whole = decode_image(path, size, "bilinear")
+    assert np.abs(draft.astype(int) - whole).max() < 8
+
+
+def test_other_formats_and_cut_images_have_no_draft(tmp_path, drafted):
+    path = save_smooth(tmp_path, 800, 640, "it.png")
+    np.testing.assert_array_equal(
+        decode_image(path, (50, 40), draft=True), decode_image(path, (50, 40))
+    )
+    path = save_smooth(tmp_path, 800, 640)
+    decode_image(path, (50, 40), "bilinear", crop_from=60, draft=True)
+    assert drafted == [(640, 800)]
+    with Image.open(path) as image:  # Of the caller, who may want all of it.
+        decode_image(MemoryImage(image, 0), (50, 40), draft=True)
+        assert image.size == (640, 800)

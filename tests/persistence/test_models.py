@@ -248,6 +248,7 @@ def test_the_model_card_says_what_was_given(posters, tmp_path):
         "flip": False,
         "normalize": True,
         "precision": "int8",
+        "draft": False,
     }
 
 

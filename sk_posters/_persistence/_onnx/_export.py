@@ -56,10 +56,12 @@ def export_onnx(model, path):
 
     Notes
     -----
-    Input: ``images``, uint8 of shape (n, height, width, 3), RGB. Where encoders take
-    several sizes, as in the recipe `"best"`, there is an input for each of them, such
-    as ``images_384x272``, and each gets the same posters at its size. Output:
-    ``probabilities``, float32 of shape (n, n_labels).
+    Input: ``images``, uint8 of shape (n, height, width, 3), RGB. An encoder with
+    ``draft=True`` takes large JPEG files from Pillow's ``Image.draft`` at twice the
+    size or more: pixels that were decoded in full differ a little. Where encoders take
+    several sizes, there is an input for each of them, such as ``images_384x272``, and
+    each gets the same posters at its size. Output: ``probabilities``, float32 of shape
+    (n, n_labels).
 
     Reading and resizing files is left to the caller of the graph: the pipeline
     resizes as Pillow does, with filters that grow as images shrink, and the operator
