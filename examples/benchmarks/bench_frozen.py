@@ -2,12 +2,13 @@
 
 Encoding from paths with Lite0 at 224×224, ours against the reference implementation in
 PyTorch (`pip install efficientnet_lite_pytorch`), which gets the same decoding in the
-same batches, channels last, all cores; and at the recipe's 320×224 in eight bits
-against float32. Then `make_poster_pipeline("frozen")` on all posters from an empty
-feature cache, and again from the full one; a search over twelve candidates of the
-head's parameters on some folds, features cached, in two processes; and the answer for
-one new poster by a pipeline that has been loaded, after the first. "as in 0.1.0" is
-the recipe of that version: averages in float32, standardised.
+same batches, channels last, all cores; at the recipe's 320×224 in eight bits against
+float32; and of posters enlarged to 2000 pixels across, decoded whole and as drafts.
+Then `make_poster_pipeline("frozen")` on all posters from an empty feature cache, and
+again from the full one; a search over twelve candidates of the head's parameters on
+some folds, features cached, in two processes; and the answer for one new poster by a
+pipeline that has been loaded, after the first. "as in 0.1.0" is the recipe of that
+version: averages in float32, standardised.
 """
 
 import importlib.util
@@ -34,12 +35,14 @@ SIDES = {
     "frozen, as in 0.1.0": Side("frozen", changes={"recipe": OLD}),
     "search": Side("search"),
     "search, as in 0.1.0": Side("search", changes={"recipe": OLD}),
+    "large files": Side("encode_large"),
     "one poster": Side("one_poster"),
     "one poster, as in 0.1.0": Side("one_poster", changes={"recipe": OLD}),
 }
 SIZE = (224, 224)
 BATCH = 32
 N_PROCESSES = 2
+N_LARGE, LARGE_WIDTH = 20, 2000
 FIGURE = "images per second"
 COLD, WARM = "fit, cold cache, s", "fit, warm cache, s"
 # Rows from which features are encoded where both sides shall do so.
@@ -65,6 +68,42 @@ def encode_at(job):
     encoder.fit_transform(job.paths[:BATCH])
     paths = job.paths[:N_ENCODED]
     return {FIGURE: len(paths) / seconds_of(lambda: encoder.transform(paths))}
+
+
+def encode_large(job):
+    """Encode enlarged posters on one core, decoded whole and as drafts."""
+    from pathlib import Path
+
+    from PIL import Image
+
+    from sk_posters import PosterEncoder
+
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for number, path in enumerate(job.paths[:N_LARGE]):
+            with Image.open(path) as image:
+                size = LARGE_WIDTH, image.height * LARGE_WIDTH // image.width
+                large = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            paths.append(Path(folder, f"{number}.jpg"))
+            large.save(paths[-1], quality=90)
+        figures, features = {}, {}
+        for draft, name in ((False, "whole"), (True, "draft")):
+            encoder = PosterEncoder(
+                pooling="auto", precision="auto", draft=draft, n_jobs=1
+            )
+            encoder.fit_transform(paths[:1])
+            seconds = seconds_of(lambda encoder=encoder: encoder.transform(paths))
+            figures[f"large file, {name}, ms"] = 1000 * seconds / len(paths)
+            features[name] = encoder.transform(paths)
+        width = 1280  # Averages.
+        for part, columns in {
+            "averages": slice(0, width),
+            "covariances": slice(width, None),
+        }.items():
+            whole, draft = (each[:, columns] for each in features.values())
+            difference = np.abs(draft - whole).mean() / np.abs(whole).mean()
+            figures[f"difference of {part}, draft to whole"] = float(difference)
+    return figures
 
 
 def encode_torch(job):

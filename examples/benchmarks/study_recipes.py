@@ -111,8 +111,22 @@ SETTINGS |= {
     for name, precision in ((NORMALISED, "float32"), (QUANTISED, "int8"))
     for C in CS
 }
+ONE = "one network, int8: Lite2, {}×{}, average, maximum, covariance{}"
+SIZES = ((448, 320), (576, 408), (704, 496))
+SETTINGS |= {
+    ONE.format(*size, several): setting(
+        [("efficientnet_lite2", *size, ("avg", "max", f"covariance{several}"))],
+        C=2e-4,
+        precision="int8",
+    )
+    for size, several in ((SIZES[0], ""), *((size, "s") for size in SIZES))
+}
 # What the inner folds choose from.
 CHOICES = {
+    "chosen in inner folds, one network, int8": [
+        ONE.format(*SIZES[0], ""),
+        *(ONE.format(*size, "s") for size in SIZES),
+    ],
     "chosen in inner folds among the mixes": [
         "mix: three larger, average and maximum",
         "mix: those of the recipe best, C=0.0001",
