@@ -95,6 +95,7 @@ def make_pipeline_of(job, cache_dir):
 def draw(runs, path):
     """Draw what each side scores against the seconds that it takes."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for name, color in zip(RECIPES, ("C0", "C1", "C7", "C5"), strict=True):
@@ -108,10 +109,14 @@ def draw(runs, path):
             axes.annotate(precision, point, xytext=(6, -12), textcoords="offset points")
     axes.set(
         xscale="log",
+        xmargin=0.15,
         xlabel="Seconds of a fit on all posters from their paths",
         ylabel="Mean average precision over labels",
     )
-    axes.grid(alpha=0.3, which="both")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=110)
     plt.close(figure)
