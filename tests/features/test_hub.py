@@ -774,6 +774,7 @@ def test_a_model_file_has_the_commit_and_fetches_nothing_by_itself(
             "flip": False,
             "normalize": True,
             "precision": "float32",
+            "draft": False,
             "revisions": {"hf://openai/clip": pinned},
         }
     ]

@@ -95,7 +95,7 @@ def test_a_folder_that_may_not_be_entered_is_raised(poster, monkeypatch):
 
 
 def test_a_lack_of_memory_is_the_machines_unless_there_is_enough(poster, monkeypatch):
-    def fail(source):
+    def fail(*given):
         raise MemoryError
 
     monkeypatch.setattr(_decoding, "_read_upright_rgb", fail)
