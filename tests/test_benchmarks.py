@@ -480,6 +480,9 @@ def test_recipes_are_drawn_by_score_and_seconds(benchmark_of, monkeypatch, tmp_p
     monkeypatch.setattr(study, "N_FOLDS", 2)
     monkeypatch.setitem(study.RECIPES, "frozen", {"image_size": (48, 32)})
     assert "?" in study.__doc__.split("\n\n")[0]
+    old = SimpleNamespace(precision="float32", recipe=study.RECIPES["best as in 0.1.0"])
+    pipe = study.make_pipeline_of(old, None)
+    assert (pipe["scaler"].with_std, pipe["classifier"].estimator.C) == (True, 2e-4)
     words = ["--n-samples", "12", "--output", str(tmp_path)]
     study.main([*words, "--recipes", "frozen", "best as in 0.1.0"])
     (runs,) = [json.loads(p.read_text())["runs"] for p in tmp_path.glob("*.json")]

@@ -22,7 +22,7 @@ RECIPES = {
     "frozen": {},
     "best": {"recipe": "best"},
     "frozen as in 0.1.0": AVERAGES,
-    "best as in 0.1.0": {"union": True, "recipe": "best"},
+    "best as in 0.1.0": {"union": True, "with_std": True, "C": 2e-4},
 }
 PRECISIONS = ("float32", "int8")
 # What the recipe "best" was.
@@ -87,7 +87,8 @@ def make_pipeline_of(job, cache_dir):
         )
         for name, (size, pooling) in THREE.items()
     ]
-    pipe = make_poster_pipeline(given["recipe"])
+    del given["precision"]  # Of the encoders.
+    pipe = make_poster_pipeline(**given)
     pipe.steps[0] = ("encoders", FeatureUnion(encoders))
     return pipe
 
@@ -100,6 +101,8 @@ def draw(runs, path):
     figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
     for name, color in zip(RECIPES, ("C0", "C1", "C7", "C5"), strict=True):
         sides = [side for side in runs if side.rpartition(", ")[0] == name]
+        if not sides:
+            continue
         points = [
             (median(runs, side, COLD), median(runs, side, MACRO)) for side in sides
         ]

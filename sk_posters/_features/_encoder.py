@@ -326,8 +326,8 @@ tuple of str, default="avg"
 
     def __setstate__(self, state):
         # Not in models of 0.1.0.
-        added = {"device": "auto", "normalize": False, "precision": "float32"}
-        added["draft"] = False
+        added = {"device": "auto", "normalize": False}
+        added |= {"precision": "float32", "draft": False}
         super().__setstate__(added | state)
 
     def __sklearn_tags__(self):
