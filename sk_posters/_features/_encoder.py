@@ -694,7 +694,7 @@ def encode(
 ):
     """Return the `Encoded` images, computing the features that the store lacks."""
     rows, inverse = images.distinct()
-    job = _Job(images, networks, rows, flip, store, stop_at_failure)
+    job = _Job(images, networks, rows, len(inverse), flip, store, stop_at_failure)
     positions = np.arange(len(rows))
     if store is not None:
         # Processes that fill a store at once share the work if their orders differ.
@@ -710,8 +710,9 @@ def encode(
     features = job.features
     for network, columns in job.networks if normalize else ():
         normalize_parts(features[:, columns], network.parts, network.widths)
-    if len(inverse) != len(rows):
-        features = features[inverse]
+    first = rows[inverse]
+    again = np.flatnonzero(first != np.arange(len(first)))
+    features[again] = features[first[again]]
     n_computed = int(job.is_computed.sum())
     return Encoded(features, n_computed, len(rows) - n_computed, failed)
 
@@ -719,7 +720,7 @@ def encode(
 class _Job:
     """What the threads of one call of `encode` share."""
 
-    def __init__(self, images, networks, rows, flip, store, stop_at_failure):
+    def __init__(self, images, networks, rows, n_rows, flip, store, stop_at_failure):
         self.images = images
         self.rows = rows
         self.flip = flip
@@ -732,8 +733,9 @@ class _Job:
             end = width + sum(network.widths)
             self.networks.append((network, slice(width, end)))
             width = end
-        # Zeros, as rows that stay empty before an error are normalised, too.
-        self.features = np.zeros((len(rows), width), dtype=np.float32)
+        # Of all rows, of which those of distinct images are filled here. Zeros, as rows
+        # that stay empty are normalised, too.
+        self.features = np.zeros((n_rows, width), dtype=np.float32)
 
     def work_on(self, positions):
         """Fill some rows of the features; return how many."""
@@ -771,7 +773,9 @@ class _Job:
                 images = batch[np.isin(wanted, positions)]
                 # Positions of a batch come in any order, its images sorted by them.
                 positions = sorted(positions)
-                self.features[positions, columns] = self._run(network, images)
+                self.features[self.rows[positions], columns] = self._run(
+                    network, images
+                )
                 for position in lasting.intersection(positions):
                     self._keep(position, keys[position], network, columns)
 
@@ -801,5 +805,5 @@ class _Job:
         end = columns.start
         for part, width in zip(network.parts, network.widths, strict=True):
             start, end = end, end + width
-            row = self.features[position, start:end]
+            row = self.features[self.rows[position], start:end]
             yield self.store.key(key, network.fingerprint, part, self.flip), row
