@@ -43,7 +43,7 @@ from sk_posters._features._logistic import find_gram, fit_logistic
 __all__ = ["OneVsRestHead"]
 
 # Labels whose logistic regressions are fitted at once, and so held in memory.
-N_TOGETHER = 16
+N_TOGETHER = 32
 # Beyond, nothing holds the coefficients, and scikit-learn has ways of its own.
 MAX_C = 1e9
 
@@ -90,7 +90,7 @@ class OneVsRestHead(OneVsRestClassifier):
     Notes
     -----
     Logistic regressions of a label indicator matrix on dense `X` share their products
-    with `X`, 16 labels at a time, by Newton's method with conjugate gradients [1]_.
+    with `X`, 32 labels at a time, by Newton's method with conjugate gradients [1]_.
     They minimise what scikit-learn minimises, and come nearer to the minimum in less
     time: `tol` is the length of the gradient that they stop at, as a share of the one
     that they start with, and `max_iter` bounds Newton's steps. Labels with one class in

@@ -1,8 +1,8 @@
 """Logistic regressions of all labels at once, which share each product with X.
 
 Newton's method, whose steps come from conjugate gradients [1]_, as scikit-learn's
-solver "newton-cg" takes them label by label. Vectors of all labels stand side by side,
-so that X, which is far larger than a processor's cache, is read once for all of them.
+solver "newton-cg" takes them label by label. Vectors of all labels stand below each
+other, so that X, which is far larger than a processor's cache, is read once for all.
 Where features outnumber rows, coefficients are sums of rows, and the same steps are
 taken with the products of all pairs of rows (the Gram matrix) in place of X.
 
@@ -60,31 +60,37 @@ def fit_logistic(X, labels, weights, *, fit_intercept, tol, max_iter, gram=None)
     length of its coefficients. Stops when no gradient is longer than `tol` of the first
     and, as a mean over rows, than `tol` itself, as in scikit-learn; or when steps gain
     no more than rounding would.
-    `weights` are of shape (n_samples, n_labels): C times the weight of a row, 0 where
-    the row does not know the label. Each label has rows of both classes. With the
-    `gram` of X, steps cost its size in place of that of X.
+    `weights` are of shape (n_samples, n_labels), as `labels` are: C times the weight of
+    a row, 0 where the row does not know the label. Each label has rows of both classes.
+    With the `gram` of X, steps cost its size in place of that of X.
     """
-    problem = _Problem(X, labels, weights, fit_intercept, gram)
-    n_labels = labels.shape[1]
-    at = problem.find_start()
-    margins = np.tile(at.intercepts, (len(X), 1))
-    n_iter = np.zeros(n_labels, dtype=np.int32)
-    first, in_vain = None, np.zeros(n_labels)
+    turned = (np.ascontiguousarray(each.T, X.dtype) for each in (labels, weights))
+    problem = _Problem(X, *turned, fit_intercept, gram)
+    totals = problem.weights.sum(axis=1)
+    at = problem.find_start(totals)
+    margins = np.tile(at.intercepts[:, np.newaxis], len(X))
+    n_iter = np.zeros(len(totals), dtype=np.int32)
+    lengths, in_vain = np.zeros_like(totals), np.zeros(len(totals))
+    first, live = None, np.arange(len(totals))
     for _ in range(max_iter):
-        gradient, curvature = problem.differentiate(at, margins)
-        lengths = gradient.length()
+        part, here = problem.take(live), at.take(live)
+        gradient, curvature = part.differentiate(here, margins)
+        lengths[live] = gradient.length()
         if first is None:
-            first = np.minimum(lengths, weights.sum(axis=0))
-        arrived = lengths <= tol * np.maximum(first, EPSILON)
-        active = ~arrived & (in_vain < MAX_IN_VAIN)  # Not arrived if it is not a number
+            first = np.minimum(lengths, totals)
+        # Not arrived if it is not a number.
+        arrived = lengths[live] <= tol * np.maximum(first[live], EPSILON)
+        active = ~arrived & (in_vain[live] < MAX_IN_VAIN)
         if not active.any():
             break
-        n_iter += active
-        step, change = problem.find_step(gradient, curvature, active)
-        rate, gain = problem.find_rate(at, margins, step, change)
-        in_vain += ~(gain > np.finfo(X.dtype).eps)
-        at.add(rate, step)
-        margins = problem.refresh(at)
+        live, part, here = live[active], part.take(active), here.take(active)
+        n_iter[live] += 1
+        step, change = part.find_step(gradient.take(active), curvature[active])
+        rate, gain = part.find_rate(here, margins[active], step, change)
+        in_vain[live] += ~(gain > np.finfo(X.dtype).eps)
+        here.add(rate, step)
+        margins = part.refresh(here)
+        at.put(live, here)
     else:
         warnings.warn(
             f"Logistic regressions stopped after max_iter={max_iter} steps: increase "
@@ -103,19 +109,28 @@ def fit_logistic(X, labels, weights, *, fit_intercept, tol, max_iter, gram=None)
 
 
 class _Vectors:
-    """Coefficients of all labels, side by side, and intercepts (n_labels,).
+    """Coefficients of labels, below each other, and intercepts (n_labels,).
 
-    `parts` is of shape (1, n_features, n_labels). Coefficients that are combinations of
+    `parts` is of shape (1, n_labels, n_features). Coefficients that are combinations of
     the rows of X are held as the factors of the rows and as the margins that they give:
-    then it is of shape (2, n_samples, n_labels).
+    then it is of shape (2, n_labels, n_samples).
     """
 
     def __init__(self, parts, intercepts):
         self.parts, self.intercepts = parts, intercepts
 
+    def take(self, chosen):
+        """Return those of some labels."""
+        return _Vectors(self.parts[:, chosen], self.intercepts[chosen])
+
+    def put(self, chosen, others):
+        """Replace those of some labels, in place."""
+        self.parts[:, chosen] = others.parts
+        self.intercepts[chosen] = others.intercepts
+
     def dot(self, other):
         """Return the inner product for each label."""
-        products = np.einsum("fl,fl->l", self.parts[0], other.parts[-1])
+        products = _dot(self.parts[0], other.parts[-1])
         return products + self.intercepts * other.intercepts
 
     def length(self):
@@ -124,44 +139,48 @@ class _Vectors:
 
     def square(self):
         """Return the squared length of coefficients, which rounding may make < 0."""
-        return np.maximum(np.einsum("fl,fl->l", self.parts[0], self.parts[-1]), 0)
+        return np.maximum(_dot(self.parts[0], self.parts[-1]), 0)
 
     def add(self, factors, other):
         """Add multiples of other vectors, in place."""
-        self.parts += factors * other.parts
+        self.parts += factors[:, np.newaxis] * other.parts
         self.intercepts += factors * other.intercepts
 
     def scaled(self, factors, intercepts=1):
         """Return multiples, with other ones of the intercepts."""
         scaled = self.intercepts * factors * intercepts
-        return _Vectors(self.parts * factors, scaled)
+        return _Vectors(self.parts * factors[:, np.newaxis], scaled)
 
 
-class _Problem:
-    """The losses of all labels, and their derivatives."""
+class _Problem(NamedTuple):
+    """The losses of some labels, and their derivatives."""
 
-    def __init__(self, X, labels, weights, fit_intercept, gram):
-        self.X, self.labels = X, labels.astype(X.dtype)
-        self.weights = weights.astype(X.dtype)
-        self.fit_intercept = fit_intercept
-        self.gram = gram
+    X: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    fit_intercept: bool
+    gram: Gram | None
 
-    def find_start(self):
+    def take(self, chosen):
+        """Return those of some labels."""
+        return self._replace(labels=self.labels[chosen], weights=self.weights[chosen])
+
+    def find_start(self, totals):
         """Return coefficients that are all 0, and the best intercepts of such."""
-        shape = (1, self.X.shape[1]) if self.gram is None else (2, len(self.X))
-        n_labels = self.labels.shape[1]
-        intercepts = np.zeros(n_labels, self.X.dtype)
+        n_samples, n_features = self.X.shape
+        shape = (1, n_features) if self.gram is None else (2, n_samples)
+        intercepts = np.zeros_like(totals)
         if self.fit_intercept:
-            total = self.weights.sum(axis=0)
-            shares = (self.weights * self.labels).sum(axis=0) / total
+            shares = _dot(self.weights, self.labels) / totals
             intercepts[:] = np.log(shares / (1 - shares))
-        return _Vectors(np.zeros((*shape, n_labels), self.X.dtype), intercepts)
+        parts = np.zeros((shape[0], len(totals), shape[1]), self.X.dtype)
+        return _Vectors(parts, intercepts)
 
     def find_coefficients(self, at):
         """Return coefficients of shape (n_labels, n_features), and intercepts."""
         if self.gram is None:
-            return at.parts[0].T.copy(), at.intercepts
-        factors, means = at.parts[0].T, self.gram.means
+            return at.parts[0], at.intercepts
+        factors, means = at.parts[0], self.gram.means
         coefficients = factors @ self.X - np.outer(factors.sum(axis=1), means)
         return coefficients, at.intercepts - coefficients @ means
 
@@ -169,7 +188,7 @@ class _Problem:
         """Return the loss for each label."""
         # Losses of many rows are summed in double precision.
         losses = np.logaddexp(0, np.where(self.labels > 0, -margins, margins))
-        total = np.einsum("nl,nl->l", self.weights, losses, dtype=np.float64)
+        total = np.einsum("ln,ln->l", self.weights, losses, dtype=np.float64)
         return total + 0.5 * at.square()
 
     def differentiate(self, at, margins):
@@ -182,52 +201,61 @@ class _Problem:
     def apply(self, vectors):
         """Return the margins that vectors give."""
         if self.gram is None:
-            return self.X @ vectors.parts[0] + vectors.intercepts
-        return vectors.parts[1] + vectors.intercepts
+            products = vectors.parts[0] @ self.X.T
+        else:
+            products = vectors.parts[1]
+        return products + vectors.intercepts[:, np.newaxis]
 
     def refresh(self, at):
         """Return the margins, computed afresh, so that no rounding adds up."""
         if self.gram is not None:
-            at.parts[1] = self.gram.products @ at.parts[0]
+            at.parts[1] = at.parts[0] @ self.gram.products
         return self.apply(at)
 
     def _transpose(self, rows):
         """Return the sum of the rows of X, each by its factor, and of the factors."""
-        intercepts = rows.sum(axis=0) * self.fit_intercept
+        intercepts = rows.sum(axis=1) * self.fit_intercept
         if self.gram is None:
-            return _Vectors((self.X.T @ rows)[np.newaxis], intercepts)
-        return _Vectors(np.stack([rows, self.gram.products @ rows]), intercepts)
+            return _Vectors((rows @ self.X)[np.newaxis], intercepts)
+        return _Vectors(np.stack([rows, rows @ self.gram.products]), intercepts)
 
-    def find_step(self, gradient, curvature, active):
+    def find_step(self, gradient, curvature):
         """Return Newton's step, nearly, and what it changes of the margins.
 
-        Labels that are not active stay where they are: what is left of their gradients
-        is rounding.
+        Labels whose steps are found are left out of the products that others need.
         """
         # Intercepts are not regularised: their curvature may be far from the others'.
-        steepness = np.maximum(curvature.sum(axis=0), EPSILON)
-        conditions = 1 / steepness
-        step = gradient.scaled(0)
-        change = np.zeros_like(curvature)
-        rest = gradient.scaled(-1)
-        direction = rest.scaled(1, conditions)
+        conditions = 1 / np.maximum(curvature.sum(axis=1), EPSILON)
+        step, change = gradient.scaled(np.zeros_like(conditions)), 0 * curvature
+        rest = gradient.scaled(-np.ones_like(conditions))
+        direction = rest.scaled(np.ones_like(conditions), conditions)
         product = first = rest.dot(direction)
+        live = np.arange(len(conditions))
         for _ in range(MAX_INNER):
-            active = active & (product > INNER_TOLERANCE**2 * first)
+            active = product > INNER_TOLERANCE**2 * first[live]
             if not active.any():
                 break
+            if not active.all():
+                live, rest, direction = (
+                    live[active],
+                    rest.take(active),
+                    direction.take(active),
+                )
+                product, curvature = product[active], curvature[active]
             ahead = self.apply(direction)
             bent = self._transpose(curvature * ahead)
             bent.parts += direction.parts
-            bend = np.einsum("nl,nl,nl->l", curvature, ahead, ahead)
-            factors = _divide(product, bend + direction.square(), active)
-            step.add(factors, direction)
-            change += factors * ahead
+            bend = np.einsum("ln,ln,ln->l", curvature, ahead, ahead)
+            factors = _divide(product, bend + direction.square())
+            moved = step.take(live)
+            moved.add(factors, direction)
+            step.put(live, moved)
+            change[live] += factors[:, np.newaxis] * ahead
             rest.add(-factors, bent)
-            preconditioned = rest.scaled(1, conditions)
+            preconditioned = rest.scaled(np.ones_like(product), conditions[live])
             before, product = product, rest.dot(preconditioned)
-            direction = direction.scaled(_divide(product, before, active))
-            direction.add(1, preconditioned)
+            direction = direction.scaled(_divide(product, before))
+            direction.add(np.ones_like(product), preconditioned)
         return step, change
 
     def find_rate(self, at, margins, step, change):
@@ -238,8 +266,9 @@ class _Problem:
         before = self.loss(at, margins)
         rate = np.ones(len(before), self.X.dtype)
         for _ in range(MAX_HALVINGS):
-            moved = _Vectors(at.parts + rate * step.parts, None)
-            found = self.loss(moved, margins + rate * change)
+            column = rate[:, np.newaxis]
+            moved = _Vectors(at.parts + column * step.parts, None)
+            found = self.loss(moved, margins + column * change)
             worse = ~(found <= before * (1 + 1e-6))  # Also where it is not a number.
             if not worse.any():
                 break
@@ -247,7 +276,12 @@ class _Problem:
         return rate, (before - found) / np.maximum(before, EPSILON)
 
 
-def _divide(numerators, denominators, wanted):
-    """Return quotients where they are wanted, else 0."""
+def _dot(first, second):
+    """Return the inner product of each pair of rows."""
+    return np.einsum("ln,ln->l", first, second)
+
+
+def _divide(numerators, denominators):
+    """Return quotients, and 0 where a denominator is 0."""
     zeros = np.zeros_like(numerators)
-    return np.divide(numerators, denominators, out=zeros, where=wanted)
+    return np.divide(numerators, denominators, out=zeros, where=denominators != 0)
