@@ -487,12 +487,24 @@ def test_recipes_are_drawn_by_score_and_seconds(benchmark_of, monkeypatch, tmp_p
     study.main([*words, "--recipes", "frozen", "best as in 0.1.0"])
     (runs,) = [json.loads(p.read_text())["runs"] for p in tmp_path.glob("*.json")]
     recipes = ("frozen", "best as in 0.1.0")
+    (found,) = runs.pop(study.BASELINE)
+    assert 0 < found[study.MACRO] < 1
     assert list(runs) == ["frozen, float32", "frozen, int8", f"{recipes[1]}, float32"]
     for (found,) in runs.values():
         assert 0 < found[study.MACRO] <= 1
         assert found[study.COLD] > 0
     with Image.open(tmp_path / "study_frontier.png") as picture:
         assert min(picture.size) > 300
+
+
+def test_the_baseline_of_recipes_is_what_frequencies_score(benchmark_of):
+    study = benchmark_of("study_frontier")
+    # Twenty posters of their own, of which one half has the label: chance.
+    target = [[0, 1], [1, 1], [0, 0], [1, 0]] * 10
+    job = SimpleNamespace(
+        paths=list(map(str, range(40))), target=target, groups=list(range(40))
+    )
+    assert study.score_frequencies(job)[study.MACRO] == pytest.approx(0.5, abs=0.05)
 
 
 def test_novelty_is_studied_with_one_command(
