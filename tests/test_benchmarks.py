@@ -4,6 +4,7 @@ Their sides run in this process here, so that TensorFlow is loaded once; two tes
 a side in a process of its own. No test looks at a time.
 """
 
+import ast
 import contextlib
 import importlib
 import importlib.util
@@ -505,6 +506,41 @@ def test_the_baseline_of_recipes_is_what_frequencies_score(benchmark_of):
         paths=list(map(str, range(40))), target=target, groups=list(range(40))
     )
     assert study.score_frequencies(job)[study.MACRO] == pytest.approx(0.5, abs=0.05)
+
+
+def test_recipes_are_studied_with_one_command(benchmark_of, monkeypatch, tmp_path):
+    study = benchmark_of("study_recipes")
+    assert "?" in study.__doc__.split("\n\n")[0]
+    small = ("efficientnet_lite0", 48, 32)
+    settings = {
+        study.REFERENCE: study.setting([small]),
+        "wide": study.setting([(*small, ("avg", "covariance"))], normalize=True),
+        "neighbours": study.setting([small], head="neighbours"),
+    }
+    monkeypatch.setattr(study, "SETTINGS", settings)
+    monkeypatch.setattr(study, "N_FOLDS", 2)
+    monkeypatch.setattr(study, "INNER_FOLDS", 2)
+    monkeypatch.setattr(study, "CHOICES", {"chosen": [study.REFERENCE, "wide"]})
+    study.main(["--n-samples", "90", "--output", str(tmp_path)])
+    (path,) = tmp_path.glob("*.json")
+    trivial, *rows, nested = json.loads(path.read_text())["rows"]
+    assert [row["setting"] for row in rows] == list(settings)
+    assert trivial["setting"].startswith("trivial")
+    assert rows[0]["macro mAP"] > trivial["macro mAP"]
+    assert set(nested["chosen"]) <= {study.REFERENCE, "wide"}
+    assert nested["macro mAP"] > trivial["macro mAP"]
+
+
+SOURCES = [*sorted((ROOT / "examples").rglob("*.py")), *(ROOT / "docs").glob("*.py")]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_what_an_example_imports_of_this_package_is_there(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("sk_posters"):
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                assert hasattr(module, name.name), f"{node.module}.{name.name}"
 
 
 def test_novelty_is_studied_with_one_command(

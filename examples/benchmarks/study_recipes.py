@@ -23,12 +23,9 @@ from pathlib import Path
 
 import numpy as np
 from _common import load, machine, parser, write_json
-from scipy.linalg import cholesky, solve_triangular
-from sklearn.base import BaseEstimator, TransformerMixin
 
 N_FOLDS = 5
 SUPPORTED = 30  # Positives of labels whose mean few posters move little.
-JITTER = 1e-4
 INNER_FOLDS = 3
 WIDTH = 1280  # Averages or maxima of one network.
 REFERENCE = "Lite0, 320×224, average, C=0.001 (recipe frozen of 0.1.0)"
@@ -200,28 +197,8 @@ class Features:
         return self.parts[key]
 
 
-class SpannedSpace(TransformerMixin, BaseEstimator):
-    """Turns wide rows into coordinates in the space that the training rows span.
-
-    All inner products stay what they are, but for a ten-thousandth of a row's own.
-    """
-
-    def fit(self, X, y=None):
-        products = (X @ X.T).astype(np.float64)
-        products[np.diag_indices(len(X))] *= 1 + JITTER
-        self.rows_, self.root_ = X, cholesky(products, lower=True)
-        return self
-
-    def fit_transform(self, X, y=None):
-        return self.fit(X).root_.astype(np.float32)
-
-    def transform(self, X):
-        products = self.rows_ @ X.T
-        return solve_triangular(self.root_, products, lower=True).T.astype(np.float32)
-
-
-def head(choice, is_wide=False):
-    """Return the classifier of a setting; `is_wide` if features outnumber rows."""
+def head(choice):
+    """Return the classifier of a setting."""
     from sklearn.linear_model import LogisticRegression, RidgeClassifier
     from sklearn.multioutput import ClassifierChain
     from sklearn.neighbors import KNeighborsClassifier
@@ -245,24 +222,24 @@ def head(choice, is_wide=False):
             (128,), alpha=1.0, early_stopping=True, max_iter=100, random_state=0
         ),
     }
-    rotations = [SpannedSpace()] if is_wide else []
-    scaler = StandardScaler(with_std=not choice["normalize"])
-    return make_pipeline(scaler, *rotations, classifiers[kind])
+    return make_pipeline(
+        StandardScaler(with_std=not choice["normalize"]), classifiers[kind]
+    )
 
 
 def scores_of(classifier, X, n_labels):
     """Return scores of shape (n_samples, n_labels), whatever a classifier gives."""
-    from sk_posters.model_selection._out_of_fold import scores_of
+    from sk_posters._base._predictions import predict_scores
 
     methods = ("predict_proba", "decision_function")
-    return scores_of(classifier, X, methods, n_labels)[0]
+    return predict_scores(classifier, X, methods=methods, n_labels=n_labels)[0]
 
 
 def out_of_fold(choice, X, y, splits):
     """Return scores of all rows, each by a classifier that did not see it."""
     scores = np.full(y.shape, np.nan)
     for train, test in splits:
-        classifier = head(choice, X.shape[1] > len(train)).fit(X[train], y[train])
+        classifier = head(choice).fit(X[train], y[train])
         scores[test] = scores_of(classifier, X[test], y.shape[1])
     return scores
 
@@ -289,7 +266,7 @@ def chosen(candidates, features, y, groups, splits):
         best = max(found, key=found.get)
         names.append(best)
         X, _ = features.of(SETTINGS[best])
-        fitted = head(SETTINGS[best], X.shape[1] > len(train)).fit(X[train], y[train])
+        fitted = head(SETTINGS[best]).fit(X[train], y[train])
         scores[test] = scores_of(fitted, X[test], y.shape[1])
         print(f"  inner folds chose {best}", flush=True)
     return scores, names
