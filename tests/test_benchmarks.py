@@ -521,7 +521,7 @@ def test_recipes_are_studied_with_one_command(benchmark_of, monkeypatch, tmp_pat
     monkeypatch.setattr(study, "N_FOLDS", 2)
     monkeypatch.setattr(study, "INNER_FOLDS", 2)
     monkeypatch.setattr(study, "CHOICES", {"chosen": [study.REFERENCE, "wide"]})
-    study.main(["--n-samples", "90", "--output", str(tmp_path)])
+    study.main(["--n-samples", "110", "--output", str(tmp_path)])
     (path,) = tmp_path.glob("*.json")
     trivial, *rows, nested = json.loads(path.read_text())["rows"]
     assert [row["setting"] for row in rows] == list(settings)
