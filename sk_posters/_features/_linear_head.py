@@ -193,8 +193,6 @@ class OneVsRestHead(OneVsRestClassifier):
             shared = _fit_together(self.estimator, X, labels, self.n_jobs, **params)
 
         def fit_label(label):
-            if label in shared:
-                return delayed(shared.get)(label)
             rows = np.flatnonzero(find_known(labels[:, label]))
             name = self.classes_[label]
             return delayed(_fit_binary)(
@@ -205,9 +203,12 @@ class OneVsRestHead(OneVsRestClassifier):
                 classes=[f"not {name}", name],
             )
 
-        self.estimators_ = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
-            map(fit_label, range(labels.shape[1]))
+        rest = [label for label in range(labels.shape[1]) if label not in shared]
+        fitted = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
+            map(fit_label, rest)
         )
+        found = shared | dict(zip(rest, fitted, strict=True))
+        self.estimators_ = [found[label] for label in range(labels.shape[1])]
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimators_[0], name):
                 setattr(self, name, getattr(self.estimators_[0], name))
