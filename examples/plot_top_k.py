@@ -62,10 +62,9 @@ table = pd.DataFrame(
 print(table.round(2).to_string())
 
 # %%
-# One guess is right for nine posters in ten, three are for nearly all, and they find
-# four in five of a poster's genres. But the three most common genres have a hit for
-# four in five, without seeing a poster: a "hit among three" of 79 % would sound well
-# and mean nothing.
+# One guess is right for nearly every poster, and three find nine in ten of a poster's
+# genres. But the three most common genres have a hit for four in five, without seeing a
+# poster: a "hit among three" of 79 % would sound well and mean nothing.
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
 for ax, place, title in [
     (axes[0], 0, "Posters with at least one right guess"),
