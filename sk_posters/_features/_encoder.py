@@ -362,10 +362,7 @@ tuple of str, default="avg"
         if isinstance(images, PosterImages) and images is not X:
             checked = check_files(
                 list(dict.fromkeys(images.sources)),
-                image_size=images.image_size,
-                interpolation=images.interpolation,
-                crop_from=images.crop_from,
-                draft=images.draft,
+                images.decoding,
                 n_jobs=self.n_jobs,
                 verbose=self.verbose,
             )

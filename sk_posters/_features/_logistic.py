@@ -72,8 +72,8 @@ def fit_logistic(X, labels, weights, *, fit_intercept, tol, max_iter, gram=None)
     n_iter = np.zeros(len(totals), dtype=np.int32)
     lengths, in_vain = np.zeros_like(totals), np.zeros(len(totals))
     first, live = None, np.arange(len(totals))
+    part, here = problem, at
     for _ in range(max_iter):
-        part, here = problem.take(live), at.take(live)
         gradient, curvature = part.differentiate(here, margins)
         lengths[live] = gradient.length()
         if first is None:
@@ -84,9 +84,10 @@ def fit_logistic(X, labels, weights, *, fit_intercept, tol, max_iter, gram=None)
         if not active.any():
             break
         live, part, here = live[active], part.take(active), here.take(active)
+        margins = margins[active]
         n_iter[live] += 1
         step, change = part.find_step(gradient.take(active), curvature[active])
-        rate, gain = part.find_rate(here, margins[active], step, change)
+        rate, gain = part.find_rate(here, margins, step, change)
         in_vain[live] += ~(gain > np.finfo(X.dtype).eps)
         here.add(rate, step)
         margins = part.refresh(here)
@@ -141,15 +142,18 @@ class _Vectors:
         """Return the squared length of coefficients, which rounding may make < 0."""
         return np.maximum(_dot(self.parts[0], self.parts[-1]), 0)
 
-    def add(self, factors, other):
-        """Add multiples of other vectors, in place."""
-        self.parts += factors[:, np.newaxis] * other.parts
-        self.intercepts += factors * other.intercepts
+    def add(self, factors, other, chosen=slice(None)):
+        """Add multiples of other vectors to those of some labels, in place."""
+        self.parts[:, chosen] += self._as_column(factors) * other.parts
+        self.intercepts[chosen] += factors * other.intercepts
 
     def scaled(self, factors, intercepts=1):
         """Return multiples, with other ones of the intercepts."""
         scaled = self.intercepts * factors * intercepts
-        return _Vectors(self.parts * factors[:, np.newaxis], scaled)
+        return _Vectors(self.parts * self._as_column(factors), scaled)
+
+    def _as_column(self, factors):
+        return np.asarray(factors, self.parts.dtype)[..., np.newaxis]
 
 
 class _Problem(NamedTuple):
@@ -226,9 +230,9 @@ class _Problem(NamedTuple):
         """
         # Intercepts are not regularised: their curvature may be far from the others'.
         conditions = 1 / np.maximum(curvature.sum(axis=1), EPSILON)
-        step, change = gradient.scaled(np.zeros_like(conditions)), 0 * curvature
-        rest = gradient.scaled(-np.ones_like(conditions))
-        direction = rest.scaled(np.ones_like(conditions), conditions)
+        step, change = gradient.scaled(0), np.zeros_like(curvature)
+        rest = gradient.scaled(-1)
+        direction = rest.scaled(1, conditions)
         product = first = rest.dot(direction)
         live = np.arange(len(conditions))
         for _ in range(MAX_INNER):
@@ -236,26 +240,21 @@ class _Problem(NamedTuple):
             if not active.any():
                 break
             if not active.all():
-                live, rest, direction = (
-                    live[active],
-                    rest.take(active),
-                    direction.take(active),
-                )
-                product, curvature = product[active], curvature[active]
+                live, product = live[active], product[active]
+                rest, direction = rest.take(active), direction.take(active)
+                curvature = curvature[active]
             ahead = self.apply(direction)
             bent = self._transpose(curvature * ahead)
             bent.parts += direction.parts
             bend = np.einsum("ln,ln,ln->l", curvature, ahead, ahead)
             factors = _divide(product, bend + direction.square())
-            moved = step.take(live)
-            moved.add(factors, direction)
-            step.put(live, moved)
+            step.add(factors, direction, live)
             change[live] += factors[:, np.newaxis] * ahead
             rest.add(-factors, bent)
-            preconditioned = rest.scaled(np.ones_like(product), conditions[live])
+            preconditioned = rest.scaled(1, conditions[live])
             before, product = product, rest.dot(preconditioned)
             direction = direction.scaled(_divide(product, before))
-            direction.add(np.ones_like(product), preconditioned)
+            direction.add(1, preconditioned)
         return step, change
 
     def find_rate(self, at, margins, step, change):

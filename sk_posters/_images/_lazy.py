@@ -164,24 +164,17 @@ class CheckedFile(NamedTuple):
     was_decoded: bool
 
 
-def check_files(
-    sources,
-    *,
-    image_size,
-    interpolation,
-    crop_from=None,
-    draft=False,
-    n_jobs=None,
-    store=None,
-    verbose=0,
-):
-    """Return a `CheckedFile` for each source; decode those that no store holds."""
-    decoding = (image_size, interpolation, crop_from, draft)
+def check_files(sources, decoding, *, n_jobs=None, store=None, verbose=0):
+    """Return a `CheckedFile` for each source; decode those that no store holds.
+
+    `decoding` is what `decode_image` is given beside a source.
+    """
+    height, width = decoding[0]
 
     def check(source):
         key = None if store is None else store.key(source, *decoding)
         # An entry was written after its content had been decoded without an error.
-        if key is not None and store.holds(key, 3 * image_size[0] * image_size[1]):
+        if key is not None and store.holds(key, 3 * height * width):
             return CheckedFile(None, key, was_decoded=False)
         try:
             _decode_and_keep(source, decoding, store, key)

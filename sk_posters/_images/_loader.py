@@ -223,8 +223,7 @@ default="nearest"
         store = self._store()
         checked = check_files(
             list(dict.fromkeys(sources)),
-            image_size=self.image_size,
-            interpolation=self.interpolation,
+            (self.image_size, self.interpolation),
             n_jobs=self.n_jobs,
             store=store,
             verbose=self.verbose,
