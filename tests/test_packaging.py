@@ -20,8 +20,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = ROOT / ".ci" / "run"
-# Drawn, not copied: docs/landing_picture.py makes it.
-# A page with drawn posters, and a chart: no poster of anybody's.
+# Drawn, not copied: a chart, by a study, and posters, by docs/landing_picture.py.
 IMAGES = ["docs/_static/frontier.png", "docs/_static/landing.png"]
 IMAGE = re.compile(r"\.(jpe?g|png|gif|bmp|tiff?|webp)$", re.IGNORECASE)
 

@@ -139,6 +139,22 @@ def load(folder, n_samples):
     return posters
 
 
+def split_by_group(n_splits, y, groups):
+    """Return stratified folds that part no group, in the same order at each call."""
+    from sk_posters.model_selection import MultilabelStratifiedGroupKFold
+
+    folds = MultilabelStratifiedGroupKFold(n_splits, shuffle=True, random_state=0)
+    return list(folds.split(np.zeros(len(y)), y, groups))
+
+
+def frequencies_of(y, splits):
+    """Return, for each row, how frequent labels are where its fold is left out."""
+    scores = np.empty(y.shape)
+    for train, test in splits:
+        scores[test] = y[train].mean(axis=0)
+    return scores
+
+
 def in_turn(script, sides, job, repeat):
     """Run all sides, then all again, so that a machine that drifts hurts all alike.
 

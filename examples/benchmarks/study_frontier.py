@@ -14,7 +14,18 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from _common import Side, in_turn, job_of, load, median, parsed, parser, report
+from _common import (
+    Side,
+    frequencies_of,
+    in_turn,
+    job_of,
+    load,
+    median,
+    parsed,
+    parser,
+    report,
+    split_by_group,
+)
 from _side import PEAK, memory_mb, seconds_of
 
 COLD, MACRO, MICRO = "fit, cold cache, s", "macro mAP", "micro AP"
@@ -38,36 +49,26 @@ BASELINE = "label frequencies"
 
 
 def fit_and_score(job):
+    import warnings
+
     from sklearn.model_selection import cross_val_predict
 
+    warnings.simplefilter("ignore")  # Of labels that are too rare for all folds.
     y = np.array(job.target)
     with tempfile.TemporaryDirectory() as folder:
         pipe = make_pipeline_of(job, folder)
         cold = seconds_of(lambda: pipe.fit(job.paths, y))
         peak = memory_mb(peak=True)
+        splits = split_by_group(N_FOLDS, y, job.groups)
         scores = cross_val_predict(
-            *(pipe, job.paths, y), cv=split(job), method="predict_proba"
+            pipe, job.paths, y, cv=splits, method="predict_proba"
         )
     return {COLD: cold, **score(y, scores), PEAK: peak}
 
 
 def score_frequencies(job):
     y = np.array(job.target)
-    scores = np.empty(y.shape)
-    for train, test in split(job):
-        scores[test] = y[train].mean(axis=0)
-    return score(y, scores)
-
-
-def split(job):
-    """Return the folds of all sides."""
-    import warnings
-
-    from sk_posters.model_selection import MultilabelStratifiedGroupKFold
-
-    warnings.simplefilter("ignore")  # Of labels that are too rare for all folds.
-    folds = MultilabelStratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=0)
-    return list(folds.split(job.paths, np.array(job.target), job.groups))
+    return score(y, frequencies_of(y, split_by_group(N_FOLDS, y, job.groups)))
 
 
 def score(y, scores):

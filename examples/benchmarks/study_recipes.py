@@ -22,7 +22,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from _common import load, machine, parser, write_json
+from _common import (
+    frequencies_of,
+    load,
+    machine,
+    parser,
+    split_by_group,
+    write_json,
+)
 
 N_FOLDS = 5
 SUPPORTED = 30  # Positives of labels whose mean few posters move little.
@@ -244,20 +251,13 @@ def out_of_fold(choice, X, y, splits):
     return scores
 
 
-def grouped(n_splits, y, groups):
-    from sk_posters.model_selection import MultilabelStratifiedGroupKFold
-
-    folds = MultilabelStratifiedGroupKFold(n_splits, shuffle=True, random_state=0)
-    return list(folds.split(np.zeros(len(y)), y, groups))
-
-
 def chosen(candidates, features, y, groups, splits):
     """Return scores of settings that inner folds choose, and what they chose."""
     from sk_posters.metrics import mean_average_precision_score
 
     scores, names = np.full(y.shape, np.nan), []
     for train, test in splits:
-        inner = grouped(INNER_FOLDS, y[train], groups[train])
+        inner = split_by_group(INNER_FOLDS, y[train], groups[train])
         found = {}
         for name in candidates:
             X, _ = features.of(SETTINGS[name])
@@ -346,9 +346,7 @@ def frozen_part(posters, y, groups, splits, options):
     """Score all settings of frozen features."""
     features = Features(posters.data, options.cache_dir)
     rows, scores = [], {}
-    frequencies = np.empty(y.shape)
-    for train, test in splits:
-        frequencies[test] = y[train].mean(axis=0)
+    frequencies = frequencies_of(y, splits)
     wanted = options.settings or [""]
     for name, choice in SETTINGS.items():
         if not name.startswith((REFERENCE, *wanted)):
@@ -450,7 +448,7 @@ def main(arguments=None):
     y = posters.target.to_numpy()
     groups = np.asarray(posters.groups)[: options.n_samples]
     warnings.simplefilter("ignore", UserWarning)  # Some labels are too rare for folds.
-    splits = grouped(N_FOLDS, y, groups)
+    splits = split_by_group(N_FOLDS, y, groups)
     part = frozen_part if options.part == "frozen" else network_part
     content = {
         "machine": machine(),
